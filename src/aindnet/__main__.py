@@ -1,0 +1,5 @@
+"""`python -m aindnet` is the `aindnet` program."""
+
+from aindnet.commands.app import main
+
+main()

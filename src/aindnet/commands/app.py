@@ -1,0 +1,47 @@
+"""The `aindnet` program: its commands, and the exit codes that scripts rely on.
+
+Exit codes: 0 all done; 1 some inputs failed, each named with its reason; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from aindnet import __version__
+from aindnet.errors import AindnetError
+
+# Commands are named by import path: `aindnet --help` must not pay for torch.
+COMMANDS = {
+    "denoise": "Denoise photos, files or whole folders.",
+    "models": "List the models at hand, with licence and measured quality.",
+    "simulate": "Turn clean photos into noisy ones with the synthetic camera.",
+    "train": "Train a model by a recipe.",
+    "evaluate": "Measure a model on a benchmark.",
+}
+
+
+def build_app() -> App:
+    """The command-line application with every command registered by name."""
+    app = App(name="aindnet", version=__version__, help="Clean real photographs of real camera noise.")
+    for name, summary in COMMANDS.items():
+        app.command(f"aindnet.commands.{name}:{name}", name=name, help=summary)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    app = build_app()
+    try:
+        code = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(2)  # cyclopts has printed what is wrong with the call
+    except AindnetError as error:
+        print(f"aindnet: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("aindnet: stopped", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
