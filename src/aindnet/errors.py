@@ -17,6 +17,10 @@ class ImageTooLargeError(ImageReadError):
     """An image beyond the stated pixel limit; a flag lifts the limit."""
 
 
+class InvalidImageError(AindnetError, ValueError):
+    """An array that is no image: unsupported shape or type, empty, NaN or infinite values."""
+
+
 class ModelNotFoundError(AindnetError):
     """A model name that is neither bundled nor installed, and no file."""
 
