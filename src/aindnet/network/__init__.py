@@ -1,0 +1,17 @@
+"""The network of Kim et al., CVPR 2020: a U-Net of AIN residual blocks and a noise-level estimator."""
+
+from aindnet.network.adaptive_norm import AdaptiveInstanceNorm, AINResBlock, InstanceNorm
+from aindnet.network.aindnet import AINDNet, AINDNetConfig, AINDNetOutput, is_transfer_parameter
+from aindnet.network.noise_estimator import NoiseLevel, NoiseLevelEstimator
+
+__all__ = [
+    "AINDNet",
+    "AINDNetConfig",
+    "AINDNetOutput",
+    "AINResBlock",
+    "AdaptiveInstanceNorm",
+    "InstanceNorm",
+    "NoiseLevel",
+    "NoiseLevelEstimator",
+    "is_transfer_parameter",
+]

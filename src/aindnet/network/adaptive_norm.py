@@ -1,0 +1,145 @@
+"""Adaptive instance normalization (AIN) and the residual block built on it.
+
+Source: Kim et al., "Transfer Learning from Synthetic to Real-Noise Denoising with Adaptive Instance
+Normalization", CVPR 2020, section 3.2 and the authors' released graph.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aindnet.network.resampling import ResizeMode, average_pool, resize_bilinear
+
+Modulation = Literal["ain", "concatenate", "gated", "none"]
+MapResize = Literal["bilinear", "average"]
+
+LEAKY_SLOPE = 0.02
+EPSILON = 1e-5
+
+
+class InstanceNorm(nn.Module):
+    """Normalise (B, C, H, W) per image and channel over H×W, with statistics in float32.
+
+    A module without parameters, so that inference on tiles can put other statistics in its place.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape: zero mean and unit variance (biased, ε = 1e-5)."""
+        variance, mean = torch.var_mean(
+            x.to(torch.promote_types(x.dtype, torch.float32)), dim=(2, 3), keepdim=True, correction=0
+        )
+        scale = torch.rsqrt(variance + EPSILON)
+        return x * scale.to(x.dtype) - (mean * scale).to(x.dtype)
+
+
+class AdaptiveInstanceNorm(nn.Module):
+    """AIN(x, n) = x̂·(1 + γ(n)) + β(n), with x̂ the instance-normalised x and n the noise map.
+
+    γ and β are maps: n at x's size → conv 5×5 + ReLU → one conv 3×3 to both (2·C channels).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        map_channels: int = 3,
+        hidden: int = 64,
+        one_plus_gamma: bool = True,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.one_plus_gamma = one_plus_gamma
+        self.gated = gated
+        self.norm = InstanceNorm()
+        self.conv = nn.Conv2d(map_channels, hidden, 5, padding=2)
+        self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
+        # Starts near a plain instance norm, whatever the map says.
+        nn.init.normal_(self.gamma_beta.weight, std=0.01)
+        nn.init.zeros_(self.gamma_beta.bias)
+
+    def modulation(self, noise_level: Tensor) -> Tensor:
+        """γ and β, stacked: (B, map_channels, h, w) → (B, 2·C, h, w); the gate's (B, C, h, w)."""
+        maps: Tensor = self.gamma_beta(F.relu(self.conv(noise_level)))
+        return maps
+
+    def forward(self, x: Tensor, noise_level: Tensor) -> Tensor:
+        """Modulate x (B, C, H, W) by the map (B, map_channels, h, w).
+
+        A map smaller than x gives γ and β at the map's size, upsampled afterwards to x's.
+        """
+        maps = resize_bilinear(self.modulation(noise_level), (x.shape[-2], x.shape[-1]))
+        normalised = self.norm(x)
+        if self.gated:
+            return normalised * torch.sigmoid(maps)
+        gamma, beta = maps.chunk(2, dim=1)
+        if self.one_plus_gamma:
+            gamma = gamma + 1
+        return torch.addcmul(beta, normalised, gamma)
+
+
+class AINResBlock(nn.Module):
+    """x + conv(act(AIN(conv(act(AIN(x, n))), n))), act = LeakyReLU(0.02), convs 3×3.
+
+    `modulation` chooses the paper's module or one of its ablations: "concatenate" (plain instance
+    norm, the map joined to the conv's input), "gated" (x̂·sigmoid(g(n))), "none" (plain instance
+    norm, no map).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        modulation: Modulation = "ain",
+        map_channels: int = 3,
+        hidden: int = 64,
+        one_plus_gamma: bool = True,
+    ) -> None:
+        super().__init__()
+        self.mode = modulation
+        extra = map_channels if modulation == "concatenate" else 0
+
+        def norm() -> nn.Module:
+            if modulation in ("none", "concatenate"):
+                return InstanceNorm()
+            return AdaptiveInstanceNorm(
+                channels,
+                map_channels=map_channels,
+                hidden=hidden,
+                one_plus_gamma=one_plus_gamma,
+                gated=modulation == "gated",
+            )
+
+        self.norm1 = norm()
+        self.conv1 = nn.Conv2d(channels + extra, channels, 3, padding=1)
+        self.norm2 = norm()
+        self.conv2 = nn.Conv2d(channels + extra, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, noise_level: Tensor) -> Tensor:
+        """(B, C, H, W) and its scale's map (B, 3, h, w) → (B, C, H, W)."""
+        h = self._half(x, noise_level, self.norm1, self.conv1)
+        return x + self._half(h, noise_level, self.norm2, self.conv2)
+
+    def _half(self, x: Tensor, noise_level: Tensor, norm: nn.Module, conv: nn.Module) -> Tensor:
+        h = norm(x) if self.mode in ("none", "concatenate") else norm(x, noise_level)
+        h = F.leaky_relu(h, LEAKY_SLOPE)
+        if self.mode == "concatenate":
+            size = (x.shape[-2], x.shape[-1])
+            h = torch.cat([h, resize_bilinear(noise_level, size).to(h.dtype)], dim=1)
+        out: Tensor = conv(h)
+        return out
+
+
+def map_at_scale(
+    noise_level: Tensor, size: tuple[int, int], method: MapResize, mode: ResizeMode
+) -> Tensor:
+    """The full-size noise map (B, 3, H, W) brought down to a scale's size.
+
+    "bilinear" as in the released graph, "average" (average pooling) as in the paper.
+    """
+    if method == "bilinear" or noise_level.shape[-2:] == size:
+        return resize_bilinear(noise_level, size, mode)
+    return average_pool(noise_level, round(noise_level.shape[-2] / size[0]), mode)

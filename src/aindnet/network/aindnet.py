@@ -1,0 +1,190 @@
+"""AINDNet: the whole network, top to bottom as in the paper's figure 2.
+
+Source: Kim, Soh, Park, Cho, CVPR 2020 (arXiv 2002.11244). Where the paper and the authors' released
+graph differ, the released graph is the default and the paper's reading is a field of the config.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aindnet.network.adaptive_norm import AINResBlock, MapResize, Modulation, map_at_scale
+from aindnet.network.noise_estimator import NoiseLevelEstimator
+from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple, resize_bilinear
+
+
+@dataclass(frozen=True)
+class AINDNetConfig:
+    """Every choice of the architecture; the default is the released graph, 13,764,014 parameters."""
+
+    image_channels: int = 3
+    """3 for RGB, 1 for grey."""
+    channels: tuple[int, int, int] = (64, 128, 256)
+    """Feature channels at scales 1, 1/2 and 1/4."""
+    encoder_blocks: tuple[int, int, int] = (2, 2, 5)
+    """AIN ResBlocks of the encoder at each scale."""
+    decoder_blocks: tuple[int, int] = (3, 2)
+    """AIN ResBlocks of the decoder at scales 1/2 and 1."""
+    modulation: Modulation = "ain"
+    """How the noise map acts: "ain", or an ablation: "concatenate", "gated", "none"."""
+    modulation_channels: int = 64
+    """Width of the first convolution of an AIN."""
+    scale_modulation_channels: bool = False
+    """True: that width times 1, 2, 4 with the scale (paper); False: the same at all (released)."""
+    one_plus_gamma: bool = True
+    """True: x̂·(1+γ)+β (released graph); False: x̂·γ+β (paper)."""
+    modulation_stride: int = 1
+    """γ and β are computed at 1/stride of the stem's size where that is coarser than the scale
+    itself, and upsampled: the map is smooth, and this saves most of the modulation's arithmetic."""
+    estimator_channels: int = 32
+    """Width of the noise-level estimator."""
+    coarse_stride: int = 8
+    """σ̂ coarse at 1/8 (released graph) or 1/4 (paper) of the photo's size."""
+    map_resize: MapResize = "bilinear"
+    """How the map comes to a scale: "bilinear" (released graph) or "average" pooling (paper)."""
+    resize: ResizeMode = "half_pixel"
+    """"tf1": legacy resize and SAME pooling, to run the authors' checkpoint exactly."""
+    unshuffle: int = 1
+    """Pixel-unshuffle factor of the stem: 2 moves every scale down by two (the fast variant)."""
+
+    def __post_init__(self) -> None:
+        if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
+            raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
+        if self.unshuffle > 1 and self.resize == "tf1":
+            raise ValueError('resize="tf1" is for the released graph, which has no unshuffle')
+
+
+class AINDNetOutput(NamedTuple):
+    """What a forward pass gives."""
+
+    denoised: Tensor
+    """(B, C, H, W): input + residual, not clipped."""
+    noise_level: Tensor
+    """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale."""
+    noise_level_coarse: Tensor
+    """(B, C, h, w): σ̂ coarse, before upsampling."""
+    noise_level_fine: Tensor
+    """(B, C, H', W'): σ̂ fine, at the stem's resolution."""
+
+
+class AINDNet(nn.Module):
+    """Noisy photo in, clean photo and noise map out."""
+
+    def __init__(self, config: AINDNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or AINDNetConfig()
+        c1, c2, c3 = config.channels
+        e1, e2, e3 = config.encoder_blocks
+        d2, d1 = config.decoder_blocks
+        in_channels = config.image_channels * config.unshuffle**2
+
+        def blocks(count: int, channels: int, scale: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                AINResBlock(
+                    channels,
+                    modulation=config.modulation,
+                    map_channels=config.image_channels,
+                    hidden=config.modulation_channels
+                    * (scale if config.scale_modulation_channels else 1),
+                    one_plus_gamma=config.one_plus_gamma,
+                )
+                for _ in range(count)
+            )
+
+        first_pool = max(4 // config.unshuffle, 1)
+        self.noise_estimator = NoiseLevelEstimator(
+            in_channels=in_channels,
+            map_channels=config.image_channels,
+            hidden=config.estimator_channels,
+            pools=(first_pool, config.coarse_stride // (first_pool * config.unshuffle)),
+            resize=config.resize,
+        )
+        self.stem1 = nn.Conv2d(in_channels, c1, 3, padding=1)
+        self.encoder1 = blocks(e1, c1, 1)
+        self.stem2 = nn.Conv2d(c1, c2, 3, padding=1)
+        self.encoder2 = blocks(e2, c2, 2)
+        self.stem3 = nn.Conv2d(c2, c3, 3, padding=1)
+        self.encoder3 = blocks(e3, c3, 4)
+        self.up2 = nn.ConvTranspose2d(c3, c2, 2, stride=2, bias=False)
+        self.skip2 = ResBlock(c2)
+        self.decoder2 = blocks(d2, c2, 2)
+        self.up1 = nn.ConvTranspose2d(c2, c1, 2, stride=2, bias=False)
+        self.skip1 = ResBlock(c1)
+        self.decoder1 = blocks(d1, c1, 1)
+        self.head = nn.Conv2d(c1, in_channels, 1)
+
+    def forward(self, noisy: Tensor) -> AINDNetOutput:
+        """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
+
+        Sizes that are no multiple of 8 are reflected up to one inside and cut again ("tf1" mode
+        instead treats borders as the released graph does).
+        """
+        mode = self.config.resize
+        height, width = noisy.shape[-2:]
+        # Two poolings below the unshuffled stem, and the estimator's coarse map, must come out even.
+        padded = noisy if mode == "tf1" else pad_to_multiple(noisy, max(8, 4 * self.config.unshuffle))
+        x = F.pixel_unshuffle(padded, self.config.unshuffle)
+
+        estimate = self.noise_estimator(x)
+        map1 = estimate.noise_level
+        size1 = (x.shape[-2], x.shape[-1])
+
+        x1 = F.relu(self.stem1(x))  # (B, 64, H, W)
+        x1 = self._run(self.encoder1, x1, map1, 1)
+        x2 = F.relu(self.stem2(average_pool(x1, 2, mode)))  # (B, 128, H/2, W/2)
+        x2 = self._run(self.encoder2, x2, map1, 2)
+        x3 = F.relu(self.stem3(average_pool(x2, 2, mode)))  # (B, 256, H/4, W/4)
+        x3 = self._run(self.encoder3, x3, map1, 4)
+        y2 = self.skip2(x2) + self.up2(x3)[..., : x2.shape[-2], : x2.shape[-1]]
+        y2 = self._run(self.decoder2, y2, map1, 2)  # (B, 128, H/2, W/2)
+        y1 = self.skip1(x1) + self.up1(y2)[..., : size1[0], : size1[1]]
+        y1 = self._run(self.decoder1, y1, map1, 1)  # (B, 64, H, W)
+        residual = F.pixel_shuffle(self.head(y1), self.config.unshuffle)
+
+        full = (padded.shape[-2], padded.shape[-1])
+        noise_level = resize_bilinear(map1, full)[..., :height, :width]
+        denoised = noisy + residual[..., :height, :width]
+        return AINDNetOutput(denoised, noise_level, estimate.coarse, estimate.fine)
+
+    def _run(self, blocks: nn.ModuleList, x: Tensor, map1: Tensor, scale: int) -> Tensor:
+        """A scale's blocks, with the map at the size that its modulation is computed at."""
+        stride = self.config.modulation_stride
+        if stride > scale:
+            size = (-(-map1.shape[-2] // stride), -(-map1.shape[-1] // stride))
+        else:
+            size = (x.shape[-2], x.shape[-1])
+        noise_level = map_at_scale(map1, size, self.config.map_resize, self.config.resize)
+        for block in blocks:
+            x = block(x, noise_level)
+        return x
+
+
+class ResBlock(nn.Module):
+    """The plain residual block that a skip connection passes through: x + conv(ReLU(conv(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W)."""
+        out: Tensor = x + self.conv2(F.relu(self.conv1(x)))
+        return out
+
+
+def is_transfer_parameter(name: str) -> bool:
+    """Whether transfer learning updates this parameter: AIN modules, estimator, last convolution.
+
+    One predicate for freezing, for saving a camera profile and for loading it (paper, section 3.4):
+    5,188,270 of the default network's 13,764,014 parameters.
+
+    >>> [is_transfer_parameter(n) for n in ("encoder1.0.norm1.conv.weight", "encoder1.0.conv1.bias")]
+    [True, False]
+    """
+    parts = name.split(".")
+    return parts[0] in ("noise_estimator", "head") or "norm1" in parts or "norm2" in parts

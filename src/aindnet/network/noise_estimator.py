@@ -1,0 +1,69 @@
+"""The noise-level estimator: a small convolution network from the photo to its map of σ.
+
+Source: Kim et al., CVPR 2020, section 3.3 (two scales against the collapse of the map's details),
+and the authors' released graph.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aindnet.network.resampling import ResizeMode, average_pool, resize_bilinear
+
+COARSE_SHARE = 0.8
+
+
+class NoiseLevel(NamedTuple):
+    """Estimated standard deviation of the noise, on the [0, 1] scale."""
+
+    noise_level: Tensor
+    """0.8·up(coarse) + 0.2·fine, (B, 3, H, W): what the denoiser is given."""
+    coarse: Tensor
+    """σ̂ coarse, (B, 3, H/8, W/8)."""
+    fine: Tensor
+    """σ̂ fine, (B, 3, H, W)."""
+
+
+class NoiseLevelEstimator(nn.Module):
+    """Seven convolutions: five to σ̂ at 1/`stride` of the photo's size, two that refine it."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        map_channels: int = 3,
+        hidden: int = 32,
+        pools: tuple[int, int] = (4, 2),
+        resize: ResizeMode = "half_pixel",
+    ) -> None:
+        super().__init__()
+        self.pools = pools
+        self.resize: ResizeMode = resize
+        self.conv1 = nn.Conv2d(in_channels, hidden, 3, padding=1)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv3 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv4 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv5 = nn.Conv2d(hidden, map_channels, 3, padding=1)
+        self.conv6 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
+        self.conv7 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
+        # A positive start: a map channel whose ReLU begins dead never learns.
+        nn.init.constant_(self.conv5.bias, 0.1)
+        for conv in (self.conv6, self.conv7):
+            nn.init.dirac_(conv.weight)
+            nn.init.constant_(conv.bias, 0.01)
+
+    def forward(self, noisy: Tensor) -> NoiseLevel:
+        """(B, in_channels, H, W), values in [0, 1] → the three maps."""
+        x = F.relu(self.conv1(noisy))  # (B, 32, H, W)
+        x = F.relu(self.conv2(x))
+        x = average_pool(x, self.pools[0], self.resize)  # (B, 32, H/4, W/4)
+        x = F.relu(self.conv3(x))
+        x = F.relu(self.conv4(x))
+        x = average_pool(x, self.pools[1], self.resize)  # (B, 32, H/8, W/8)
+        coarse = F.relu(self.conv5(x))  # (B, 3, H/8, W/8)
+        up = resize_bilinear(coarse, (noisy.shape[-2], noisy.shape[-1]), self.resize)
+        fine = F.relu(self.conv7(F.relu(self.conv6(up))))  # (B, 3, H, W)
+        return NoiseLevel(COARSE_SHARE * up + (1 - COARSE_SHARE) * fine, coarse, fine)
