@@ -32,9 +32,9 @@ def resize_bilinear(x: Tensor, size: tuple[int, int], mode: ResizeMode = "half_p
 
 def _tf1_axis(x: Tensor, dim: int, out_size: int) -> Tensor:
     in_size = x.shape[dim]
-    # TF1 computes coordinates in float32; the interpolation itself is in the input's precision.
-    scale = torch.tensor(in_size / out_size, dtype=torch.float32)
-    source = torch.arange(out_size, dtype=torch.float32) * scale
+    # TF1 computes coordinates in float32: a float16 would misplace pixels of large photos.
+    precision = torch.promote_types(x.dtype, torch.float32)
+    source = torch.arange(out_size, dtype=precision) * (in_size / out_size)
     lower = source.floor().long().clamp(max=in_size - 1)
     upper = (lower + 1).clamp(max=in_size - 1)
     weight = (source - lower).to(x)

@@ -1,0 +1,17 @@
+"""What all tests share: the folder of data that is not part of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The data folder beside the checkout; a test that asks for it is skipped where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("the data folder ../shared is not here")
+    return SHARED
