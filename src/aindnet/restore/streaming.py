@@ -1,0 +1,111 @@
+"""Images as rows: what the denoiser reads from, what it yields, and the blending in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from aindnet.restore.tiling import TilePlan, reflect_to
+
+RGB = npt.NDArray[np.float32]
+
+
+class RowSource(Protocol):
+    """An image that can be read by rows, in any order; rows may be read more than once."""
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+
+    def rows(self, y0: int, y1: int) -> RGB:
+        """Rows y0 to y1 (exclusive): float32 (y1 - y0, width, 3), sRGB-encoded, white at 1."""
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """An RGB array (H, W, 3) in memory, as a `RowSource`."""
+
+    rgb: RGB
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.rgb.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.rgb.shape[1]
+
+    def rows(self, y0: int, y1: int) -> RGB:
+        """Rows y0 to y1 (exclusive)."""
+        return self.rgb[y0:y1]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Finished rows of an image; bands come top to bottom and cover it without gap."""
+
+    y: int
+    """The first row."""
+    rgb: RGB
+    """(rows, W, 3), denoised; not clipped."""
+    noise_level: RGB
+    """(rows, W, 3), estimated standard deviation of the noise on the [0, 1] scale."""
+
+
+class StripReader:
+    """Reads a plan's rows of tiles, extended at the bottom and right to the plan's padded size."""
+
+    def __init__(self, source: RowSource, plan: TilePlan) -> None:
+        self._source = source
+        self._plan = plan
+
+    def strip(self, row: int) -> RGB:
+        """(tile height, padded width, 3) at tile row `row`."""
+        rows, columns = self._plan.rows, self._plan.columns
+        start = rows.positions[row]
+        pixels = self._source.rows(start, min(start + rows.size, rows.length))
+        return reflect_to(pixels, rows.size, columns.padded)
+
+
+class StripBlender:
+    """Adds weighted tiles of one row of tiles after the other; gives rows as they are finished.
+
+    Holds one strip: memory goes with tile height × image width, whatever the image's height.
+    """
+
+    def __init__(self, plan: TilePlan, channels: int) -> None:
+        self._plan = plan
+        self._sum = np.zeros((plan.rows.size, plan.columns.padded, channels), np.float32)
+        self._row = 0
+
+    def add(self, column: int, tile: RGB) -> None:
+        """Add one tile (tile height, tile width, channels) of the current row of tiles."""
+        columns = self._plan.columns
+        weight = (
+            self._plan.rows.weights(self._row)[:, None, None]
+            * columns.weights(column)[None, :, None]
+        )
+        start = columns.positions[column]
+        self._sum[:, start : start + columns.size] += weight * tile
+
+    def finish_row(self) -> RGB:
+        """End the current row of tiles: (rows, width, channels) that no later tile will touch."""
+        positions, length = self._plan.rows.positions, self._plan.rows.length
+        start = positions[self._row]
+        self._row += 1
+        end = positions[self._row] if self._row < len(positions) else length
+        done = self._sum[: end - start, : self._plan.columns.length].copy()
+        rest = self._sum.shape[0] - (end - start)
+        if self._row < len(positions):
+            self._sum[:rest] = self._sum[end - start :]
+            self._sum[rest:] = 0.0
+        return done

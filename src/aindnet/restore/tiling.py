@@ -1,0 +1,128 @@
+"""Tiles of one static shape over an image of any size, and weights that blend them without a seam.
+
+Everything is separable: a plan is two axes. Tile positions and sizes are multiples of `ALIGNMENT`,
+so that every tile sees the network's poolings on the same grid as the whole image would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+ALIGNMENT = 32
+"""Pixels. A multiple of what the network pools to (8), coarse enough that images of many small
+sizes share few compiled tile shapes."""
+
+
+def round_up(value: int, multiple: int = ALIGNMENT) -> int:
+    """The smallest multiple that is not below `value`.
+
+    >>> round_up(65), round_up(64)
+    (96, 64)
+    """
+    return -(-value // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where tiles of one size lie along one side of an image, and how neighbours share pixels."""
+
+    length: int
+    """Pixels of the image along this side."""
+    tile: int
+    """Wanted tile size; a multiple of `ALIGNMENT`. A shorter image gets a shorter tile."""
+    overlap: int
+    """Least pixels that neighbours share: a multiple of `ALIGNMENT`, at most tile / 3."""
+    discard: int
+    """Outermost pixels of a tile, next to a neighbour, that are thrown away before blending."""
+
+    def __post_init__(self) -> None:
+        if self.tile % ALIGNMENT or self.overlap % ALIGNMENT or self.tile <= 0:
+            raise ValueError(f"tile and overlap must be positive multiples of {ALIGNMENT} pixels")
+        if 3 * self.overlap > self.tile or not 0 <= 2 * self.discard <= self.overlap:
+            raise ValueError("the overlap must be at most a third of the tile and hold the discard")
+
+    @property
+    def padded(self) -> int:
+        """The length with reflected pixels added at the end: a multiple of `ALIGNMENT`."""
+        return round_up(self.length)
+
+    @property
+    def size(self) -> int:
+        """The size of every tile on this axis."""
+        return min(self.tile, self.padded)
+
+    @cached_property
+    def positions(self) -> tuple[int, ...]:
+        """First pixel of every tile: as few tiles as reach the end, spread evenly."""
+        spare = (self.padded - self.size) // ALIGNMENT
+        if spare == 0:
+            return (0,)
+        steps = -(-spare * ALIGNMENT // (self.size - self.overlap))
+        return tuple(spare * i // steps * ALIGNMENT for i in range(steps + 1))
+
+    def weights(self, index: int) -> Array:
+        """(size,) the share of tile `index` in each of its pixels; over all tiles they sum to one.
+
+        Linear ramps, the width of the overlap without the discarded pixels, centred where two
+        neighbours meet; the image's own border has weight one.
+        """
+        start = self.positions[index]
+        x = start + np.arange(self.size, dtype=np.float64) + 0.5
+        rising = np.ones(self.size) if index == 0 else self._ramp(index - 1, x)
+        falling = np.zeros(self.size) if index == len(self.positions) - 1 else self._ramp(index, x)
+        # Ramps of consecutive joints never overlap (tile ≥ 3·overlap), so this is the share.
+        return (rising - falling).astype(np.float32)
+
+    def _ramp(self, joint: int, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        centre = (self.positions[joint] + self.size + self.positions[joint + 1]) / 2
+        width = max(self.overlap - 2 * self.discard, 1)
+        return np.clip((x - centre) / width + 0.5, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """The tiles of an image, row by row."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """(height, width) of every tile."""
+        return self.rows.size, self.columns.size
+
+
+def plan_tiles(height: int, width: int, *, tile: int, overlap: int, discard: int = 0) -> TilePlan:
+    """Tiles of `tile` pixels (rounded up to the alignment) over an image.
+
+    The overlap shrinks with a tile too small to hold it three times.
+    """
+    tile = round_up(max(tile, 3 * ALIGNMENT))
+    overlap = min(round_up(overlap), tile // 3 // ALIGNMENT * ALIGNMENT)
+    discard = min(discard, overlap // 2)
+    return TilePlan(Axis(height, tile, overlap, discard), Axis(width, tile, overlap, discard))
+
+
+def reflect_to(strip: Array, rows: int, columns: int) -> Array:
+    """Extend (h, w, C) at the bottom and right to (rows, columns, C) by mirroring; any h, w ≥ 1.
+
+    >>> reflect_to(np.arange(3, dtype=np.float32).reshape(1, 3, 1), 1, 6)[0, :, 0].tolist()
+    [0.0, 1.0, 2.0, 1.0, 0.0, 1.0]
+    """
+    for axis, size in ((0, rows), (1, columns)):
+        length = strip.shape[axis]
+        if length != size:
+            strip = np.take(strip, _mirrored(length, size), axis=axis)
+    return strip
+
+
+def _mirrored(length: int, size: int) -> npt.NDArray[np.intp]:
+    period = max(2 * (length - 1), 1)
+    index = np.arange(size) % period
+    return np.minimum(index, period - index)
