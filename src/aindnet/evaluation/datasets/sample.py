@@ -1,0 +1,97 @@
+"""What every data set is to the rest of the room: named samples that are read one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aindnet.errors import DatasetError
+
+Image = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One noisy image and, where the data set has it, the clean one; the same shape, each of its
+    own dtype.
+    """
+
+    noisy: Image
+    clean: Image | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set, read when asked for."""
+
+    name: str
+    """Unique within the data set; the key under which scores are kept."""
+
+    read: Callable[[], Pair]
+
+    group: str = ""
+    """Scene, camera or noise setting, where the data set has such: images of one group are not
+    independent.
+    """
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set's samples in a fixed order, with what one must know to get the same numbers."""
+
+    name: str
+    title: str
+    samples: tuple[Sample, ...]
+    protocol: str
+    """How the pairs were made, selected or corrected, in words for the report."""
+
+    def subset(
+        self, *, every: int = 1, limit: int | None = None, contains: str | None = None
+    ) -> Dataset:
+        """Every `every`-th sample, at most `limit` of those whose name contains `contains`."""
+        if every < 1 or (limit is not None and limit < 1):
+            raise DatasetError("--every and --limit take whole numbers from 1 on")
+        chosen = [sample for sample in self.samples if contains is None or contains in sample.name]
+        chosen = chosen[::every][:limit]
+        if not chosen:
+            raise DatasetError(
+                f"{self.name}: no image is left to evaluate; loosen --only, --every or the filters"
+            )
+        if len(chosen) == len(self.samples):
+            return self
+        note = f" Subset: {len(chosen)} of {len(self.samples)} images."
+        return replace(self, samples=tuple(chosen), protocol=self.protocol + note)
+
+
+def require_folder(root: Path, what: str) -> Path:
+    """The folder itself, or an error that says what it should hold."""
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; expected {what}")
+    return root
+
+
+def require_file(path: Path, what: str) -> Path:
+    """The file itself, or an error that says where to get it."""
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; {what}")
+    return path
+
+
+def require_samples(samples: Sequence[Sample], root: Path, what: str) -> tuple[Sample, ...]:
+    """The samples, or an error where a folder held none."""
+    if not samples:
+        raise DatasetError(f"{root}: holds no {what}")
+    return tuple(samples)
+
+
+def check_pair(name: str, noisy: Image, clean: Image) -> Pair:
+    """A pair whose sides have the same shape, or an error that names it."""
+    if noisy.shape != clean.shape:
+        raise DatasetError(
+            f"{name}: noisy is {noisy.shape} and clean is {clean.shape}; they must be of one size"
+        )
+    return Pair(noisy, clean)

@@ -1,0 +1,118 @@
+"""An evaluation as the JSON document that `aindnet evaluate --json` prints and reports are made
+from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aindnet.evaluation.scores import (
+    Evaluation,
+    ImageScore,
+    MethodScores,
+    bootstrap_interval,
+    bootstrap_interval_of_groups,
+    paired_difference,
+)
+
+SCHEMA = "aindnet-evaluation-1"
+
+
+def evaluation_document(
+    evaluation: Evaluation,
+    *,
+    model: str | None,
+    model_hash: str | None,
+    provenance: dict[str, Any],
+    ours: str | None = None,
+    baseline: str = "noisy",
+) -> dict[str, Any]:
+    """The document: totals of our model (row `ours`), per image, every method, and what it was made
+    with.
+
+    `psnr`, `ssim`, `noisy_psnr`, `n`, `model` and `per_image` are the fixed contract. Numbers that
+    are not finite (the PSNR of equal images, the SSIM of tiny ones) are null.
+    """
+    noisy = evaluation.method(baseline)
+    own = evaluation.method(ours) if ours else None
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "dataset": evaluation.dataset,
+        "title": evaluation.title,
+        "protocol": evaluation.protocol,
+        "n": len(noisy.scores),
+        "model": model,
+        "model_hash": model_hash,
+        "psnr": own.mean("psnr") if own else None,
+        "ssim": own.mean("ssim") if own else None,
+        "noisy_psnr": noisy.mean("psnr"),
+        "noisy_ssim": noisy.mean("ssim"),
+        "per_image": [
+            _per_image(score, own.scores[index] if own else None)
+            for index, score in enumerate(noisy.scores)
+        ],
+        "metrics": list(evaluation.metrics),
+        "methods": [_method(row, evaluation, own) for row in evaluation.methods],
+        "failed": [
+            {"name": fail.image, "method": fail.method, "error": fail.reason}
+            for fail in evaluation.failures
+        ],
+        **provenance,
+    }
+    finite = _without_infinities(document)
+    assert isinstance(finite, dict)
+    return finite
+
+
+def _per_image(noisy: ImageScore, own: ImageScore | None) -> dict[str, Any]:
+    return {
+        "name": noisy.image,
+        "group": noisy.group,
+        "psnr": own.values.get("psnr") if own else None,
+        "ssim": own.values.get("ssim") if own else None,
+        "noisy_psnr": noisy.values.get("psnr"),
+        "noisy_ssim": noisy.values.get("ssim"),
+        "noise_sigma": noisy.noise_sigma,
+        "noise_level": own.noise_level if own else None,
+        "seconds": own.seconds if own else None,
+    }
+
+
+def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None) -> dict[str, Any]:
+    groups = [score.group for score in row.scores]
+    entry: dict[str, Any] = {
+        "name": row.name,
+        "settings": row.settings,
+        "seconds_per_megapixel": row.seconds_per_megapixel,
+        "peak_memory_mb": row.peak_memory_mb,
+        "per_image": [
+            {"name": score.image, "seconds": score.seconds, **score.values} for score in row.scores
+        ],
+    }
+    for metric in evaluation.metrics:
+        entry[metric] = row.mean(metric)
+        entry[f"{metric}_interval"] = bootstrap_interval(row.values(metric))
+        if len(set(groups)) > 1:
+            entry[f"{metric}_interval_by_group"] = bootstrap_interval_of_groups(
+                row.values(metric), groups
+            )
+    if own is not None and own is not row and "psnr" in evaluation.metrics:
+        difference = paired_difference(own, row, "psnr")
+        entry["ours_minus_this"] = {
+            "psnr": difference.mean,
+            "interval": (difference.low, difference.high),
+            "wins": difference.wins,
+            "images": difference.images,
+        }
+    return entry
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_infinities(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(entry) for entry in value]
+    return value

@@ -1,0 +1,122 @@
+"""Methods without learning: wavelet shrinkage, non-local means, BM3D."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aindnet.errors import MissingExtraError
+from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.evaluation.methods.noise_level import estimate_noise_level
+from aindnet.evaluation.methods.settings import PeerSettings
+from aindnet.evaluation.metrics import to_uint8
+
+
+@dataclass(frozen=True)
+class NonLocalMeans:
+    """OpenCV's fast non-local means on 8 bits, 7×7 patches, 21×21 search (Buades, Coll, Morel
+    2011).
+    """
+
+    chosen: PeerSettings
+    name: str = "nlm"
+
+    @property
+    def settings(self) -> str:
+        """The settings in words."""
+        return f"OpenCV fastNlMeansDenoising, h {self.chosen.describe()}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and settings."""
+        return f"{self.name}|{self.settings}"
+
+    def __call__(self, noisy: FloatImage) -> Denoised:
+        """Denoise with h following the noise estimate."""
+        try:
+            import cv2
+        except ImportError as error:
+            raise MissingExtraError("opencv-python-headless", "evaluate") from error
+        strength = estimate_noise_level(noisy) * self.chosen.multiplier * 255.0
+        image = to_uint8(noisy)
+        if image.ndim == 2:
+            restored = cv2.fastNlMeansDenoising(image, None, strength, 7, 21)
+        else:
+            bgr = np.ascontiguousarray(image[..., ::-1])
+            restored = cv2.fastNlMeansDenoisingColored(
+                bgr, None, strength, strength * self.chosen.chroma, 7, 21
+            )
+            restored = restored[..., ::-1]
+        return Denoised(np.asarray(restored, dtype=np.float32) / np.float32(255))
+
+
+@dataclass(frozen=True)
+class Wavelet:
+    """Wavelet soft thresholds by BayesShrink in YCbCr (Chang, Yu, Vetterli 2000), from
+    scikit-image.
+    """
+
+    chosen: PeerSettings
+    name: str = "wavelet"
+
+    @property
+    def settings(self) -> str:
+        """The settings in words."""
+        return f"scikit-image BayesShrink, {self.chosen.describe()}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and settings."""
+        return f"{self.name}|{self.settings}"
+
+    def __call__(self, noisy: FloatImage) -> Denoised:
+        """Denoise with thresholds that follow the noise estimate."""
+        from skimage.restoration import denoise_wavelet
+
+        colour = noisy.ndim == 3
+        try:
+            restored = denoise_wavelet(
+                noisy.astype(np.float64),
+                sigma=max(estimate_noise_level(noisy) * self.chosen.multiplier, 1e-6),
+                method="BayesShrink",
+                mode="soft",
+                wavelet="sym8",
+                convert2ycbcr=colour,
+                channel_axis=-1 if colour else None,
+                rescale_sigma=False,
+            )
+        except ImportError as error:
+            raise MissingExtraError("PyWavelets", "evaluate") from error
+        return Denoised(np.asarray(restored, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class BlockMatching:
+    """BM3D and its colour form CBM3D (Dabov et al. 2007; Mäkinen et al. 2020), from the authors'
+    package `bm3d`.
+    """
+
+    chosen: PeerSettings
+    name: str = "bm3d"
+
+    @property
+    def settings(self) -> str:
+        """The settings in words."""
+        return f"bm3d package, white noise, {self.chosen.describe()}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and settings."""
+        return f"{self.name}|{self.settings}"
+
+    def __call__(self, noisy: FloatImage) -> Denoised:
+        """Denoise with the noise level that the estimate gives."""
+        try:
+            import bm3d
+        except ImportError as error:
+            raise MissingExtraError("bm3d", "evaluate") from error
+        sigma = max(estimate_noise_level(noisy) * self.chosen.multiplier, 1e-4)
+        image = noisy.astype(np.float64)
+        restored = bm3d.bm3d_rgb(image, sigma) if noisy.ndim == 3 else bm3d.bm3d(image, sigma)
+        return Denoised(np.asarray(restored, dtype=np.float32))

@@ -1,0 +1,95 @@
+"""Any program that reads a PNG and writes a PNG, as a method of the tables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aindnet.errors import AindnetError, ImageReadError
+from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.evaluation.metrics import to_uint8, to_unit
+from aindnet.photo import read_image, write_image
+
+
+class PeerFailedError(AindnetError):
+    """A program given as a peer that failed or wrote no image of the input's size."""
+
+
+@dataclass
+class Executable:
+    """A command with `{input}` and `{output}`, each replaced by the path of an 8-bit PNG.
+
+    The command is split as a shell would split it and run without one. Its start counts in its
+    time, and its memory is the largest resident set of the process itself.
+    """
+
+    command: str
+    peak_memory_mb: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The program's file name."""
+        return Path(shlex.split(self.command)[0]).name
+
+    @property
+    def settings(self) -> str:
+        """The command as given."""
+        return self.command
+
+    @property
+    def fingerprint(self) -> str:
+        """The command as given: a program that changed under the same command is not noticed."""
+        return f"command|{self.command}"
+
+    def __call__(self, noisy: FloatImage) -> Denoised:
+        """Write the input, run the program, read its output."""
+        with tempfile.TemporaryDirectory(prefix="aindnet-peer-") as folder:
+            source, target = Path(folder, "input.png"), Path(folder, "output.png")
+            write_image(source, to_uint8(noisy))
+            paths = {"input": str(source), "output": str(target)}
+            self._run([part.format(**paths) for part in shlex.split(self.command)])
+            try:
+                restored = to_unit(read_image(target)).astype(np.float32)
+            except ImageReadError as error:
+                raise PeerFailedError(
+                    f"{self.name}: wrote no readable image to {{output}}"
+                ) from error
+        if noisy.ndim == 2 and restored.ndim == 3:
+            restored = restored.mean(axis=2)
+        if restored.shape != noisy.shape:
+            raise PeerFailedError(
+                f"{self.name}: wrote {restored.shape} for an input of {noisy.shape}"
+            )
+        return Denoised(restored)
+
+    def _run(self, arguments: list[str]) -> None:
+        with tempfile.TemporaryFile() as log:
+            try:
+                process = subprocess.Popen(arguments, stdout=log, stderr=subprocess.STDOUT)
+            except OSError as error:
+                raise PeerFailedError(
+                    f"{arguments[0]}: cannot be run ({error.strerror})"
+                ) from error
+            code = self._wait(process)
+            if code != 0:
+                log.seek(0)
+                lines = log.read().decode(errors="replace").strip().splitlines()
+                raise PeerFailedError(
+                    f"{self.name}: exit code {code}; {lines[-1] if lines else 'no message'}"
+                )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        if not hasattr(os, "wait4"):
+            return process.wait()
+        # wait4 is the one way to learn this child's own peak memory rather than the largest of all
+        # children.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.peak_memory_mb = usage.ru_maxrss / 1024
+        return process.returncode

@@ -1,0 +1,68 @@
+"""This project's denoiser as a method of the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aindnet.evaluation.methods.method import Denoised, FloatImage
+
+
+@dataclass(frozen=True)
+class OurModel:
+    """A loaded `Denoiser`; fed float images, so that rounding is left to the metrics."""
+
+    denoiser: Any
+    ensemble: bool = False
+    camera: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name, with the camera profile and a star for the ×8 self-ensemble."""
+        profile = f" + {self.camera}" if self.camera else ""
+        return f"{self.denoiser.model_name}{profile}{'*' if self.ensemble else ''}"
+
+    @property
+    def settings(self) -> str:
+        """Backend and precision, and what the star means."""
+        parts = [f"{self.denoiser.backend}, {self.denoiser.precision}, {self.denoiser.device}"]
+        if self.camera:
+            parts.append(f"camera profile {self.camera}")
+        if self.ensemble:
+            parts.append("geometric self-ensemble ×8")
+        return "; ".join(parts)
+
+    @property
+    def fingerprint(self) -> str:
+        """The weights' hash with everything that changes the answer."""
+        return f"{self.denoiser.model_hash}|{self.settings}"
+
+    def with_ensemble(self) -> OurModel:
+        """The same model, averaged over the eight flips and rotations."""
+        return replace(self, ensemble=True)
+
+    def __call__(self, noisy: FloatImage) -> Denoised:
+        """Denoise; the noise map is the network's own estimate."""
+        result = self.denoiser(noisy, ensemble=self.ensemble)
+        return Denoised(np.asarray(result.image), np.asarray(result.noise_level))
+
+
+def load_our_model(
+    model: str | None, *, camera: Path | None = None, ensemble: bool = False, **options: str
+) -> OurModel:
+    """The bundled default (None), a model by name or a weights file, with a camera profile if one
+    is given.
+    """
+    denoiser = _load_denoiser(model, options)
+    if camera is not None:
+        denoiser.load_camera(camera)
+    return OurModel(denoiser, ensemble, camera.stem if camera else None)
+
+
+def _load_denoiser(model: str | None, options: dict[str, str]) -> Any:
+    from aindnet.restore import Denoiser
+
+    return Denoiser.from_pretrained(model, **options)

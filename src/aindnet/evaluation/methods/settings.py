@@ -1,0 +1,52 @@
+"""The peers' settings, chosen on the dev part of each data set so that every peer shows its best.
+
+A peer's noise level is the blind estimate of `noise_level.py` times `multiplier`. The numbers are
+the best of a grid by mean PSNR; this finds them again:
+
+    python tools/choose_peer_settings.py --root DATA/real --every 4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class PeerSettings:
+    """One peer's numbers on one data set."""
+
+    multiplier: float
+    """Times the blind noise estimate gives the noise level the peer is told."""
+
+    chroma: float = 1.0
+    """Strength on colour over strength on brightness, for peers that take the two apart."""
+
+    chosen_on: str = ""
+    """The dev set on which the numbers were best."""
+
+    def describe(self) -> str:
+        """The settings in words for a table."""
+        chroma = f", colour strength ×{self.chroma:g}" if self.chroma != 1 else ""
+        where = f" (best on {self.chosen_on})" if self.chosen_on else ""
+        return f"σ = {self.multiplier:g} × estimate{chroma}{where}"
+
+
+DEFAULT_DEV_SET = "polyu"
+
+CHOSEN: Mapping[tuple[str, str], PeerSettings] = MappingProxyType(
+    {
+        ("ffdnet", "polyu"): PeerSettings(3.0, chosen_on="polyu"),
+        ("nlm", "polyu"): PeerSettings(1.5, 2.0, chosen_on="polyu"),
+        ("wavelet", "polyu"): PeerSettings(2.0, chosen_on="polyu"),
+        ("bm3d", "polyu"): PeerSettings(2.0, chosen_on="polyu"),
+    }
+)
+
+
+def settings_for(peer: str, dataset: str) -> PeerSettings:
+    """The peer's numbers on this data set, or those of the default dev set where the data set has
+    no dev part.
+    """
+    return CHOSEN.get((peer, dataset)) or CHOSEN[(peer, DEFAULT_DEV_SET)]

@@ -1,0 +1,89 @@
+"""What a number was made with: command line, versions, machine, date."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from aindnet import __version__
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scikit-image",
+    "opencv-python-headless",
+    "bm3d",
+    "PyWavelets",
+    "onnxruntime",
+    "openvino",
+)
+
+
+def provenance() -> dict[str, Any]:
+    """Command, versions and machine of this process, for reports; no user name, host name or full
+    path.
+    """
+    return {
+        "command": command_line(sys.argv),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "versions": {"aindnet": __version__, "python": platform.python_version(), **_installed()},
+        "machine": machine(),
+    }
+
+
+def command_line(arguments: list[str]) -> str:
+    """The command as a user would type it: the program by its short name."""
+    program, *rest = arguments or ["aindnet"]
+    name = Path(program).name
+    return shlex.join(["aindnet" if name in ("aindnet", "__main__.py") else name, *rest])
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, system, and the accelerator if torch has one."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "accelerator": _accelerator(),
+    }
+
+
+def _installed() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _accelerator() -> str | None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return None

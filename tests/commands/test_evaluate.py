@@ -1,0 +1,109 @@
+"""`aindnet evaluate`: the JSON contract, exit codes, and resuming."""
+
+import json
+
+import numpy as np
+import pytest
+
+from aindnet.commands.app import main
+from aindnet.evaluation import metrics
+from aindnet.photo import read_image
+from evaluation_stand_ins import fake_denoiser, pairs_folder, save, smooth_photo  # noqa: F401
+
+
+def run(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return stop.value.code, captured.out, captured.err
+
+
+def test_pairs_json_keeps_the_contract(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    code, out, _ = run(capsys, "pairs", "--root", pairs_folder, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert {"psnr", "ssim", "noisy_psnr", "n", "model", "per_image"} <= document.keys()
+    assert document["n"] == 3
+    assert document["model"] == "fake"
+    assert [row["name"] for row in document["per_image"]] == ["photo0", "photo1", "photo2"]
+    for row in document["per_image"]:
+        noisy = read_image(pairs_folder / "noisy" / f"{row['name']}.png")
+        clean = read_image(pairs_folder / "clean" / f"{row['name']}.png")
+        restored = fake_denoiser(noisy.astype(np.float32) / np.float32(255)).image
+        assert row["noisy_psnr"] == pytest.approx(metrics.psnr(noisy, clean))
+        assert row["psnr"] == pytest.approx(metrics.psnr(restored, clean))
+        assert row["ssim"] == pytest.approx(metrics.ssim(restored, clean))
+    for total in ("psnr", "ssim", "noisy_psnr"):
+        assert document[total] == pytest.approx(
+            np.mean([row[total] for row in document["per_image"]])
+        )
+
+
+def test_peers_stand_beside_the_model(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    code, out, _ = run(
+        capsys, "pairs", "--root", pairs_folder, "--peer", "nlm", "--ensemble", "--json"
+    )
+    rows = {row["name"]: row for row in json.loads(out)["methods"]}
+    assert code == 0
+    assert list(rows) == ["noisy", "nlm", "fake", "fake*"]
+    assert rows["nlm"]["ours_minus_this"]["psnr"] == pytest.approx(
+        rows["fake"]["psnr"] - rows["nlm"]["psnr"]
+    )
+
+
+def test_peers_can_be_measured_without_a_model(capsys, pairs_folder):  # noqa: F811
+    code, out, _ = run(capsys, "pairs", "--root", pairs_folder, "--model", "none", "--json")
+    document = json.loads(out)
+    assert (code, document["model"], document["psnr"]) == (0, None, None)
+
+
+def test_a_broken_pair_is_named_and_the_others_are_scored(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    (pairs_folder / "noisy" / "photo1.png").write_bytes(b"no image")
+    code, out, err = run(capsys, "pairs", "--root", pairs_folder, "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert document["n"] == 2
+    assert [fail["name"] for fail in document["failed"]] == ["photo1"]
+    assert "photo1.png" in err
+
+
+def test_pairs_of_different_sizes_are_named(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    save(pairs_folder / "clean" / "photo2.png", smooth_photo(20, 20))
+    code, _, err = run(capsys, "pairs", "--root", pairs_folder, "--json")
+    assert code == 1
+    assert "photo2" in err
+    assert "must be of one size" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pairs", "--root", "nowhere"], "nowhere"),
+        (["pairs"], "--root"),
+        (["no-such-set", "--root", "."], "no-such-set"),
+        (["pairs", "--root", "PAIRS", "--peer", "magic"], "magic"),
+        (["pairs", "--root", "PAIRS", "--metric", "vibes"], "vibes"),
+        (["pairs", "--root", "PAIRS", "--only", "nothing-like-it"], "--only"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(capsys, pairs_folder, arguments, said):  # noqa: F811
+    arguments = [str(pairs_folder) if argument == "PAIRS" else argument for argument in arguments]
+    code, out, err = run(capsys, *arguments, "--model", "none")
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_killed_run_goes_on_where_it_stopped(capsys, fake_denoiser, pairs_folder, tmp_path):  # noqa: F811
+    output = tmp_path / "report"
+    run(capsys, "pairs", "--root", pairs_folder, "--output", output, "--limit", 2)
+    journal = output / "scores.jsonl"
+    journal.write_text(journal.read_text()[:-40])  # a kill in the middle of the last line
+    calls = fake_denoiser.calls
+    code, out, _ = run(
+        capsys, "pairs", "--root", pairs_folder, "--output", output, "--limit", 2, "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["n"] == 2
+    assert fake_denoiser.calls == calls + 1
