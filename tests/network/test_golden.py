@@ -14,7 +14,15 @@ import torch
 from aindnet.network import AINDNet
 from aindnet.pretrained.tf1 import TF1_CONFIG, state_dict_from_tf1
 
-CASES = ["c0_1x64x64", "c1_1x96x80", "c2_1x60x52", "c3_2x64x64", "c4_1x61x53", "c5_1x62x55", "c6_1x5x7"]
+CASES = [
+    "c0_1x64x64",
+    "c1_1x96x80",
+    "c2_1x60x52",
+    "c3_2x64x64",
+    "c4_1x61x53",
+    "c5_1x62x55",
+    "c6_1x5x7",
+]
 STAGES = {
     "mid.conv1_1": "stem1",
     "mid.AINRes1_1": "encoder1.0",
@@ -25,7 +33,9 @@ STAGES = {
 
 def recipe(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The deterministic weights that the golden numbers were made with."""
-    raw = np.random.PCG64(zlib.crc32(f"golden-45/{name}".encode("ascii"))).random_raw(math.prod(shape))
+    raw = np.random.PCG64(zlib.crc32(f"golden-45/{name}".encode("ascii"))).random_raw(
+        math.prod(shape)
+    )
     u = ((2 * (raw >> np.uint64(40)).astype(np.float64) + 1) / 2**24 - 1).reshape(shape)
     if len(shape) == 1:
         return (0.2 + 0.1 * u).astype(np.float32)
@@ -41,7 +51,9 @@ def variables(shared: Path) -> dict[str, np.ndarray]:
     made = {}
     for row in csv.DictReader((shared / "golden/variables.csv").open()):
         weights = recipe(row["name"], tuple(map(int, row["shape"].split("x"))))
-        assert f"{zlib.crc32(weights.astype('<f4').tobytes()):08x}" == row["recipe_crc32"], row["name"]
+        assert f"{zlib.crc32(weights.astype('<f4').tobytes()):08x}" == row["recipe_crc32"], row[
+            "name"
+        ]
         made[row["name"]] = weights
     return made
 
@@ -83,7 +95,9 @@ def test_golden_outputs(network: AINDNet, cases: dict[str, np.ndarray], case: st
 
 
 @torch.inference_mode()
-def test_golden_float64_run(network: AINDNet, cases: dict[str, np.ndarray], variables: dict[str, np.ndarray]) -> None:
+def test_golden_float64_run(
+    network: AINDNet, cases: dict[str, np.ndarray], variables: dict[str, np.ndarray]
+) -> None:
     double = AINDNet(TF1_CONFIG).double().eval()
     double.load_state_dict(state_dict_from_tf1(variables))
     for case in CASES:
@@ -101,7 +115,9 @@ def test_golden_intermediates(network: AINDNet, cases: dict[str, np.ndarray]) ->
         for stage, module in STAGES.items()
     ]
     hooks += [
-        network.stem2.register_forward_pre_hook(lambda _, args: seen.__setitem__("mid.pool1", args[0])),
+        network.stem2.register_forward_pre_hook(
+            lambda _, args: seen.__setitem__("mid.pool1", args[0])
+        ),
         network.decoder2[0].register_forward_pre_hook(
             lambda _, args: seen.__setitem__("mid.deconv4_sum", args[0])
         ),
@@ -120,10 +136,17 @@ def test_golden_intermediates(network: AINDNet, cases: dict[str, np.ndarray]) ->
     assert len(seen) == 7
 
 
-def test_golden_biases_that_no_output_shows(network: AINDNet, variables: dict[str, np.ndarray]) -> None:
+def test_golden_biases_that_no_output_shows(
+    network: AINDNet, variables: dict[str, np.ndarray]
+) -> None:
     """A block's first conv bias is removed by the norm after it: compared directly."""
-    blocks = {"AINRes1": "encoder1", "AINRes2": "encoder2", "AINRes3": "encoder3",
-              "AINRes4": "decoder2", "AINRes5": "decoder1"}
+    blocks = {
+        "AINRes1": "encoder1",
+        "AINRes2": "encoder2",
+        "AINRes3": "encoder3",
+        "AINRes4": "decoder2",
+        "AINRes5": "decoder1",
+    }
     checked = 0
     for level, ours in blocks.items():
         for number in range(len(getattr(network, ours))):

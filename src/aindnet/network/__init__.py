@@ -1,4 +1,4 @@
-"""The network of Kim et al., CVPR 2020: a U-Net of AIN residual blocks and a noise-level estimator."""
+"""The network of Kim et al., CVPR 2020: a U-Net of AIN blocks and a noise-level estimator."""
 
 from aindnet.network.adaptive_norm import AdaptiveInstanceNorm, AINResBlock, InstanceNorm
 from aindnet.network.aindnet import AINDNet, AINDNetConfig, AINDNetOutput, is_transfer_parameter

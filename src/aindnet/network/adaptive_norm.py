@@ -6,7 +6,7 @@ Normalization", CVPR 2020, section 3.2 and the authors' released graph.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,10 @@ class InstanceNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape: zero mean and unit variance (biased, ε = 1e-5)."""
         variance, mean = torch.var_mean(
-            x.to(torch.promote_types(x.dtype, torch.float32)), dim=(2, 3), keepdim=True, correction=0
+            x.to(torch.promote_types(x.dtype, torch.float32)),
+            dim=(2, 3),
+            keepdim=True,
+            correction=0,
         )
         scale = torch.rsqrt(variance + EPSILON)
         return x * scale.to(x.dtype) - (mean * scale).to(x.dtype)
@@ -59,7 +62,7 @@ class AdaptiveInstanceNorm(nn.Module):
         self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
         # Starts near a plain instance norm, whatever the map says.
         nn.init.normal_(self.gamma_beta.weight, std=0.01)
-        nn.init.zeros_(self.gamma_beta.bias)
+        nn.init.zeros_(cast(Tensor, self.gamma_beta.bias))
 
     def modulation(self, noise_level: Tensor) -> Tensor:
         """γ and β, stacked: (B, map_channels, h, w) → (B, 2·C, h, w); the gate's (B, C, h, w)."""
@@ -72,7 +75,7 @@ class AdaptiveInstanceNorm(nn.Module):
         A map smaller than x gives γ and β at the map's size, upsampled afterwards to x's.
         """
         maps = resize_bilinear(self.modulation(noise_level), (x.shape[-2], x.shape[-1]))
-        normalised = self.norm(x)
+        normalised: Tensor = self.norm(x)
         if self.gated:
             return normalised * torch.sigmoid(maps)
         gamma, beta = maps.chunk(2, dim=1)

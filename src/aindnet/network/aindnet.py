@@ -19,7 +19,7 @@ from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple
 
 @dataclass(frozen=True)
 class AINDNetConfig:
-    """Every choice of the architecture; the default is the released graph, 13,764,014 parameters."""
+    """Every choice of the architecture; the default, the released graph, has 13,764,014 parameters."""
 
     image_channels: int = 3
     """3 for RGB, 1 for grey."""
@@ -52,6 +52,9 @@ class AINDNetConfig:
     """Pixel-unshuffle factor of the stem: 2 moves every scale down by two (the fast variant)."""
 
     def __post_init__(self) -> None:
+        for name in ("channels", "encoder_blocks", "decoder_blocks"):
+            # JSON and YAML know lists only.
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -125,8 +128,10 @@ class AINDNet(nn.Module):
         """
         mode = self.config.resize
         height, width = noisy.shape[-2:]
-        # Two poolings below the unshuffled stem, and the estimator's coarse map, must come out even.
-        padded = noisy if mode == "tf1" else pad_to_multiple(noisy, max(8, 4 * self.config.unshuffle))
+        # Two poolings below the stem, and the estimator's coarse map, must come out even.
+        padded = (
+            noisy if mode == "tf1" else pad_to_multiple(noisy, max(8, 4 * self.config.unshuffle))
+        )
         x = F.pixel_unshuffle(padded, self.config.unshuffle)
 
         estimate = self.noise_estimator(x)
@@ -183,8 +188,10 @@ def is_transfer_parameter(name: str) -> bool:
     One predicate for freezing, for saving a camera profile and for loading it (paper, section 3.4):
     5,188,270 of the default network's 13,764,014 parameters.
 
-    >>> [is_transfer_parameter(n) for n in ("encoder1.0.norm1.conv.weight", "encoder1.0.conv1.bias")]
-    [True, False]
+    >>> is_transfer_parameter("encoder1.0.norm1.conv.weight")
+    True
+    >>> is_transfer_parameter("encoder1.0.conv1.bias")
+    False
     """
     parts = name.split(".")
     return parts[0] in ("noise_estimator", "head") or "norm1" in parts or "norm2" in parts

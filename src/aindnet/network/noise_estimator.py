@@ -6,8 +6,9 @@ and the authors' released graph.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -50,10 +51,11 @@ class NoiseLevelEstimator(nn.Module):
         self.conv6 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
         self.conv7 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
         # A positive start: a map channel whose ReLU begins dead never learns.
-        nn.init.constant_(self.conv5.bias, 0.1)
-        for conv in (self.conv6, self.conv7):
-            nn.init.dirac_(conv.weight)
-            nn.init.constant_(conv.bias, 0.01)
+        with torch.no_grad():
+            cast(Tensor, self.conv5.bias).fill_(0.1)
+            for conv in (self.conv6, self.conv7):
+                nn.init.dirac_(conv.weight)
+                cast(Tensor, conv.bias).fill_(0.01)
 
     def forward(self, noisy: Tensor) -> NoiseLevel:
         """(B, in_channels, H, W), values in [0, 1] → the three maps."""

@@ -1,0 +1,175 @@
+"""Model files: safetensors whose header carries the configuration and the card."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from aindnet.errors import ImageWriteError, InvalidModelFileError, ModelNotFoundError
+from aindnet.network import AINDNet, AINDNetConfig
+from aindnet.pretrained.card import ModelCard
+
+FORMAT = "aindnet-model-1"
+DEFAULT_MODEL = "aindnet-fast"
+_BUNDLED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A network ready for inference and where it came from."""
+
+    network: AINDNet
+    """In evaluation mode, float32, on the CPU."""
+    card: ModelCard
+    path: Path
+    sha256: str
+    """Of the weights file: what a camera profile and a report name as their model."""
+
+
+def model_folders() -> list[Path]:
+    """Where models are looked for: bundled, `$AINDNET_MODELS`, the user's data folder."""
+    data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share"))
+    folders = [_BUNDLED, data / "aindnet/models"]
+    if named := os.environ.get("AINDNET_MODELS"):
+        folders.insert(1, Path(named))
+    return folders
+
+
+def _model_paths() -> Iterator[Path]:
+    for folder in model_folders():
+        yield from sorted(folder.glob("*.safetensors"))
+
+
+def list_models() -> list[ModelCard]:
+    """The cards of all bundled and installed models; the first of a name is the one that loads."""
+    cards: dict[str, ModelCard] = {}
+    for path in _model_paths():
+        cards.setdefault(path.stem, _read_header(path)[1])
+    return list(cards.values())
+
+
+def find_model(name_or_path: str | Path | None = None) -> Path:
+    """The file of a model given by name or path; None is the bundled default.
+
+    Raises `ModelNotFoundError` with the names there are.
+    """
+    name = DEFAULT_MODEL if name_or_path is None else name_or_path
+    path = Path(name)
+    if path.suffix == ".safetensors" or len(path.parts) > 1:
+        if not path.is_file():
+            raise ModelNotFoundError(f"{path}: there is no such model file")
+        return path
+    names = []
+    for candidate in _model_paths():
+        if candidate.stem == str(name):
+            return candidate
+        names.append(candidate.stem)
+    known = ", ".join(dict.fromkeys(names)) or "none"
+    raise ModelNotFoundError(
+        f"{name}: no model of this name (there are: {known}); "
+        f"give one of these or a .safetensors file"
+    )
+
+
+def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
+    """Load a model by name or file; None is the bundled default. Never touches the net.
+
+    Raises `ModelNotFoundError`, or `InvalidModelFileError` where the file is damaged.
+    """
+    path = find_model(name_or_path)
+    config, card, tensors = _read(path)
+    network = AINDNet(config)
+    try:
+        network.load_state_dict({k: v.float() for k, v in tensors.items()})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InvalidModelFileError(
+            f"{path}: weights do not fit their configuration: {reason}"
+        ) from error
+    return LoadedModel(network=network.eval(), card=card, path=path, sha256=file_sha256(path))
+
+
+def save_model(
+    path: Path, network: AINDNet, card: ModelCard, *, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a model file, whole or not at all; `dtype` is the storage precision of the weights."""
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(dataclasses.asdict(network.config), sort_keys=True),
+        "card": card.to_json(),
+    }
+    write_safetensors(path, tensors, metadata)
+
+
+def write_safetensors(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
+) -> None:
+    """Write a safetensors file under a temporary name and rename it when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata=metadata)
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise ImageWriteError(f"{path}: cannot be written ({error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Header metadata and tensors; `InvalidModelFileError` where the file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return dict(stored.metadata() or {}), {
+                k: stored.get_tensor(k) for k in sorted(stored.keys())
+            }
+    except (SafetensorError, OSError) as error:
+        raise InvalidModelFileError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _read_header(path: Path) -> tuple[AINDNetConfig, ModelCard]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = dict(stored.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise InvalidModelFileError(f"{path}: not a readable safetensors file ({error})") from error
+    return _parse(metadata, path)
+
+
+def _read(path: Path) -> tuple[AINDNetConfig, ModelCard, dict[str, torch.Tensor]]:
+    metadata, tensors = read_safetensors(path)
+    return *_parse(metadata, path), tensors
+
+
+def _parse(metadata: dict[str, str], path: Path) -> tuple[AINDNetConfig, ModelCard]:
+    if metadata.get("format") != FORMAT:
+        raise InvalidModelFileError(
+            f"{path}: carries no aindnet configuration; is it a model that `aindnet` saved?"
+        )
+    return config_from_json(metadata["config"], source=str(path)), ModelCard.from_json(
+        metadata["card"], source=str(path)
+    )
+
+
+def config_from_json(text: str, *, source: str) -> AINDNetConfig:
+    """The architecture from its JSON; `InvalidModelFileError` names the source of a damaged one."""
+    try:
+        return AINDNetConfig(**json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidModelFileError(f"{source}: its configuration is damaged ({error})") from error

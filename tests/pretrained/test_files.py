@@ -1,0 +1,98 @@
+"""Model files, cards, camera profiles and the hub mixin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from aindnet import AINDNet as HubNet
+from aindnet.errors import InvalidModelFileError, ModelNotFoundError, WrongBaseModelError
+from aindnet.network import AINDNet, AINDNetConfig, is_transfer_parameter
+from aindnet.pretrained import (
+    ModelCard,
+    load_camera_profile,
+    load_model,
+    save_camera_profile,
+    save_model,
+)
+
+SMALL = AINDNetConfig(
+    channels=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), modulation_channels=8
+)
+
+
+def write(folder: Path, name: str = "small", seed: int = 0) -> tuple[Path, AINDNet]:
+    torch.manual_seed(seed)
+    network = AINDNet(SMALL).eval()
+    save_model(
+        folder / f"{name}.safetensors",
+        network,
+        ModelCard(name=name, quality={"set": {"psnr": 30.5}}),
+    )
+    return folder / f"{name}.safetensors", network
+
+
+def test_a_saved_model_comes_back_with_configuration_card_and_output(tmp_path: Path) -> None:
+    path, network = write(tmp_path)
+    loaded = load_model(path)
+    x = torch.rand(1, 3, 17, 9)
+    assert loaded.network.config == SMALL
+    assert loaded.card.quality == {"set": {"psnr": 30.5}}
+    torch.testing.assert_close(loaded.network(x).denoised, network(x).denoised, rtol=0, atol=0)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_models_are_found_by_name_in_the_named_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "mine")
+    monkeypatch.setenv("AINDNET_MODELS", str(tmp_path))
+    assert load_model("mine").card.name == "mine"
+    with pytest.raises(ModelNotFoundError, match=r"no model of this name.*mine"):
+        load_model("yours")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "foreign"])
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    path, _ = write(tmp_path)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("hello")
+    else:
+        from safetensors.torch import save_file
+
+        save_file({"x": torch.zeros(3)}, path)
+    with pytest.raises(InvalidModelFileError, match=r"small\.safetensors"):
+        load_model(path)
+
+
+def test_a_camera_profile_changes_only_its_tensors_and_only_its_base(tmp_path: Path) -> None:
+    base_path, _ = write(tmp_path)
+    other_path, _ = write(tmp_path, "other", seed=1)
+    base, adapted = load_model(base_path), load_model(base_path).network
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            parameter.add_(0.125)
+    save_camera_profile(tmp_path / "camera.safetensors", adapted, base, {"camera": "X"})
+    profile = load_camera_profile(tmp_path / "camera.safetensors")
+    profile.apply_to(base)
+    for name, value in base.network.state_dict().items():
+        if is_transfer_parameter(name):
+            torch.testing.assert_close(value, adapted.state_dict()[name], atol=0, rtol=2**-8)
+        else:
+            torch.testing.assert_close(value, load_model(base_path).network.state_dict()[name])
+    with pytest.raises(WrongBaseModelError, match=r"'small'.*'other'"):
+        profile.apply_to(load_model(other_path))
+
+
+def test_hub_mixin_saves_a_folder_and_loads_it_back(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = HubNet(SMALL).eval()
+    network.save_pretrained(tmp_path / "saved")
+    again = HubNet.from_pretrained(tmp_path / "saved")
+    x = torch.rand(1, 3, 16, 16)
+    assert again.config == SMALL
+    torch.testing.assert_close(again(x).denoised, network(x).denoised)
