@@ -15,6 +15,7 @@ from aindnet.photo.paths import shown
 from aindnet.photo.pixels import Image, check_image
 from aindnet.photo.source import SourceFile
 
+VIPS_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _BY_VIPS = (JPEG, PNG, TIFF, WEBP, AVIF)
 
 
@@ -84,17 +85,20 @@ def write_image(path: str | Path, image: Image, *, overwrite: bool = True) -> No
         file.commit()
 
 
+def vips_interpretation(channels: int, dtype: np.dtype[Any]) -> str:
+    """libvips' name for what the samples mean."""
+    if channels <= 2:
+        return "grey16" if dtype == np.uint16 else "b-w"
+    return "rgb16" if dtype == np.uint16 else "srgb"
+
+
 def vips_image(pixels: Image) -> Any:
     """An (H, W, C) array as a libvips image of the fitting colour kind."""
     import pyvips
 
     pixels = np.ascontiguousarray(pixels)
     height, width, channels = pixels.shape
-    formats = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
     image = pyvips.Image.new_from_memory(
-        pixels.data, width, height, channels, formats[pixels.dtype.name]
+        pixels.data, width, height, channels, VIPS_FORMATS[pixels.dtype.name]
     )
-    grey = channels <= 2
-    deep = pixels.dtype == np.uint16
-    kinds = {(True, False): "b-w", (True, True): "grey16", (False, False): "srgb"}
-    return image.copy(interpretation=kinds.get((grey, deep), "rgb16"))
+    return image.copy(interpretation=vips_interpretation(channels, pixels.dtype))

@@ -1,0 +1,109 @@
+"""EXIF blocks (a TIFF file without pixels): read and patched in place, never rewritten.
+
+A maker note holds offsets that count from the block's start, so a block that is taken apart and
+put together again is a damaged one. Every byte stays where it is here.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+_PREFIX = b"Exif\0\0"
+_ORIENTATION = 0x0112
+_THUMBNAIL_OFFSET = 0x0201
+_THUMBNAIL_LENGTH = 0x0202
+_SHORT = 3
+_ENTRY = 12
+
+
+@dataclass(frozen=True)
+class _Directory:
+    order: str  # "<" or ">"
+    entries: dict[int, int]  # tag → where its entry starts
+    next_at: int  # where the offset of the next directory stands
+
+
+def bare(block: bytes | None) -> bytes | None:
+    """The block without the prefix that JPEG puts before it; None for none or an empty one."""
+    if not block:
+        return None
+    return block[len(_PREFIX) :] if block.startswith(_PREFIX) else block
+
+
+def orientation(block: bytes) -> int:
+    """The orientation tag, 1 to 8; 1 where it is missing or the block is damaged."""
+    directory = _directory(block, _first_offset(block))
+    if directory is None or _ORIENTATION not in directory.entries:
+        return 1
+    at = directory.entries[_ORIENTATION]
+    kind, value = struct.unpack_from(directory.order + "H4xH", block, at + 2)
+    return value if kind == _SHORT and 1 <= value <= 8 else 1
+
+
+def upright(block: bytes) -> bytes:
+    """The block with orientation 1, for pixels that a decoder has already turned."""
+    directory = _directory(block, _first_offset(block))
+    if directory is None or _ORIENTATION not in directory.entries:
+        return block
+    patched = bytearray(block)
+    at = directory.entries[_ORIENTATION]
+    struct.pack_into(directory.order + "HIHH", patched, at + 2, _SHORT, 1, 1, 0)
+    return bytes(patched)
+
+
+def without_thumbnail(block: bytes) -> bytes:
+    """The block without the small picture inside, which would still show the noise.
+
+    The directory that describes it is unlinked and its bytes are blanked, or cut off if they are
+    the block's last.
+    """
+    first = _directory(block, _first_offset(block))
+    if first is None:
+        return block
+    (second_at,) = struct.unpack_from(first.order + "I", block, first.next_at)
+    second = _directory(block, second_at)
+    if second is None:
+        return block
+    patched = bytearray(block)
+    struct.pack_into(first.order + "I", patched, first.next_at, 0)
+    start, length = (
+        struct.unpack_from(first.order + "I", block, second.entries[tag] + 8)[0]
+        if tag in second.entries
+        else 0
+        for tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH)
+    )
+    if start >= 8 and length > 0 and start + length <= len(block):
+        patched[start : start + length] = bytes(length)
+        if start + length == len(block):
+            del patched[start:]
+    return bytes(patched)
+
+
+def is_block(block: bytes) -> bool:
+    """Whether the bytes begin as an EXIF block does."""
+    return _directory(block, _first_offset(block)) is not None
+
+
+def _first_offset(block: bytes) -> int:
+    if block[:4] == b"II*\0" and len(block) >= 8:
+        return int(struct.unpack_from("<I", block, 4)[0])
+    if block[:4] == b"MM\0*" and len(block) >= 8:
+        return int(struct.unpack_from(">I", block, 4)[0])
+    return 0
+
+
+def _directory(block: bytes, offset: int) -> _Directory | None:
+    """The directory at `offset`; None if there is none or it does not fit in the block."""
+    if not 8 <= offset <= len(block) - 6:
+        return None
+    order = "<" if block[:2] == b"II" else ">"
+    (count,) = struct.unpack_from(order + "H", block, offset)
+    next_at = offset + 2 + count * _ENTRY
+    if next_at + 4 > len(block):
+        return None
+    entries = {}
+    for at in range(offset + 2, next_at, _ENTRY):
+        (tag,) = struct.unpack_from(order + "H", block, at)
+        entries.setdefault(tag, at)
+    return _Directory(order, entries, next_at)

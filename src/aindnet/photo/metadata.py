@@ -1,0 +1,48 @@
+"""What a file says beside its pixels, and must say again when it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aindnet.photo import exif as exif_block
+
+
+@dataclass
+class Metadata:
+    """Blocks as they stand in the file; None where it has none."""
+
+    icc: bytes | None = None
+    """The colour profile."""
+    exif: bytes | None = None
+    """The EXIF block, from its byte-order mark on."""
+    xmp: bytes | None = None
+    """The XMP packet."""
+    iptc: bytes | None = None
+    """IPTC records (IIM), without Photoshop's wrapping."""
+    resolution: tuple[float, float] | None = None
+    """Dots per inch, across and down."""
+    gamma: float | None = None
+    """The exponent from samples to light, where the file states it and has no profile."""
+    verbatim: Any = None
+    """All of it in the file's own form, used when the output is of the same kind."""
+    notices: list[str] = field(default_factory=list)
+    """What was left out, in words for the user."""
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation of the pixels as they are stored, 1 to 8."""
+        return exif_block.orientation(self.exif) if self.exif else 1
+
+    def notice(self, text: str) -> None:
+        """Tell the user something, once."""
+        if text not in self.notices:
+            self.notices.append(text)
+
+    def set_exif(self, block: bytes | None, *, turned: bool = False) -> None:
+        """Take an EXIF block over, less its thumbnail; `turned`: the decoder turned the pixels."""
+        block = exif_block.bare(block)
+        if block is None or not exif_block.is_block(block):
+            return
+        block = exif_block.without_thumbnail(block)
+        self.exif = exif_block.upright(block) if turned else block

@@ -1,0 +1,136 @@
+"""PNG files as chunks: what is carried over byte for byte."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from aindnet.errors import ImageReadError
+from aindnet.photo.metadata import Metadata
+from aindnet.photo.paths import shown
+from aindnet.photo.source import SourceFile
+
+SIGNATURE_AND_HEADER = 33
+"""Bytes of the signature and the IHDR chunk, after which chunks can be put in."""
+
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_MAX_CARRIED = 64 << 20
+_MAX_CHUNKS = 1_000_000
+_CARRIED = {
+    *(b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"pHYs", b"sPLT"),
+    *(b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"oFFs", b"pCAL", b"sCAL"),
+}
+_PALETTE = 3
+_METRE = 0.0254
+
+
+@dataclass
+class PngHeader:
+    """IHDR and the chunks that are carried over."""
+
+    bit_depth: int = 8
+    colour_type: int = 2
+    interlaced: bool = False
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def palette(self) -> bool:
+        """Whether the pixels are indices into a palette."""
+        return self.colour_type == _PALETTE
+
+    def find(self, kind: bytes) -> bytes | None:
+        """The data of the first chunk of a kind."""
+        return next((data for name, data in self.chunks if name == kind), None)
+
+
+def read_header(source: SourceFile) -> PngHeader:
+    """IHDR and all ancillary chunks that describe the picture. Raises `ImageReadError`."""
+    header = PngHeader()
+    position, carried = 8, 0
+    for _ in range(_MAX_CHUNKS):
+        head = source.read_at(position, 8)
+        if len(head) < 8:
+            break
+        length, kind = struct.unpack(">I4s", head)
+        if kind in (b"acTL", b"fdAT"):
+            raise ImageReadError(f"{shown(source.path)}: an animation, not a photo")
+        if kind == b"IHDR" and length == 13:
+            body = source.read_at(position + 8, 13)
+            header.bit_depth, header.colour_type = body[8], body[9]
+            header.interlaced = body[12] == 1
+        elif kind in _CARRIED:
+            carried += length
+            if carried > _MAX_CARRIED:
+                raise ImageReadError(
+                    f"{shown(source.path)}: over 64 MB of metadata; strip it first"
+                )
+            data = source.read_at(position + 8, length)
+            check = source.read_at(position + 8 + length, 4)
+            if check == struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))):
+                header.chunks.append((kind, data))
+        elif kind == b"IEND":
+            return header
+        position += 12 + length
+    raise ImageReadError(
+        f"{shown(source.path)}: damaged or cut short (the PNG has no end); get a whole copy"
+    )
+
+
+def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
+    """EXIF, XMP and resolution; `icc` is the profile as the decoder unpacked it."""
+    metadata = Metadata(icc=icc)
+    kept = []
+    for kind, chunk in header.chunks:
+        data = chunk
+        if kind == b"eXIf":
+            metadata.set_exif(data)
+            data = metadata.exif or data
+        elif kind == b"iTXt" and data.startswith(_XMP_KEYWORD):
+            metadata.xmp = _text(data)
+        elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
+            across, down = struct.unpack_from(">II", data)
+            metadata.resolution = (across * _METRE, down * _METRE)
+        kept.append((kind, data))
+    metadata.verbatim = kept
+    return metadata
+
+
+def _text(data: bytes) -> bytes | None:
+    """The text of an iTXt chunk."""
+    compressed = data[len(_XMP_KEYWORD) : len(_XMP_KEYWORD) + 1] == b"\1"
+    parts = data[len(_XMP_KEYWORD) + 2 :].split(b"\0", 2)
+    if len(parts) < 3:
+        return None
+    if not compressed:
+        return parts[2]
+    try:
+        unpacker = zlib.decompressobj()
+        text = unpacker.decompress(parts[2], _MAX_CARRIED)
+    except zlib.error:
+        return None
+    return None if unpacker.unconsumed_tail else text
+
+
+def chunks_of(metadata: Metadata, *, same_kind: bool) -> bytes:
+    """The chunks to put after IHDR: the source's own, or built from another kind's metadata."""
+    if same_kind:
+        return b"".join(_chunk(kind, data) for kind, data in metadata.verbatim)
+    chunks = []
+    if metadata.icc:
+        chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
+    if metadata.resolution:
+        across, down = (round(value / _METRE) for value in metadata.resolution)
+        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if metadata.exif:
+        chunks.append(_chunk(b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append(_chunk(b"iTXt", _XMP_KEYWORD + b"\0\0\0\0" + metadata.xmp))
+    if metadata.iptc:
+        metadata.notice("IPTC left out: PNG has no place for it")
+    return b"".join(chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    check = zlib.crc32(data, zlib.crc32(kind))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)

@@ -1,0 +1,158 @@
+"""One reader a kind of file: header → pages, metadata, and how it was encoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aindnet.errors import ImageReadError
+from aindnet.photo import jpeg, png, tiff, webp
+from aindnet.photo.decode import RowReader, damaged, open_vips
+from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP
+from aindnet.photo.metadata import Metadata
+from aindnet.photo.paths import shown
+from aindnet.photo.photo import Page, Photo, check_size
+from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff_pages import page_traits, tiff_metadata
+from aindnet.photo.traits import Traits
+
+_COLOURS = ("b-w", "grey16", "srgb", "rgb16", "scrgb", "rgb")
+_LINEAR_TRANSFER = 8  # H.273, as a cICP chunk states it
+
+
+def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
+    """The photo in an open file. Raises `ImageReadError` and its kin."""
+    if source.format is JPEG:
+        return _open_jpeg(source, limit)
+    if source.format is PNG:
+        return _open_png(source, limit)
+    if source.format is TIFF:
+        return _open_tiff(source, limit, half_size=half_size)
+    if source.format is WEBP:
+        return _open_webp(source, limit)
+    if source.format is AVIF:
+        return _open_avif(source, limit)
+    if source.format in (HEIC, JXL):
+        from aindnet.photo.plugins import open_heic, open_jxl
+
+        return (open_heic if source.format is HEIC else open_jxl)(source, limit)
+    if source.format is RAW:
+        from aindnet.photo.raw import open_raw
+
+        return open_raw(source, limit, half_size=half_size)
+    raise AssertionError(source.format)
+
+
+def _open_jpeg(source: SourceFile, limit: int | None) -> Photo:
+    header = jpeg.read_header(source)
+    metadata = jpeg.read_metadata(header)
+    traits = Traits(
+        quality=header.quality,
+        chroma_halved=header.chroma_halved,
+        progressive=header.progressive,
+    )
+    return _by_vips(source, limit, metadata, traits)
+
+
+def _open_png(source: SourceFile, limit: int | None) -> Photo:
+    header = png.read_header(source)
+    image = open_vips(source)
+    metadata = png.read_metadata(header, _field(image, "icc-profile-data"))
+    metadata.gamma = _png_gamma(header)
+    if header.palette:
+        metadata.notice("palette written out as RGB")
+    elif header.bit_depth < 8:
+        metadata.notice(f"{header.bit_depth} bit written as 8 bit")
+    return _by_vips(source, limit, metadata, Traits(progressive=header.interlaced))
+
+
+def _png_gamma(header: png.PngHeader) -> float | None:
+    """What gAMA or cICP say; None where sRGB, which is what nearly all PNGs are."""
+    coding = header.find(b"cICP")
+    if coding is not None:
+        return 1.0 if coding[1:2] == bytes([_LINEAR_TRANSFER]) else None
+    gamma = header.find(b"gAMA")
+    if header.find(b"sRGB") is not None or gamma is None or len(gamma) != 4:
+        return None
+    value = int.from_bytes(gamma, "big") / 100_000
+    return 1 / value if 0.1 < value < 10 else None
+
+
+def _open_webp(source: SourceFile, limit: int | None) -> Photo:
+    chunks = webp.read_chunks(source.read_all(), str(source.path))
+    traits = Traits(lossless=webp.is_lossless(chunks))
+    return _by_vips(source, limit, webp.read_metadata(chunks), traits)
+
+
+def _open_avif(source: SourceFile, limit: int | None) -> Photo:
+    image = open_vips(source)
+    if _field(image, "n-pages") not in (None, 1):
+        raise ImageReadError(f"{shown(source.path)}: several pictures in one AVIF; split it first")
+    metadata = Metadata(icc=_field(image, "icc-profile-data"), xmp=_field(image, "xmp-data"))
+    metadata.set_exif(_field(image, "exif-data"), turned=True)
+    return _by_vips(source, limit, metadata, Traits(bits=_field(image, "bits-per-sample")))
+
+
+def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
+    found = tiff.read_tiff(source.read_at)
+    if found is None:
+        raise ImageReadError(
+            f"{shown(source.path)}: damaged or cut short (its directory of pages); get a whole copy"
+        )
+    if tiff.DNG_VERSION in found.pages[0].tags:
+        from aindnet.photo.raw import open_raw
+
+        return open_raw(source, limit, half_size=half_size)
+    sizes = [(page.number(tiff.HEIGHT, 0), page.number(tiff.WIDTH, 0)) for page in found.pages]
+    check_size(source.path, sizes, limit)
+    metadata = tiff_metadata(found.pages[0])
+    pages = []
+    for number, directory in enumerate(found.pages):
+        traits = page_traits(directory, found, source, metadata)
+        page = _vips_page(source, number, directory.blob(tiff.ICC), metadata)
+        page.directory, page.traits = directory, traits
+        pages.append(page)
+    metadata.icc = pages[0].icc
+    return Photo(source, TIFF, pages, metadata)
+
+
+def _by_vips(source: SourceFile, limit: int | None, metadata: Metadata, traits: Traits) -> Photo:
+    image = open_vips(source)
+    check_size(source.path, [(image.height, image.width)], limit)
+    page = _vips_page(source, 0, metadata.icc, metadata)
+    page.traits = traits
+    if page.icc != metadata.icc and source.format is JPEG:
+        metadata.verbatim = jpeg.with_profile(metadata.verbatim, page.icc)
+    metadata.icc = page.icc
+    return Photo(source, source.format, [page], metadata)
+
+
+def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Metadata) -> Page:
+    """A page that libvips decodes; other colour kinds than grey and RGB are converted to sRGB."""
+    import pyvips
+
+    image = open_vips(source, number)
+    kind = image.interpretation
+    # Float grey and RGB have other names in libvips; one to four bands are then what they seem.
+    if kind in _COLOURS or (image.format == "float" and kind == "multiband"):
+        if image.bands > 4:
+            raise ImageReadError(
+                f"{shown(source.path)}: {image.bands} channels; split off what is not colour first"
+            )
+        return Page(lambda: RowReader(lambda: open_vips(source, number), source), icc=icc)
+    metadata.notice(f"{'CMYK' if kind == 'cmyk' else kind} converted to sRGB")
+    profile = bytes(pyvips.Image.profile_load("srgb"))
+
+    def converted() -> Any:
+        opened = open_vips(source, number)
+        try:
+            if kind == "cmyk":
+                return opened.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+            return opened.colourspace("srgb" if opened.format == "uchar" else "rgb16")
+        except pyvips.Error as error:
+            raise damaged(source, error) from error
+
+    return Page(lambda: RowReader(converted, source), icc=profile)
+
+
+def _field(image: Any, name: str) -> Any:
+    return image.get(name) if image.get_typeof(name) != 0 else None

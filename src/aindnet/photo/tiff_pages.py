@@ -1,0 +1,144 @@
+"""What a TIFF page says about itself, and the writing of pages with all of it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any
+
+from aindnet.errors import ImageReadError, ImageWriteError
+from aindnet.photo import tiff
+from aindnet.photo.atomic import AtomicFile
+from aindnet.photo.metadata import Metadata
+from aindnet.photo.paths import shown
+from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import Directory, DirectoryWriter, Tiff
+from aindnet.photo.traits import Traits
+
+# Compressions that are written again as they were; all others become deflate, without loss.
+_COMPRESSIONS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
+_PREDICTORS = {2: "horizontal", 3: "float"}
+_FLOAT_FORMAT = 3
+_PALETTE = 3
+_OWN_BLOCKS = (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP, tiff.ICC)
+_UNDEFINED, _BYTE, _RATIONAL = 7, 1, 5
+
+
+def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metadata) -> Traits:
+    """How a page was encoded. Raises `ImageReadError` for samples that no photo has."""
+    bits = page.number(tiff.BITS, 1)
+    is_float = page.number(tiff.SAMPLE_FORMAT, 1) == _FLOAT_FORMAT
+    if bits not in ((32,) if is_float else (1, 2, 4, 8, 16)):
+        kind = "float" if is_float else "integer"
+        raise ImageReadError(
+            f"{shown(source.path)}: {bits}-bit {kind} samples; "
+            "convert it to 8 or 16 bit or 32-bit float first"
+        )
+    if bits < 8:
+        metadata.notice(f"{bits} bit written as 8 bit")
+    if page.number(tiff.PHOTOMETRIC, 1) == _PALETTE:
+        metadata.notice("palette written out as RGB")
+    if tiff.SUB_IFDS in page.tags:
+        metadata.notice("smaller copies inside the file (pyramid, preview) left out")
+    tile = None
+    if tiff.TILE_WIDTH in page.tags:
+        tile = page.number(tiff.TILE_WIDTH, 256), page.number(tiff.TILE_HEIGHT, 256)
+    return Traits(
+        compression=_COMPRESSIONS.get(page.number(tiff.COMPRESSION, 1), "deflate"),
+        predictor=_PREDICTORS.get(page.number(tiff.PREDICTOR, 1), "none"),
+        tile=tile,
+        big=file.big,
+    )
+
+
+def tiff_metadata(page: Directory) -> Metadata:
+    """A page's blocks; the tags themselves are carried with the page."""
+    unit = {2: 1.0, 3: 2.54}.get(page.number(tiff.RESOLUTION_UNIT, 2))
+    across, down = page.ratio(tiff.X_RESOLUTION), page.ratio(tiff.Y_RESOLUTION)
+    metadata = Metadata(
+        icc=page.blob(tiff.ICC),
+        xmp=page.blob(tiff.XMP),
+        iptc=page.blob(tiff.IPTC),
+        resolution=(across * unit, down * unit) if unit and across and down else None,
+        verbatim=True,
+    )
+    described = Directory(page.order, carried_tags(page, _OWN_BLOCKS), page.children)
+    if described.tags or described.children:
+        metadata.set_exif(tiff.serialise(described))
+    return metadata
+
+
+def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, tiff.Tag]:
+    """The tags that say nothing of how pixels are stored."""
+    return {
+        code: tag
+        for code, tag in page.tags.items()
+        if code not in tiff.STRUCTURE and code not in without
+    }
+
+
+def directory_from(metadata: Metadata) -> Directory:
+    """Tags for a TIFF page from the blocks of another kind of file."""
+    parsed = tiff.parse_block(metadata.exif) if metadata.exif else None
+    directory = parsed.swapped_to("<") if parsed else Directory()
+    for code in [*tiff.STRUCTURE, *_OWN_BLOCKS]:
+        directory.tags.pop(code, None)
+    for code, kind, block in (
+        (tiff.XMP, _BYTE, metadata.xmp),
+        (tiff.IPTC, _UNDEFINED, metadata.iptc),
+    ):
+        if block:
+            directory.put_bytes(code, kind, block)
+    if metadata.resolution and tiff.X_RESOLUTION not in directory.tags:
+        for code, value in zip(
+            (tiff.X_RESOLUTION, tiff.Y_RESOLUTION), metadata.resolution, strict=True
+        ):
+            data = struct.pack("<II", round(value * 1000), 1000)
+            directory.tags[code] = tiff.Tag(_RATIONAL, 1, data)
+        directory.put(tiff.RESOLUTION_UNIT, 3, [2])
+    return directory
+
+
+class TiffAssembler:
+    """Joins pages that libvips encoded, one by one, into a file with all their tags."""
+
+    def __init__(self, file: AtomicFile) -> None:
+        self._file = file
+        self._link_at: int | None = None
+
+    def add(self, start: int, carried: Directory, icc: bytes | None, output: Any) -> None:
+        """Put the page that was encoded as a TIFF of its own from `start` on into the file.
+
+        `carried` holds the source's tags. The encoder's offsets count from `start`.
+        """
+        descriptor = self._file.descriptor
+        encoded = tiff.read_tiff(lambda at, length: os.pread(descriptor, length, start + at))
+        if encoded is None:
+            raise ImageWriteError(f"{shown(output)}: the encoder wrote no TIFF; try another format")
+        page = encoded.pages[0]
+        merged = Directory(page.order, dict(page.tags))
+        for code in (tiff.STRIP_OFFSETS, tiff.TILE_OFFSETS):
+            if start and code in page.tags:
+                offsets = [start + offset for offset in page.numbers(code)]
+                merged.put(code, 16 if encoded.big else 4, offsets)
+        for code in list(merged.tags):
+            if code not in tiff.STRUCTURE:
+                del merged.tags[code]
+        source = carried.swapped_to(page.order)
+        merged.tags |= carried_tags(source)
+        merged.children = source.children
+        extra = source.tags.get(tiff.EXTRA_SAMPLES)
+        written = merged.tags.get(tiff.EXTRA_SAMPLES)
+        if extra and written and extra.count == written.count:
+            merged.tags[tiff.EXTRA_SAMPLES] = extra  # whether alpha is multiplied in
+        merged.tags.pop(tiff.ICC, None)
+        if icc:
+            merged.put_bytes(tiff.ICC, _UNDEFINED, icc)
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        writer = DirectoryWriter(self._file.write, end, big=encoded.big)
+        place, link_at = writer.write(merged)
+        word = page.order + ("Q" if encoded.big else "I")
+        first = 8 if encoded.big else 4
+        at = first if self._link_at is None else self._link_at
+        os.pwrite(descriptor, struct.pack(word, place), at)
+        self._link_at = link_at

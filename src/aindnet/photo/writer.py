@@ -1,0 +1,259 @@
+"""Finished rows → an output file with everything that the source had, under its name when whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from aindnet.errors import ImageWriteError
+from aindnet.photo import encode, exif, jpeg, png, webp
+from aindnet.photo.atomic import AtomicFile
+from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
+from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
+from aindnet.photo.metadata import Metadata
+from aindnet.photo.paths import reason, shown
+from aindnet.photo.photo import Page, Photo
+from aindnet.photo.pixels import RGB
+from aindnet.photo.store import PixelStore, spool_file
+from aindnet.photo.tiff_pages import TiffAssembler, directory_from
+
+_HEAD_BYTES = 64 << 10
+_CLASSIC_TIFF_LIMIT = 3_500_000_000
+_TURNED_BY_READERS = (AVIF, HEIC, JXL)
+
+
+class PhotoWriter:
+    """Takes the rows of all pages in order, and writes the file when the `with` block ends well.
+
+    Raises `ImageWriteError` at once for what can't be written: a kind that has no place for the
+    pages, a folder that is missing or read-only, a disk without room.
+    """
+
+    def __init__(self, photo: Photo, path: str | Path, *, overwrite: bool = False) -> None:
+        self.photo = photo
+        self.path = Path(path)
+        self.kind: Format = format_for_output(self.path)
+        self._same_kind = self.kind is photo.format
+        self._check(overwrite)
+        self._file = AtomicFile(self.path, overwrite=overwrite)
+        self._page_number = 0
+        self._store: PixelStore | None = None
+        self._reader: Any = None
+        self._assembler = TiffAssembler(self._file)
+
+    def _check(self, overwrite: bool) -> None:
+        photo, name = self.photo, shown(self.path)
+        if not overwrite and os.path.lexists(self.path):
+            raise ImageWriteError(f"{name}: exists already; pass --overwrite or --resume")
+        if len(photo.pages) > 1 and self.kind is not TIFF:
+            raise ImageWriteError(
+                f"{name}: {self.kind.name} holds one picture and the source has "
+                f"{len(photo.pages)}; write it as .tif"
+            )
+        if max(photo.height, photo.width) > self.kind.side_limit:
+            raise ImageWriteError(
+                f"{name}: {self.kind.name} ends at {self.kind.side_limit} pixels a side; use .tif"
+            )
+        for page in photo.pages:
+            if page.dtype.name not in self.kind.depths and not page.encoding.identity:
+                raise ImageWriteError(
+                    f"{name}: linear samples would band in {self.kind.name}; write it as .tif"
+                )
+        self._check_disk()
+
+    def _check_disk(self) -> None:
+        sizes = [
+            page.height * page.width * page.channels * page.dtype.itemsize
+            for page in self.photo.pages
+        ]
+        work = max(sizes) if max(sizes) > IN_MEMORY_BYTES else 0
+        plain = self.kind is TIFF and self.photo.pages[0].traits.compression == "none"
+        # A clean picture packs tighter than its noisy source did.
+        output = sum(sizes) if plain else self.photo.source.size
+        try:
+            free = shutil.disk_usage(self.path.parent).free
+        except OSError as error:
+            raise ImageWriteError(
+                f"{shown(self.path)}: cannot be written ({reason(error)}); check the folder"
+            ) from error
+        if work + output > free:
+            raise ImageWriteError(
+                f"{shown(self.path)}: needs {(work + output) / 1e6:.0f} MB and "
+                f"{free / 1e6:.0f} MB are free; free some space or choose another --output"
+            )
+
+    @property
+    def page(self) -> Page:
+        """The page that the next rows belong to."""
+        return self.photo.pages[self._page_number]
+
+    def write(self, band: RGB) -> None:
+        """The next finished rows, (rows, W, 3), in the encoding of `Page.rows`."""
+        page = self.page
+        if self._store is None:
+            self._store = PixelStore(
+                self.path, page.height, page.width, self._channels(page), self._dtype(page)
+            )
+            self._reader = page.open_reader()
+        y0 = self._store.rows_written
+        samples = self._reader.read(y0, y0 + len(band))
+        self._store.write(self._fitted(page, page.changed(samples, band)))
+        if self._store.full:
+            self._finish_page()
+
+    def _dtype(self, page: Page) -> np.dtype[Any]:
+        depths = self.kind.depths
+        return np.dtype(page.dtype if page.dtype.name in depths else depths[-1])
+
+    def _channels(self, page: Page) -> int:
+        return page.channels - 1 if page.has_alpha and not self.kind.alpha else page.channels
+
+    def _fitted(self, page: Page, samples: Rows) -> Rows:
+        """The samples in the depth and channels that the output's kind has."""
+        dtype = self._dtype(page)
+        notice = self.photo.metadata.notice
+        if samples.shape[2] != self._channels(page):
+            notice(f"alpha left out: {self.kind.name} has none")
+            samples = samples[..., : self._channels(page)]
+        if samples.dtype != dtype:
+            notice(f"{samples.dtype} samples written as {dtype}: {self.kind.name} has no deeper")
+            scaled = samples.astype(np.float64) * (np.iinfo(dtype).max / page.white)
+            samples = np.clip(np.rint(scaled), 0, np.iinfo(dtype).max).astype(dtype)
+        return samples
+
+    def _finish_page(self) -> None:
+        page, store = self.page, self._store
+        assert store is not None
+        image = self._upright(store.image())
+        try:
+            self._encode(page, image)
+        finally:
+            store.close()
+            self._reader.close()
+        self._store = None
+        self._page_number += 1
+
+    def _upright(self, image: Any) -> Any:
+        """Pixels turned for kinds whose readers do not look at EXIF for it."""
+        metadata = self.photo.metadata
+        turn = metadata.orientation
+        if self.kind not in _TURNED_BY_READERS or turn == 1:
+            return image
+        assert metadata.exif is not None
+        metadata.exif = exif.upright(metadata.exif)
+        image = image.copy_memory()
+        image.set_type(_int_type(), "orientation", turn)
+        return image.autorot()
+
+    def _encode(self, page: Page, image: Any) -> None:
+        metadata = self.photo.metadata
+        options = {}
+        if self.kind not in (HEIC, JXL):
+            options = encode.save_options(
+                self.kind, page.traits, self._same_kind, page.height * page.width
+            )
+        if self.kind is TIFF:
+            self._add_tiff_page(page, image, options)
+        elif self.kind in (HEIC, JXL):
+            from aindnet.photo import plugins
+
+            write = plugins.encode_heic if self.kind is HEIC else plugins.encode_jxl
+            self._file.write(write(image, metadata, page.traits, self.path))
+        else:
+            if metadata.resolution and self.kind is JPEG:
+                image = image.copy(
+                    xres=metadata.resolution[0] / 25.4, yres=metadata.resolution[1] / 25.4
+                )
+            if self.kind is AVIF:
+                image = encode.with_blocks(image, metadata)
+            self._wrap(image, options, metadata)
+
+    def _add_tiff_page(self, page: Page, image: Any, options: dict[str, Any]) -> None:
+        size = sum(p.height * p.width * p.channels * p.dtype.itemsize for p in self.photo.pages)
+        options["bigtiff"] = page.traits.big or size > _CLASSIC_TIFF_LIMIT
+        carried = page.directory or directory_from(self.photo.metadata)
+        start = os.lseek(self._file.descriptor, 0, os.SEEK_END)
+        if start == 0:
+            encode.save(image, TIFF, self._file.descriptor, options, shown(self.path))
+        else:
+            start += -start % 16
+            os.lseek(self._file.descriptor, start, os.SEEK_SET)
+            spool = spool_file(self.path)
+            try:
+                encode.save(image, TIFF, spool, options, shown(self.path))
+                self._copy(spool, 0)
+            finally:
+                os.close(spool)
+        self._assembler.add(start, carried, page.icc, self.path)
+
+    def _wrap(self, image: Any, options: dict[str, Any], metadata: Metadata) -> None:
+        """Encode, and put the metadata around the picture."""
+        spool = spool_file(self.path)
+        try:
+            encode.save(image, self.kind, spool, options, shown(self.path))
+            if self.kind is JPEG:
+                head = os.pread(spool, _HEAD_BYTES, 0)
+                opening, skipped = jpeg.opening(head, metadata, same_kind=self._same_kind)
+                self._file.write(opening)
+                self._copy(spool, skipped)
+            elif self.kind is PNG:
+                self._file.write(os.pread(spool, png.SIGNATURE_AND_HEADER, 0))
+                self._file.write(png.chunks_of(metadata, same_kind=self._same_kind))
+                self._copy(spool, png.SIGNATURE_AND_HEADER)
+            elif self.kind is WEBP:
+                encoded = os.pread(spool, os.fstat(spool).st_size, 0)
+                self._file.write(webp.assemble(encoded, metadata, image.width, image.height))
+            else:
+                self._copy(spool, 0)
+        finally:
+            os.close(spool)
+
+    def _copy(self, spool: int, offset: int) -> None:
+        while part := os.pread(spool, 8 << 20, offset):
+            self._file.write(part)
+            offset += len(part)
+
+    def commit(self) -> None:
+        """Give the file its name. Raises `ImageReadError` if the source changed meanwhile."""
+        if self._page_number != len(self.photo.pages):
+            raise ValueError(f"{shown(self.path)}: not all rows were written")
+        self.photo.source.check_unchanged()
+        self._file.commit()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._store is not None:
+            self._store.close()
+            self._reader.close()
+        self._file.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
+            self.discard()
+
+
+def writer(photo: Photo, path: str | Path, *, overwrite: bool = False) -> PhotoWriter:
+    """A writer of the photo's pages, denoised, to `path`; the kind goes by its suffix."""
+    return PhotoWriter(photo, path, overwrite=overwrite)
+
+
+def _int_type() -> Any:
+    import pyvips
+
+    return pyvips.GValue.gint_type
