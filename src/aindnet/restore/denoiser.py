@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -14,13 +15,23 @@ import numpy.typing as npt
 from aindnet.network import AINDNet
 from aindnet.photo.pixels import from_rgb, to_rgb
 from aindnet.restore.backends import Backend, create_backend
+from aindnet.restore.backends.base import Given, TileStatistics
 from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
 from aindnet.restore.mixing import mix
-from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource, StripBlender, StripReader
-from aindnet.restore.tiling import plan_tiles
+from aindnet.restore.statistics import BySize, Frozen, StatisticsPolicy, WholeImage
+from aindnet.restore.streaming import (
+    RGB,
+    ArraySource,
+    Band,
+    RowSource,
+    StripBlender,
+    StripReader,
+    shown,
+)
+from aindnet.restore.tiling import TilePlan, plan_tiles
 
 if TYPE_CHECKING:
-    from aindnet.pretrained import ModelCard
+    from aindnet.pretrained import CameraProfile, ModelCard
 
 Image = npt.NDArray[Any]
 BackendName = Literal["auto", "torch", "openvino", "onnx"]
@@ -29,8 +40,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
 DEFAULT_OVERLAP = 64
-LOWEST, HIGHEST = -0.25, 1.25
-"""What the network is shown of float images beyond black and white; the rest passes by it."""
+DISCARDED_SHARE = 3 / 8
+"""Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
+DEFAULT_STATISTICS: StatisticsPolicy = BySize(WholeImage(), Frozen(), limit=DEFAULT_TILE**2)
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,14 @@ class _Request:
     transform: int
     strip: RGB
     tile: RGB
+    statistics: Given
     last_of_strip: bool
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Requests of one kind may share a batch."""
+        given = self.statistics
+        return self.tile.shape, given.grid.shape if isinstance(given, TileStatistics) else given
 
 
 class Denoiser:
@@ -70,22 +89,28 @@ class Denoiser:
         precision: Precision = "auto",
         tile: int | None = None,
         overlap: int | None = None,
+        statistics: StatisticsPolicy = DEFAULT_STATISTICS,
+        batch: int | None = None,
     ) -> None:
         self.network = network
         self.model_name = name
         self.card = card
+        self.camera: CameraProfile | None = None
         self._sha256 = sha256
-        self._wanted = {"backend": backend, "device": device, "precision": precision}
+        self._make_backend = partial(
+            create_backend, backend=backend, device=device, precision=precision, batch=batch
+        )
         self._tile = tile or DEFAULT_TILE
         self._overlap = DEFAULT_OVERLAP if overlap is None else overlap
-        self._backend: Backend = create_backend(network, **self._wanted)
+        self.statistics = statistics
+        self._backend: Backend = self._make_backend(network)
 
     @classmethod
     def from_pretrained(cls, model: str | Path | None = None, **options: Any) -> Self:
         """A bundled or installed model by name, or a model file; None is the bundled default.
 
-        Options are the constructor's `device`, `backend`, `precision`, `tile`, `overlap`.
-        Raises `ModelNotFoundError` or `InvalidModelFileError`.
+        Options are the constructor's: `device`, `backend`, `precision`, `tile`, `overlap`,
+        `statistics`, `batch`. Raises `ModelNotFoundError` or `InvalidModelFileError`.
         """
         from aindnet.pretrained import load_model
 
@@ -97,6 +122,24 @@ class Denoiser:
             card=loaded.card,
             **options,
         )
+
+    def load_camera(self, path: str | Path) -> None:
+        """Change to a camera's profile, adapted from this very model.
+
+        Raises `InvalidModelFileError`, or `WrongBaseModelError` for another model's profile.
+        """
+        from aindnet.pretrained import LoadedModel, ModelCard, load_camera_profile
+
+        base = LoadedModel(
+            network=self.network,
+            card=self.card or ModelCard(name=self.model_name),
+            path=Path(self.model_name),
+            sha256=self.model_hash,
+        )
+        profile = load_camera_profile(Path(path))
+        profile.apply_to(base)
+        self.camera = profile
+        self._backend = self._make_backend(self.network)
 
     @property
     def model_hash(self) -> str:
@@ -165,8 +208,10 @@ class Denoiser:
         for index, band in self._stream(sources, strength, chroma_strength, ensemble):
             rows = results[index][band.y : band.y + band.rgb.shape[0]]
             rows[..., :3], rows[..., 3:] = band.rgb, band.noise_level
+        # float64 input does not survive the way through float32 to the last bit.
+        untouched = strength == 0.0 and not chroma_strength
         restored = [
-            Restored(from_rgb(result[..., :3], like), result[..., 3:])
+            Restored(like.copy() if untouched else from_rgb(result[..., :3], like), result[..., 3:])
             for result, like in zip(results, images, strict=True)
         ]
         return restored[0] if isinstance(image, np.ndarray) else restored
@@ -193,9 +238,7 @@ class Denoiser:
         chroma_strength: float | None,
         ensemble: bool,
     ) -> Iterator[tuple[int, Band]]:
-        plans = [
-            plan_tiles(s.height, s.width, tile=self._tile, overlap=self._overlap) for s in sources
-        ]
+        plans = [self._plan(source) for source in sources]
         transforms = TRANSFORMS if ensemble else (IDENTITY,)
         share = np.float32(1 / len(transforms))
         blender: StripBlender | None = None
@@ -210,32 +253,52 @@ class Denoiser:
             if request.last_of_strip:
                 done = blender.finish_row()
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
-                outside = noisy - np.clip(noisy, LOWEST, HIGHEST)
+                outside = noisy - shown(noisy)
                 rgb = mix(noisy, done[..., :3] + outside, strength, chroma_strength)
                 yield current, Band(y, rgb, done[..., 3:])
                 y += done.shape[0]
+
+    def _plan(self, source: RowSource) -> TilePlan:
+        return plan_tiles(
+            source.height,
+            source.width,
+            tile=self._tile,
+            overlap=self._overlap,
+            discard=int(self._overlap * DISCARDED_SHARE),
+        )
 
     def _requests(
         self, sources: Sequence[RowSource], transforms: Sequence[int]
     ) -> Iterator[_Request]:
         for index, source in enumerate(sources):
-            plan = plan_tiles(source.height, source.width, tile=self._tile, overlap=self._overlap)
+            plan = self._plan(source)
             reader = StripReader(source, plan)
-            columns = plan.columns
-            for row in range(len(plan.rows.positions)):
+            surveys = {
+                which: self.statistics.survey(self._backend, source, plan, which)
+                for which in transforms
+            }
+            for row, y in enumerate(plan.rows.positions):
                 strip = reader.strip(row)
-                shown = np.clip(strip, LOWEST, HIGHEST)
-                for column, x in enumerate(columns.positions):
-                    tile = shown[:, x : x + columns.size].transpose(2, 0, 1)
-                    for which in transforms:
-                        last = column == len(columns.positions) - 1 and which == transforms[-1]
-                        yield _Request(index, column, which, strip, transform(tile, which), last)
+                visible = shown(strip)
+                for column, x in enumerate(plan.columns.positions):
+                    tile = visible[:, x : x + plan.columns.size].transpose(2, 0, 1)
+                    for which, survey in surveys.items():
+                        yield _Request(
+                            source=index,
+                            column=column,
+                            transform=which,
+                            strip=strip,
+                            tile=transform(tile, which),
+                            statistics=survey.for_tile(y, x, *plan.tile_shape),
+                            last_of_strip=column == len(plan.columns.positions) - 1
+                            and which == transforms[-1],
+                        )
 
     def _run(self, requests: Iterable[_Request]) -> Iterator[tuple[_Request, RGB]]:
         """Results in the order of the requests, in full batches of one tile shape."""
         waiting: list[_Request] = []
         for request in requests:
-            if waiting and waiting[0].tile.shape != request.tile.shape:
+            if waiting and waiting[0].kind != request.kind:
                 yield from self._run_batch(waiting)
                 waiting = []
             waiting.append(request)
@@ -249,4 +312,5 @@ class Denoiser:
         # Always a full batch: one static shape, and the same arithmetic whoever shares the batch.
         filled = requests + [requests[0]] * (self._backend.batch - len(requests))
         tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
-        yield from zip(requests, self._backend.run(tiles), strict=False)
+        statistics = [request.statistics for request in filled]
+        yield from zip(requests, self._backend.run(tiles, statistics), strict=False)

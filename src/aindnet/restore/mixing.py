@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 RGB = npt.NDArray[np.float32]
 
-REC709_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+REC709_LUMA: RGB = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of red, green and blue in luma (ITU-R BT.709)."""
 
 
@@ -23,5 +23,6 @@ def mix(noisy: RGB, denoised: RGB, strength: float, chroma_strength: float | Non
             return denoised if strength else noisy
         return noisy + np.float32(strength) * (denoised - noisy)
     difference = denoised - noisy
-    luma = (difference @ REC709_LUMA)[..., None]
-    return noisy + np.float32(strength) * luma + np.float32(chroma) * (difference - luma)
+    luma: RGB = np.matmul(difference, REC709_LUMA, dtype=np.float32)[..., None]
+    mixed: RGB = np.add(noisy, strength * luma + chroma * (difference - luma), dtype=np.float32)
+    return mixed

@@ -37,12 +37,12 @@ class ArraySource:
     @property
     def height(self) -> int:
         """Pixels."""
-        return self.rgb.shape[0]
+        return int(self.rgb.shape[0])
 
     @property
     def width(self) -> int:
         """Pixels."""
-        return self.rgb.shape[1]
+        return int(self.rgb.shape[1])
 
     def rows(self, y0: int, y1: int) -> RGB:
         """Rows y0 to y1 (exclusive)."""
@@ -59,6 +59,15 @@ class Band:
     """(rows, W, 3), denoised; not clipped."""
     noise_level: RGB
     """(rows, W, 3), estimated standard deviation of the noise on the [0, 1] scale."""
+
+
+LOWEST, HIGHEST = -0.25, 1.25
+"""What the network is shown of float images beyond black and white; the rest passes by it."""
+
+
+def shown(rgb: RGB) -> RGB:
+    """What the network sees of pixels: float images may hold highlights far above white."""
+    return np.clip(rgb, LOWEST, HIGHEST)
 
 
 class StripReader:

@@ -97,6 +97,11 @@ class TilePlan:
         """(height, width) of every tile."""
         return self.rows.size, self.columns.size
 
+    @property
+    def single_tile(self) -> bool:
+        """Whether one tile holds the whole image."""
+        return len(self.rows.positions) == len(self.columns.positions) == 1
+
 
 def plan_tiles(height: int, width: int, *, tile: int, overlap: int, discard: int = 0) -> TilePlan:
     """Tiles of `tile` pixels (rounded up to the alignment) over an image.

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Tiles = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TileStatistics:
+    """What the normalization layers use for one tile: scale and shift of every channel."""
+
+    grid: Array
+    """(2, channels, gh, gw): scale, shift, at the nodes of a grid; gh = gw = 1 is one for all."""
+    rows: Array | None = None
+    """(h, gh): each row's weights of the grid's rows; None where the grid is 1×1."""
+    columns: Array | None = None
+    """(w, gw)."""
+
+
+Given = TileStatistics | int | Literal["own"]
+"""A tile's statistics: given; of sliding windows of so many image pixels; or the tile's own."""
 
 
 class Backend(Protocol):
@@ -16,11 +34,28 @@ class Backend(Protocol):
     name: str
     """"torch", "openvino" or "onnx"."""
     device: str
-    """"cpu", "cuda:0", "mps"."""
+    """"cpu", "cuda", "mps"."""
     precision: str
     """"fp32", "bf16", "fp16" or "int8": what the convolutions compute in."""
     batch: int
     """Tiles of one shape that go through together."""
 
-    def run(self, tiles: Tiles) -> Tiles:
-        """Denoise (B, 3, h, w) → (B, 6, h, w): the clean image, then the noise level."""
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        """Denoise (B, 3, h, w) → (B, 6, h, w): the clean image, then the noise level.
+
+        `statistics` has one per tile, all of one kind and shape.
+        """
+
+    def measure(self, tiles: Array) -> Array:
+        """Mean and variance that each tile's own normalization uses: (B, 3, h, w) → (B, 2, C)."""
+
+
+def stack(statistics: Sequence[Given]) -> list[Array]:
+    """A batch's statistics as the network's further inputs: grid, and rows and columns if any."""
+    given = [each for each in statistics if isinstance(each, TileStatistics)]
+    if not given:
+        return []
+    grids = np.stack([each.grid for each in given])
+    rows = [each.rows for each in given if each.rows is not None]
+    columns = [each.columns for each in given if each.columns is not None]
+    return [grids, np.stack(rows), np.stack(columns)] if rows and columns else [grids]

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from aindnet.errors import InvalidImageError
+from aindnet.network import AINDNet
+from aindnet.restore import ArraySource, Denoiser
+from restore_networks import small_network
+
+RNG = np.random.default_rng(5)
+
+
+def photo(height: int, width: int) -> npt.NDArray[np.float32]:
+    """Blobs and noise: neither flat nor white."""
+    y, x = np.mgrid[:height, :width] / 23.0
+    base = 0.5 + 0.3 * np.stack([np.sin(x + y), np.cos(x - y), np.sin(x * y / 9)], axis=-1)
+    return (base + 0.05 * RNG.standard_normal(base.shape)).clip(0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def denoiser(network: AINDNet) -> Denoiser:
+    return Denoiser(network, backend="torch", device="cpu", precision="fp32", tile=128, overlap=32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_shape_and_dtype_come_back(denoiser: Denoiser, dtype: Any, channels: int | None) -> None:
+    shape = (40, 33) if channels is None else (40, 33, channels)
+    white = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    image = (RNG.random(shape) * white).astype(dtype)
+    restored = denoiser(image)
+    assert restored.image.shape == image.shape
+    assert restored.image.dtype == dtype
+    assert restored.noise_level.shape == (40, 33, 3)
+    assert restored.noise_level.dtype == np.float32
+    assert not np.array_equal(restored.image, image)
+    if channels in (2, 4):
+        np.testing.assert_array_equal(restored.image[..., -1], image[..., -1])
+    np.testing.assert_array_equal(denoiser(image, strength=0.0).image, image)
+
+
+def test_a_small_image_is_the_networks_own_output(denoiser: Denoiser, network: AINDNet) -> None:
+    image = photo(64, 96)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(image).permute(2, 0, 1)[None])
+    restored = denoiser(image)
+    np.testing.assert_allclose(
+        restored.image, expected.denoised[0].permute(1, 2, 0).numpy(), atol=2e-5
+    )
+    np.testing.assert_allclose(
+        restored.noise_level, expected.noise_level[0].permute(1, 2, 0).numpy(), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 200, 3), (7, 3, 3), (131, 97, 3)])
+def test_any_size(denoiser: Denoiser, shape: tuple[int, ...]) -> None:
+    assert denoiser(RNG.random(shape, dtype=np.float32)).image.shape == shape
+
+
+def test_bands_are_the_array_call_and_cover_the_image(denoiser: Denoiser) -> None:
+    image = photo(300, 150)
+    whole = denoiser(image, strength=0.7)
+    bands = list(denoiser.bands(ArraySource(image), strength=0.7))
+    assert len(bands) > 1
+    assert [band.y for band in bands] == [0, *np.cumsum([b.rgb.shape[0] for b in bands])[:-1]]
+    np.testing.assert_array_equal(np.concatenate([b.rgb for b in bands]), whole.image)
+    np.testing.assert_array_equal(np.concatenate([b.noise_level for b in bands]), whole.noise_level)
+
+
+def test_a_list_gives_each_image_what_it_gets_alone(network: AINDNet) -> None:
+    batched = Denoiser(network, backend="torch", device="cpu", precision="fp32", tile=96, batch=3)
+    images = [photo(100, 140), photo(40, 50), photo(150, 96)]
+    together = batched(images)
+    for image, restored in zip(images, together, strict=True):
+        alone = batched(image)
+        np.testing.assert_array_equal(restored.image, alone.image)
+        np.testing.assert_array_equal(restored.noise_level, alone.noise_level)
+    assert batched([]) == []
+
+
+def test_highlights_beyond_white_pass_by_the_network(denoiser: Denoiser) -> None:
+    image = photo(40, 40)
+    image[10, 10] = 30.0
+    restored = denoiser(image).image
+    assert abs(restored[10, 10].min() - 30.0) < 2.0
+    clipped = np.minimum(image, 1.25)
+    rest = np.ones((40, 40), bool)
+    rest[10, 10] = False
+    np.testing.assert_array_equal(restored[rest], denoiser(clipped).image[rest])
+
+
+def test_ensemble_commutes_with_mirroring_and_turning(denoiser: Denoiser) -> None:
+    image = photo(96, 64)
+    averaged = denoiser(image, ensemble=True).image
+    turned = denoiser(np.rot90(image).copy(), ensemble=True).image
+    np.testing.assert_allclose(np.rot90(turned, -1), averaged, atol=1e-5)
+    mirrored = denoiser(image[:, ::-1].copy(), ensemble=True).image
+    np.testing.assert_allclose(mirrored[:, ::-1], averaged, atol=1e-5)
+    assert np.abs(averaged - denoiser(image).image).max() > 1e-4
+
+
+def test_arrays_that_are_no_image_are_refused(denoiser: Denoiser) -> None:
+    with pytest.raises(InvalidImageError):
+        denoiser(np.zeros((4, 4, 7), np.uint8))
+    with pytest.raises(InvalidImageError):
+        denoiser(np.full((4, 4, 3), np.nan, np.float32))
+
+
+def test_the_hash_follows_the_weights(network: AINDNet) -> None:
+    other = small_network()
+    options: dict[str, Any] = {"backend": "torch", "device": "cpu", "precision": "fp32"}
+    assert Denoiser(network, **options).model_hash == Denoiser(other, **options).model_hash
+    other.head.weight.data += 1e-3
+    assert Denoiser(network, **options).model_hash != Denoiser(other, **options).model_hash
