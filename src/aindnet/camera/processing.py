@@ -1,0 +1,91 @@
+"""What a camera's own processing makes of its noise: smoother, coarser in colour, blotchy.
+
+All act on the noise field (noisy minus clean photo, sRGB-encoded) and leave the picture alone: a
+camera's noise reduction follows the picture's edges, and what it leaves behind is what counts here.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Full-range BT.601, the YCbCr of JPEG (JFIF).
+_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+
+
+def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
+    """(B, 3, H, W) RGB → YCbCr, chroma centred at zero."""
+    return torch.einsum("ij,bjhw->bihw", torch.tensor(_TO_YCBCR, device=rgb.device), rgb)
+
+
+def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
+    """The inverse of `rgb_to_ycbcr`."""
+    return torch.einsum("ij,bjhw->bihw", torch.tensor(_TO_RGB, device=ycbcr.device), ycbcr)
+
+
+def gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Blur (B, C, H, W) with one Gaussian per image and channel, sigma (B, C) in pixels, ≥ 0."""
+    radius = max(1, int(torch.ceil(3 * sigma.max()).item()))
+    radius = min(radius, x.shape[-1] - 1, x.shape[-2] - 1)
+    offset = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp_min(0.05).reshape(-1, 1)) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    batch, channels, height, width = x.shape
+    flat = x.reshape(1, batch * channels, height, width)
+    padded = F.pad(flat, (radius, radius, radius, radius), mode="reflect")
+    across = F.conv2d(padded, kernel[:, None, None, :], groups=batch * channels)
+    blurred = F.conv2d(across, kernel[:, None, :, None], groups=batch * channels)
+    return blurred.reshape(x.shape)
+
+
+def smooth_noise(
+    noise: Tensor,
+    luma_sigma: Tensor,
+    chroma_sigma: Tensor,
+    sharpen: Tensor,
+    luma_kept: Tensor,
+    chroma_kept: Tensor,
+) -> Tensor:
+    """In-camera noise reduction: luma and chroma of the noise (B, 3, H, W) are blurred apart.
+
+    `luma_sigma`, `chroma_sigma` (B,) in pixels; `sharpen` (B,) is the amount of an unsharp mask on
+    luma; `luma_kept` and `chroma_kept` (B,) are the standard deviations left, as shares of what was
+    there before.
+    """
+    ycbcr = rgb_to_ycbcr(noise)
+    before = _deviation(ycbcr)
+    luma, chroma = ycbcr[:, :1], ycbcr[:, 1:]
+    luma = gaussian_blur(luma, luma_sigma[:, None])
+    sharpen_sigma = torch.full_like(luma_sigma, 1.2)
+    luma = luma + sharpen[:, None, None, None] * (
+        luma - gaussian_blur(luma, sharpen_sigma[:, None])
+    )
+    chroma = gaussian_blur(chroma, chroma_sigma[:, None].expand(-1, 2))
+    smoothed = torch.cat([luma, chroma], dim=1)
+    kept = torch.stack([luma_kept, chroma_kept, chroma_kept], dim=1)[..., None, None]
+    share = kept * before / _deviation(smoothed).clamp_min(1e-8)
+    return ycbcr_to_rgb(smoothed * share)
+
+
+def chroma_gain(noise: Tensor, gain: Tensor) -> Tensor:
+    """Scale the chroma of the noise (B, 3, H, W) by `gain` (B,): colour matrix and saturation."""
+    ycbcr = rgb_to_ycbcr(noise)
+    scale = torch.stack([torch.ones_like(gain), gain, gain], dim=1)
+    return ycbcr_to_rgb(ycbcr * scale[..., None, None])
+
+
+def low_frequency_field(
+    size: tuple[int, int], batch: int, cell: float, generator: torch.Generator
+) -> Tensor:
+    """Blotches: a smooth random field (B, 3, H, W) of unit variance, features of `cell` pixels."""
+    device = generator.device
+    height, width = (max(2, round(side / cell) + 1) for side in size)
+    coarse = torch.randn(batch, 3, height, width, generator=generator, device=device)
+    field = F.interpolate(coarse, size=size, mode="bicubic", align_corners=False)
+    return field / _deviation(field).clamp_min(1e-8)
+
+
+def _deviation(x: Tensor) -> Tensor:
+    return x.square().mean(dim=(2, 3), keepdim=True).sqrt()

@@ -1,0 +1,311 @@
+"""The synthetic camera: clean photo → irradiance → noise → mosaic → response → processing → JPEG.
+
+The noise that comes out is added to the clean photo itself, `clean + (ISP(noisy) − ISP(clean))`, so
+that the pipeline's own round-trip error never becomes noise. The paper's camera is
+`CameraRecipe.paper()`; the default is broader, as noise in camera files is: spatially correlated,
+coarser in colour than in luma, partly smoothed and compressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aindnet.camera.compression import Subsampling, jpeg, round_to_8_bits
+from aindnet.camera.mosaic import demosaic, mosaic
+from aindnet.camera.processing import chroma_gain, low_frequency_field, smooth_noise
+from aindnet.camera.response import (
+    Response,
+    identity_response,
+    sample_responses,
+    srgb_response,
+)
+from aindnet.camera.sensor import (
+    NoisePrior,
+    SensorNoise,
+    noise_variance,
+    sample_noise_prior,
+    sensor_noise,
+)
+
+Range = tuple[float, float]
+SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
+
+
+@dataclass(frozen=True)
+class CameraRecipe:
+    """The distribution of cameras that `simulate` draws from; a probability of 0 leaves a stage out."""
+
+    priors: Mapping[str, float] = field(
+        default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7}
+    )
+    """Weights of the noise priors: "uniform" (paper), "log_uniform", "cameras", "unprocessing"."""
+    shot_range: Range | None = None
+    """Overrides the prior's range of shot noise."""
+    read_range: Range | None = None
+    """Overrides the "uniform" prior's range of read noise."""
+    response: Literal["family", "srgb", "identity"] = "family"
+    """Curves of the measured family, the sRGB encoding, or none (noise on the encoded values)."""
+    response_spread: float = 0.7
+    """Spread of the family's curves, in its standard deviations."""
+    srgb_share: float = 0.4
+    """Share of images whose response is the sRGB encoding instead."""
+    white_balance: float = 0.7
+    """Probability of white-balance gains (red 1.2–2.4, blue 1.2–2.2) on the noise."""
+    mosaic: float = 0.8
+    """Probability of mosaic and demosaic (half bilinear, half Malvar)."""
+    chroma_gain: Range = (0.7, 1.8)
+    """Log-uniform gain on the noise's chroma, after demosaicing."""
+    resample: float = 0.2
+    """Probability that a batch's noise was resized."""
+    resample_range: Range = (0.6, 1.8)
+    """Factor of that resize; above 1 the noise grows coarser."""
+    smooth: float = 0.7
+    """Probability of in-camera noise reduction."""
+    luma_sigma: Range = (0.1, 1.1)
+    """Its blur of luma noise, pixels."""
+    chroma_sigma: Range = (0.7, 5.0)
+    """Its blur of chroma noise, pixels, log-uniform."""
+    sharpen: Range = (0.0, 0.8)
+    """Unsharp amount on luma noise, after the blur."""
+    kept: Range = (0.3, 1.0)
+    """Share of the luma noise's standard deviation that is left."""
+    chroma_kept: Range = (0.2, 0.9)
+    """The same of chroma."""
+    blotches: float = 0.5
+    """Probability of low-frequency noise."""
+    blotch_strength: Range = (0.05, 0.35)
+    """Its standard deviation as a share of the noise's."""
+    blotch_cell: Range = (6.0, 24.0)
+    """Its features' size, pixels, log-uniform."""
+    jpeg: float = 0.6
+    """Probability of JPEG."""
+    jpeg_quality: Range = (65.0, 98.0)
+    """libjpeg quality."""
+    subsampling: Mapping[str, float] = field(
+        default_factory=lambda: {"4:4:4": 0.2, "4:2:2": 0.4, "4:2:0": 0.4}
+    )
+    """Weights of the chroma subsamplings."""
+    round_8_bit: bool = True
+    """Round to the levels of an 8-bit file, and clip to [0, 1]."""
+
+    @classmethod
+    def paper(cls) -> CameraRecipe:
+        """The paper's camera: uniform prior, measured responses, mosaic; no JPEG, no processing."""
+        return cls(
+            priors={"uniform": 1.0}, response_spread=1.0, srgb_share=0.0, white_balance=0.0,
+            mosaic=1.0, chroma_gain=(1.0, 1.0), resample=0.0, smooth=0.0, blotches=0.0, jpeg=0.0,
+        )  # fmt: skip
+
+    @classmethod
+    def plain(cls, formula_prior: NoisePrior = "uniform") -> CameraRecipe:
+        """Independent noise on irradiance and nothing else, for statistics and tests."""
+        return cls(
+            priors={formula_prior: 1.0}, response="identity", white_balance=0.0, mosaic=0.0,
+            chroma_gain=(1.0, 1.0), resample=0.0, smooth=0.0, blotches=0.0, jpeg=0.0,
+            round_8_bit=False,
+        )  # fmt: skip
+
+
+class Simulated(NamedTuple):
+    """A batch of simulated photos."""
+
+    noisy: Tensor
+    """(B, 3, H, W), sRGB-encoded, [0, 1] after rounding to 8 bits."""
+    noise_level: Tensor
+    """(B, 3, H, W): true standard deviation of the noise on the [0, 1] scale."""
+
+
+class _Draw:
+    """Random draws of one batch, on the generator's device."""
+
+    def __init__(self, batch: int, generator: torch.Generator) -> None:
+        self.batch, self.generator, self.device = batch, generator, generator.device
+
+    def uniform(self, bounds: Range, count: int | None = None) -> Tensor:
+        shape = (self.batch,) if count is None else (self.batch, count)
+        low, high = bounds
+        return low + (high - low) * torch.rand(shape, generator=self.generator, device=self.device)
+
+    def log_uniform(self, bounds: Range) -> Tensor:
+        low, high = torch.tensor(bounds).log().tolist()
+        return self.uniform((low, high)).exp()
+
+    def happens(self, probability: float) -> Tensor:
+        return self.uniform((0.0, 1.0)) < probability
+
+    def choose(self, weights: Mapping[str, float]) -> list[str]:
+        """A name for each image, by weight."""
+        names = list(weights)
+        share = torch.tensor([float(weights[n]) for n in names], device=self.device)
+        index = torch.multinomial(share, self.batch, replacement=True, generator=self.generator)
+        return [names[i] for i in index.tolist()]
+
+
+def simulate(
+    clean: Tensor,
+    generator: torch.Generator,
+    recipe: CameraRecipe | None = None,
+    *,
+    sensor: SensorNoise | None = None,
+) -> Simulated:
+    """Photograph clean photos (B, 3, H, W), sRGB-encoded in [0, 1], with noisy cameras.
+
+    Every image gets a camera of its own from `recipe`; `sensor` fixes the sensor's noise instead of
+    drawing it. `clean` and `generator` are on one device. H, W ≥ 8.
+
+    >>> clean = torch.full((1, 3, 16, 16), 0.5)
+    >>> noisy, noise_level = simulate(clean, torch.Generator().manual_seed(1), CameraRecipe.paper())
+    >>> noisy.shape == noise_level.shape == clean.shape
+    True
+    """
+    recipe = recipe or CameraRecipe()
+    draw = _Draw(len(clean), generator)
+    response = _response(recipe, draw)
+    sensor = sensor or _sensor(recipe, draw)
+    if recipe.white_balance:
+        sensor = _white_balanced(sensor, draw, recipe.white_balance)
+
+    scale = 1.0
+    if recipe.resample and float(draw.uniform((0.0, 1.0))[0]) < recipe.resample:
+        scale = float(draw.log_uniform(recipe.resample_range)[0])
+    noise, level = _sensor_stage(clean, scale, response, sensor, recipe, draw)
+    noise = _processing_stage(noise, level, recipe, draw)
+    noisy = clean + noise
+    if recipe.jpeg:
+        noisy = _jpeg_stage(noisy, recipe, draw)
+    if recipe.round_8_bit:
+        noisy = round_to_8_bits(noisy)
+    return Simulated(noisy, calibrate_level(level, noisy - clean))
+
+
+def calibrate_level(shape: Tensor, noise: Tensor) -> Tensor:
+    """The true noise-level map: its shape from the formula, its scale from the noise itself.
+
+    Smoothing, clipping and compression change the sensor's σ by a factor that no formula gives; it
+    is measured per image and channel, so that the map's mean square is the noise's.
+    """
+    power = noise.square().mean(dim=(2, 3), keepdim=True)
+    return shape * (power / shape.square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-12)).sqrt()
+
+
+def _response(recipe: CameraRecipe, draw: _Draw) -> Response:
+    if recipe.response == "identity":
+        return identity_response(draw.batch, draw.device)
+    if recipe.response == "srgb":
+        return srgb_response(draw.batch, draw.device)
+    return sample_responses(
+        draw.batch, draw.generator, spread=recipe.response_spread, share_srgb=recipe.srgb_share
+    )
+
+
+def _sensor(recipe: CameraRecipe, draw: _Draw) -> SensorNoise:
+    """Each image's noise from the prior that its weight chose; mixed formulas are not one batch."""
+    names = draw.choose(recipe.priors)
+    drawn: dict[str, SensorNoise] = {}
+    for name in recipe.priors:
+        prior: NoisePrior = name  # type: ignore[assignment]
+        drawn[name] = sample_noise_prior(
+            prior, draw.batch, draw.generator,
+            shot_range=recipe.shot_range, read_range=recipe.read_range,
+        )  # fmt: skip
+    # "uniform" draws standard deviations; squared they are the affine form's a and b.
+    affine = {
+        name: (noise.shot**2, noise.read**2)
+        if noise.formula == "squared"
+        else (noise.shot, noise.read)
+        for name, noise in drawn.items()
+    }
+    shot = torch.stack([affine[name][0][i] for i, name in enumerate(names)])
+    read = torch.stack([affine[name][1][i] for i, name in enumerate(names)])
+    return SensorNoise(shot, read, "affine")
+
+
+def _white_balanced(sensor: SensorNoise, draw: _Draw, probability: float) -> SensorNoise:
+    one = torch.ones(draw.batch, device=draw.device)
+    red, blue = draw.uniform((1.2, 2.4)), draw.uniform((1.2, 2.2))
+    balanced = draw.happens(probability)
+    gains = torch.stack([torch.where(balanced, red, one), one, torch.where(balanced, blue, one)], 1)
+    return sensor.with_gains(gains)
+
+
+def _sensor_stage(
+    clean: Tensor,
+    scale: float,
+    response: Response,
+    sensor: SensorNoise,
+    recipe: CameraRecipe,
+    draw: _Draw,
+) -> tuple[Tensor, Tensor]:
+    """Encoded noise and its σ by the formula, both (B, 3, H, W); resized by `scale` at the end."""
+    size = (clean.shape[-2], clean.shape[-1])
+    photo = clean
+    if scale != 1.0:
+        small = (max(8, round(size[0] / scale)), max(8, round(size[1] / scale)))
+        photo = F.interpolate(clean, small, mode="bilinear", antialias=True).clamp(0, 1)
+    irradiance, slope = response.inverse_and_slope(photo)
+    noise = sensor_noise(irradiance, sensor, draw.generator)
+    if recipe.mosaic:
+        noise = _mosaic_stage(noise, recipe.mosaic, draw)
+    encoded = response((irradiance + noise).clamp(0, 1)) - photo
+    level = noise_variance(irradiance, sensor).sqrt() * slope.clamp(0.1, 8)
+    if scale != 1.0:
+        encoded = F.interpolate(encoded, size, mode="bicubic", antialias=True)
+        level = F.interpolate(level, size, mode="bilinear", antialias=True)
+    return encoded, level
+
+
+def _mosaic_stage(noise: Tensor, probability: float, draw: _Draw) -> Tensor:
+    pattern = int(draw.uniform((0.0, 4.0))[0].clamp(max=3.999))
+    half = noise.shape[0] // 2
+    done = torch.cat(
+        [
+            demosaic(mosaic(noise[:half], pattern), pattern, "bilinear"),
+            demosaic(mosaic(noise[half:], pattern), pattern, "malvar"),
+        ]
+    )
+    return torch.where(draw.happens(probability)[:, None, None, None], done, noise)
+
+
+def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
+    if recipe.chroma_gain != (1.0, 1.0):
+        noise = chroma_gain(noise, draw.log_uniform(recipe.chroma_gain))
+    if recipe.blotches:
+        cell = float(draw.log_uniform(recipe.blotch_cell)[0])
+        size = (noise.shape[-2], noise.shape[-1])
+        field = low_frequency_field(size, draw.batch, cell, draw.generator)
+        strength = draw.uniform(recipe.blotch_strength) * draw.happens(recipe.blotches)
+        shape = level / level.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(1e-8)
+        deviation = noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        blotches = strength[:, None, None, None] * deviation * field * shape
+    else:
+        blotches = None
+    if recipe.smooth:
+        smoothed = smooth_noise(
+            noise,
+            draw.uniform(recipe.luma_sigma),
+            draw.log_uniform(recipe.chroma_sigma),
+            draw.uniform(recipe.sharpen),
+            draw.uniform(recipe.kept),
+            draw.uniform(recipe.chroma_kept),
+        )
+        noise = torch.where(draw.happens(recipe.smooth)[:, None, None, None], smoothed, noise)
+    return noise if blotches is None else noise + blotches
+
+
+def _jpeg_stage(noisy: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
+    """JPEG on the images that it happens to; a subsampling's images are compressed together."""
+    chosen = draw.choose(recipe.subsampling)
+    happens = draw.happens(recipe.jpeg).tolist()
+    quality = draw.uniform(recipe.jpeg_quality).round()
+    noisy = noisy.clamp(0, 1).clone()
+    for subsampling in SUBSAMPLINGS:
+        index = [i for i, name in enumerate(chosen) if name == subsampling and happens[i]]
+        if index:
+            noisy[index] = jpeg(noisy[index], quality[index], subsampling)
+    return noisy
