@@ -43,7 +43,7 @@ def evaluate(
     Parameters
     ----------
     dataset
-        pairs, polyu, renoir-crops, sidd-sample, noisy.
+        pairs, polyu, renoir, sidd-sample, noisy.
     root
         The data set's folder.
     model

@@ -131,11 +131,14 @@ def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[st
     start = time.perf_counter()
     denoised = method(noisy)
     seconds = time.perf_counter() - start
+    restored, seen = denoised.image, pair.noisy
+    if sample.window is not None:
+        restored, seen = restored[sample.window], seen[sample.window]
     own_peak: float | None = getattr(method, "peak_memory_mb", None)
     values, sigma = {}, None
     if pair.clean is not None:
-        values = {metric: METRICS[metric](denoised.image, pair.clean) for metric in metrics}
-        difference = to_uint8(pair.noisy).astype(np.float64) - to_uint8(pair.clean)
+        values = {metric: METRICS[metric](restored, pair.clean) for metric in metrics}
+        difference = to_uint8(seen).astype(np.float64) - to_uint8(pair.clean)
         sigma = math.sqrt(float(np.mean(np.square(difference))))
     return ImageScore(
         method=method.name,

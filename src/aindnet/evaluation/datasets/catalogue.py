@@ -8,15 +8,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 from aindnet.errors import DatasetError
+from aindnet.evaluation.datasets.dnd import load_dnd
+from aindnet.evaluation.datasets.gaussian import SIGMAS, load_gaussian
+from aindnet.evaluation.datasets.nind import load_nind
 from aindnet.evaluation.datasets.pairs import load_noisy_only, load_pairs
+from aindnet.evaluation.datasets.real_mean import load_cc, load_nam, load_polyu_published
 from aindnet.evaluation.datasets.real_pairs import (
     PairFilter,
     PolyUKind,
     load_polyu,
-    load_renoir_crops,
     load_sidd_sample,
 )
+from aindnet.evaluation.datasets.renoir import load_renoir
 from aindnet.evaluation.datasets.sample import Dataset
+from aindnet.evaluation.datasets.sidd import load_sidd_benchmark, load_sidd_validation
 
 
 @dataclass(frozen=True)
@@ -25,32 +30,50 @@ class DatasetOptions:
 
     kind: PolyUKind = "crops"
     pair_filter: PairFilter = field(default_factory=PairFilter)
-    match_brightness: bool = False
+    match_brightness: bool = True
+    sigmas: tuple[float, ...] = SIGMAS
+
+
+def _polyu(root: Path, options: DatasetOptions) -> Dataset:
+    if (root / "index.csv").is_file():
+        return load_polyu(root, kind=options.kind, pair_filter=options.pair_filter)
+    return load_polyu_published(root)
+
+
+def _renoir(root: Path, options: DatasetOptions) -> Dataset:
+    return load_renoir(
+        root, pair_filter=options.pair_filter, match_brightness=options.match_brightness
+    )
 
 
 LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = MappingProxyType(
     {
         "pairs": lambda root, options: load_pairs(root),
-        "polyu": lambda root, options: load_polyu(
-            root, kind=options.kind, pair_filter=options.pair_filter
-        ),
-        "renoir-crops": lambda root, options: load_renoir_crops(
-            root, pair_filter=options.pair_filter, match_brightness=options.match_brightness
-        ),
+        "polyu": _polyu,
+        "cc": lambda root, options: load_cc(root),
+        "nam": lambda root, options: load_nam(root),
+        "renoir": _renoir,
+        "nind": lambda root, options: load_nind(root),
+        "sidd": lambda root, options: load_sidd_validation(root),
         "sidd-sample": lambda root, options: load_sidd_sample(root),
+        "gaussian": lambda root, options: load_gaussian(root, options.sigmas),
         "noisy": lambda root, options: load_noisy_only(root),
+        "dnd": lambda root, options: load_dnd(root),
+        "sidd-benchmark": lambda root, options: load_sidd_benchmark(root),
     }
 )
+SUBMISSIONS = frozenset({"dnd", "sidd-benchmark"})
+"""Data sets without published truth, for which a bundle for the benchmark's server is written."""
 
 
 def open_dataset(name: str, root: Path | None, options: DatasetOptions | None = None) -> Dataset:
     """The data set of this name under `root`.
 
-    Raises `DatasetError` for an unknown name, a missing root, or a root that does not hold the data
-    set.
+    Raises `DatasetError` for an unknown name, a missing root, or a root that does not hold the
+    data set.
     """
     if name not in LOADERS:
-        raise DatasetError(f"{name}: no such data set; there are {', '.join(LOADERS)}")
+        raise DatasetError(f"{name}: no such data set; there are {', '.join(LOADERS)}, estimator")
     if root is None:
         raise DatasetError(f"{name}: say where the data set lies with --root DIR")
     return LOADERS[name](root, options or DatasetOptions())

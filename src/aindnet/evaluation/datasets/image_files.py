@@ -9,8 +9,10 @@ import numpy as np
 
 from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets.sample import Image
+from aindnet.photo import read_image
 
-IMAGE_SUFFIXES = frozenset(
+PLAIN_SUFFIXES = frozenset({".bmp", ".ppm", ".pgm"})
+IMAGE_SUFFIXES = PLAIN_SUFFIXES | frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".avif", ".jxl"}
 )
 
@@ -31,6 +33,20 @@ def image_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def read_file(path: Path) -> Image:
+    """An image file as `photo.read_image` reads it; BMP and PNM, which data sets use, through
+    scikit-image.
+    """
+    if path.suffix.lower() not in PLAIN_SUFFIXES:
+        return read_image(path)
+    from skimage.io import imread
+
+    try:
+        return check_layout(np.asarray(imread(path)), str(path))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageReadError(f"{path}: not a readable image ({error})") from error
+
+
 def decode_image(data: bytes, name: str) -> Image:
     """The bytes of an image file as uint8 or uint16, `(H, W)` or `(H, W, 3)`; `name` is for the
     error's text.
@@ -39,14 +55,20 @@ def decode_image(data: bytes, name: str) -> Image:
 
     try:
         picture = pyvips.Image.new_from_buffer(data, "")
-        if picture.hasalpha():
-            picture = picture.extract_band(0, n=picture.bands - 1)
-        if picture.bands not in (1, 3):
-            raise ImageReadError(f"{name}: {picture.bands} channels; a grey or RGB image is needed")
-        array = cast(Image, picture.numpy())
+        return check_layout(cast(Image, picture.numpy()), name)
     except pyvips.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise ImageReadError(f"{name}: not a readable image ({reason})") from error
-    if array.dtype not in (np.uint8, np.uint16):
-        raise ImageReadError(f"{name}: pixels of type {array.dtype}; 8 or 16 bits are needed")
-    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+
+
+def check_layout(image: Image, name: str) -> Image:
+    """Grey as `(H, W)`, colour as `(H, W, 3)`, alpha left out; anything else than 8 or 16 bits is
+    an error.
+    """
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ImageReadError(f"{name}: pixels of type {image.dtype}; 8 or 16 bits are needed")
+    if image.ndim == 2:
+        return image
+    if image.ndim != 3 or image.shape[2] > 4:
+        raise ImageReadError(f"{name}: an array of shape {image.shape}; grey or RGB is needed")
+    return image[..., 0] if image.shape[2] <= 2 else image[..., :3]

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.image_files import image_files
+from aindnet.evaluation.datasets.image_files import image_files, read_file
 from aindnet.evaluation.datasets.sample import (
     Dataset,
     Pair,
@@ -17,7 +17,6 @@ from aindnet.evaluation.datasets.sample import (
     require_folder,
     require_samples,
 )
-from aindnet.photo import read_image
 
 
 def load_pairs(
@@ -62,9 +61,9 @@ def load_noisy_only(root: Path) -> Dataset:
 
 def read_pair(name: str, noisy: Path, clean: Path) -> Pair:
     """Both files of a pair, which must be of one shape."""
-    return check_pair(name, read_image(noisy), read_image(clean))
+    return check_pair(name, read_file(noisy), read_file(clean))
 
 
 def read_noisy(path: Path) -> Pair:
     """A noisy file alone."""
-    return Pair(read_image(path), None)
+    return Pair(read_file(path), None)

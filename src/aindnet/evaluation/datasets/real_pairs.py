@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -108,32 +108,21 @@ def load_polyu(
         protocol="Camera JPEGs against the mean of many shots; 512×512 crops as stored."
         + pair_filter.describe()
         + (f" {len(accepted)} of {len(rows)} pairs kept." if len(accepted) < len(rows) else ""),
+        grouping="scene",
     )
 
 
-def load_renoir_crops(
-    root: Path, *, pair_filter: PairFilter | None = None, match_brightness: bool = False
-) -> Dataset:
-    """RENOIR crops as a pairs folder with an index of misalignment; see `renoir` for the published
-    layout.
-
-    With `match_brightness` the clean side is replaced by the affine map of itself, per channel,
-    that is nearest to the noisy side: the two exposures of RENOIR differ in brightness, which no
-    denoiser can know.
-    """
-    from aindnet.evaluation.datasets.brightness import with_matched_brightness
-
+def load_renoir_crops(root: Path, *, pair_filter: PairFilter | None = None) -> Dataset:
+    """RENOIR crops: a pairs folder with an index of how well the sides agree."""
     pair_filter = pair_filter or PairFilter()
-    dataset = load_pairs(
-        root, name="renoir", title="RENOIR crops", protocol="Lossless crops as stored."
-    )
+    dataset = load_pairs(root, name="renoir", title="RENOIR crops", protocol="Crops as stored.")
     rows = {row["name"]: row for row in read_index(root / "index.csv", {"name"})}
-    kept = [sample for sample in dataset.samples if pair_filter.accepts(rows.get(sample.name, {}))]
-    protocol = dataset.protocol + pair_filter.describe()
-    dataset = Dataset(
-        dataset.name, dataset.title, require_samples(kept, root, "pair within the bounds"), protocol
+    kept = [s for s in dataset.samples if pair_filter.accepts(rows.get(s.name, {}))]
+    return replace(
+        dataset,
+        samples=require_samples(kept, root, "pair within the bounds"),
+        protocol=dataset.protocol + pair_filter.describe(),
     )
-    return with_matched_brightness(dataset) if match_brightness else dataset
 
 
 def load_sidd_sample(root: Path) -> Dataset:

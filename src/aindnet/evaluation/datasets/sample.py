@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aindnet.errors import DatasetError
 
 Image = NDArray[np.generic]
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Sample:
 
     read: Callable[[], Pair]
 
+    window: Window | None = None
+    """Rows and columns of the noisy image that count; what lies around them is context to be cut
+    off.
+    """
+
     group: str = ""
     """Scene, camera or noise setting, where the data set has such: images of one group are not
     independent.
@@ -48,6 +54,9 @@ class Dataset:
     samples: tuple[Sample, ...]
     protocol: str
     """How the pairs were made, selected or corrected, in words for the report."""
+
+    grouping: str = ""
+    """What `Sample.group` names: scene, image, noise setting; empty where there are no groups."""
 
     def subset(
         self, *, every: int = 1, limit: int | None = None, contains: str | None = None

@@ -8,7 +8,6 @@ import numpy as np
 
 from aindnet.errors import MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage
-from aindnet.evaluation.methods.noise_level import estimate_noise_level
 from aindnet.evaluation.methods.settings import PeerSettings
 from aindnet.evaluation.metrics import to_uint8
 
@@ -38,7 +37,7 @@ class NonLocalMeans:
             import cv2
         except ImportError as error:
             raise MissingExtraError("opencv-python-headless", "evaluate") from error
-        strength = estimate_noise_level(noisy) * self.chosen.multiplier * 255.0
+        strength = self.chosen.noise_level(noisy) * 255.0
         image = to_uint8(noisy)
         if image.ndim == 2:
             restored = cv2.fastNlMeansDenoising(image, None, strength, 7, 21)
@@ -78,13 +77,13 @@ class Wavelet:
         try:
             restored = denoise_wavelet(
                 noisy.astype(np.float64),
-                sigma=max(estimate_noise_level(noisy) * self.chosen.multiplier, 1e-6),
+                sigma=self.chosen.noise_level(noisy),
                 method="BayesShrink",
                 mode="soft",
                 wavelet="sym8",
                 convert2ycbcr=colour,
                 channel_axis=-1 if colour else None,
-                rescale_sigma=False,
+                rescale_sigma=True,
             )
         except ImportError as error:
             raise MissingExtraError("PyWavelets", "evaluate") from error
@@ -116,7 +115,7 @@ class BlockMatching:
             import bm3d
         except ImportError as error:
             raise MissingExtraError("bm3d", "evaluate") from error
-        sigma = max(estimate_noise_level(noisy) * self.chosen.multiplier, 1e-4)
+        sigma = self.chosen.noise_level(noisy)
         image = noisy.astype(np.float64)
         restored = bm3d.bm3d_rgb(image, sigma) if noisy.ndim == 3 else bm3d.bm3d(image, sigma)
         return Denoised(np.asarray(restored, dtype=np.float32))

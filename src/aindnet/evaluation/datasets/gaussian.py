@@ -1,0 +1,79 @@
+"""Clean photos with seeded white Gaussian noise: the field's oldest benchmark.
+
+As in the papers' tables, the noise is added to the 8-bit image on the float scale and neither
+clipped nor rounded. Each image and σ has its own seed, taken from their names, so that any subset
+gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aindnet.errors import DatasetError
+from aindnet.evaluation.datasets.image_files import image_files, read_file
+from aindnet.evaluation.datasets.sample import (
+    Dataset,
+    Image,
+    Pair,
+    Sample,
+    require_folder,
+    require_samples,
+)
+from aindnet.evaluation.metrics import to_unit
+
+SIGMAS = (15.0, 25.0, 50.0)
+"""Of the paper's table, in 8-bit levels."""
+
+DOWNLOAD = (
+    "a folder of clean images, or of such folders (set12, bsd68, cbsd68, kodak …); Set12 and BSD68 "
+    "come with github.com/cszn/DnCNN (testsets), CBSD68 with "
+    "github.com/clausmichele/CBSD68-dataset, Kodak from r0k.us/graphics/kodak"
+)
+
+
+def add_gaussian_noise(clean: Image, sigma: float, seed: int) -> NDArray[np.float32]:
+    """The image on [0, 1] plus noise of `sigma` 8-bit levels; float32, not clipped, not rounded."""
+    random = np.random.default_rng(seed)
+    noisy = to_unit(clean) + random.normal(0.0, sigma / 255.0, clean.shape)
+    return noisy.astype(np.float32)
+
+
+def seed_of(name: str, sigma: float) -> int:
+    """A seed that depends on the image's name and σ only."""
+    digest = hashlib.sha256(f"{name} {sigma:g}".encode()).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def load_gaussian(root: Path, sigmas: Sequence[float] = SIGMAS) -> Dataset:
+    """Every image of the folder, or of its folders, at every σ; groups are `folder σ=25`."""
+    require_folder(root, DOWNLOAD)
+    if any(sigma <= 0 for sigma in sigmas):
+        raise DatasetError("--sigma takes numbers above 0, in 8-bit levels")
+    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    samples = []
+    for folder in folders:
+        for sigma in sigmas:
+            for stem, path in image_files(folder).items():
+                name = f"{folder.resolve().name}/{stem} σ={sigma:g}"
+                read = partial(_read_with_noise, path, sigma, seed_of(stem, sigma))
+                group = f"{folder.resolve().name} σ={sigma:g}"
+                samples.append(Sample(name, read, group=group))
+    return Dataset(
+        name="gaussian",
+        title="White Gaussian noise",
+        samples=require_samples(samples, root, f"image; expected {DOWNLOAD}"),
+        protocol="Seeded noise added to the 8-bit image, neither clipped nor rounded; "
+        f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",
+        grouping="noise setting",
+    )
+
+
+def _read_with_noise(path: Path, sigma: float, seed: int) -> Pair:
+    clean = read_file(path)
+    return Pair(add_gaussian_noise(clean, sigma, seed), clean)

@@ -1,0 +1,208 @@
+"""Every published layout, read from a tiny stand-in of exactly that layout."""
+
+import csv
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from skimage.io import imsave
+
+from aindnet.errors import DatasetError
+from aindnet.evaluation.datasets import DatasetOptions, PairFilter, open_dataset
+from aindnet.evaluation.datasets.brightness import match_brightness
+from aindnet.evaluation.datasets.gaussian import add_gaussian_noise
+from aindnet.evaluation.metrics import psnr
+from evaluation_stand_ins import save, smooth_photo, with_noise
+
+
+def names(dataset):
+    return [sample.name for sample in dataset.samples]
+
+
+def encoded(image, suffix=".jpg"):
+    import pyvips
+
+    return pyvips.Image.new_from_array(image).write_to_buffer(suffix)
+
+
+@pytest.fixture
+def polyu_pack(tmp_path):
+    """An indexed pack of three published crops and one full-resolution crop in two tars."""
+    rows = [
+        ("CamA_desk_c01", "CamA_desk", "official-crop", 0.3, 0.5, 0.1),
+        ("CamA_desk_c02", "CamA_desk", "official-crop", 2.6, 0.5, 0.1),
+        ("CamB_wall_c01", "CamB_wall", "official-crop", 0.2, 1.9, -0.8),
+        ("CamB_wall_f00", "CamB_wall", "full-res-crop", 0.2, 0.2, 0.0),
+    ]
+    with (tmp_path / "index.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["name", "scene", "kind", "max_channel_bias", "low_freq_mismatch", "shift_y", "shift_x"]
+        )
+        for name, scene, kind, bias, mismatch, shift in rows:
+            writer.writerow([name, scene, kind, bias, mismatch, shift, 0])
+    for tar, members in (("polyu-crops", rows[:3]), ("polyu-fullres-000", rows[3:])):
+        with tarfile.open(tmp_path / f"{tar}.tar", "w") as archive:
+            for index, (name, *_) in enumerate(members):
+                clean = smooth_photo(seed=index)
+                for side, image in (("noisy", with_noise(clean, 8, index)), ("clean", clean)):
+                    data = encoded(image)
+                    member = tarfile.TarInfo(f"{name}_{side}.jpg")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+    return tmp_path
+
+
+def test_polyu_pack_gives_the_published_crops_with_their_scenes(polyu_pack):
+    dataset = open_dataset("polyu", polyu_pack)
+    assert names(dataset) == ["CamA_desk_c01", "CamA_desk_c02", "CamB_wall_c01"]
+    assert [sample.group for sample in dataset.samples] == ["CamA_desk", "CamA_desk", "CamB_wall"]
+    pair = dataset.samples[0].read()
+    assert pair.noisy.shape == pair.clean.shape == (40, 48, 3)
+    assert psnr(pair.clean, smooth_photo(seed=0)) > 30
+    assert psnr(pair.noisy, pair.clean) < 37
+
+
+@pytest.mark.parametrize(
+    ("bounds", "left"),
+    [
+        ({"max_channel_bias": 2}, ["CamA_desk_c01", "CamB_wall_c01"]),
+        ({"low_freq_mismatch": 1.5}, ["CamA_desk_c01", "CamA_desk_c02"]),
+        ({"shift": 0.5}, ["CamA_desk_c01", "CamA_desk_c02"]),
+    ],
+)
+def test_polyu_filters_leave_out_what_disagrees_and_say_so(polyu_pack, bounds, left):
+    options = DatasetOptions(pair_filter=PairFilter(**bounds))
+    dataset = open_dataset("polyu", polyu_pack, options)
+    assert names(dataset) == left
+    assert "2 of 3 pairs kept" in dataset.protocol
+
+
+def test_polyu_kinds(polyu_pack):
+    fullres = open_dataset("polyu", polyu_pack, DatasetOptions(kind="fullres"))
+    assert names(fullres) == ["CamB_wall_f00"]
+    assert len(open_dataset("polyu", polyu_pack, DatasetOptions(kind="all")).samples) == 4
+
+
+def test_a_crop_that_no_tar_holds_is_named(polyu_pack):
+    (polyu_pack / "polyu-fullres-000.tar").unlink()
+    with pytest.raises(DatasetError, match="CamB_wall_f00_noisy"):
+        open_dataset("polyu", polyu_pack, DatasetOptions(kind="fullres"))
+
+
+def test_polyu_cc_and_nam_as_published(tmp_path):
+    for name in ("5dmark3_iso3200_1", "5dmark3_iso3200_2", "d800_iso1600_1"):
+        clean = smooth_photo(seed=len(name))
+        save(tmp_path / f"{name}_mean.png", clean)
+        save(tmp_path / f"{name}_real.png", with_noise(clean, 5))
+    for set_name, expected in (("cc", 15), ("nam", 60), ("polyu", 100)):
+        dataset = open_dataset(set_name, tmp_path)
+        assert names(dataset) == ["5dmark3_iso3200_1", "5dmark3_iso3200_2", "d800_iso1600_1"]
+        assert [sample.group for sample in dataset.samples][1:] == [
+            "5dmark3_iso3200",
+            "d800_iso1600",
+        ]
+        assert f"3 pairs here; the published set has {expected}" in dataset.protocol
+    (tmp_path / "d800_iso1600_1_mean.png").unlink()
+    with pytest.raises(DatasetError, match="d800_iso1600_1_mean"):
+        open_dataset("cc", tmp_path)
+
+
+def test_renoir_as_published_matches_the_brightness_of_each_noisy_shot(tmp_path):
+    batch = tmp_path / "Mi3_Aligned" / "Batch_001"
+    batch.mkdir(parents=True)
+    clean = smooth_photo()
+    darker = np.clip(0.8 * clean.astype(float) + 3, 0, 255)
+    imsave(batch / "IMG_1Reference.bmp", clean, check_contrast=False)
+    imsave(batch / "IMG_4full.bmp", clean, check_contrast=False)
+    for index in (2, 3):
+        noisy = with_noise(darker, 4, index)
+        imsave(batch / f"IMG_{index}Noisy.bmp", noisy, check_contrast=False)
+    dataset = open_dataset("renoir", tmp_path)
+    assert names(dataset) == [
+        "Mi3_Aligned/Batch_001/IMG_2Noisy",
+        "Mi3_Aligned/Batch_001/IMG_3Noisy",
+    ]
+    assert "brightness" in dataset.protocol
+    matched = dataset.samples[0].read()
+    assert psnr(matched.clean, darker / 255) > 45
+    plain = open_dataset("renoir", tmp_path, DatasetOptions(match_brightness=False))
+    np.testing.assert_array_equal(plain.samples[0].read().clean, clean)
+
+
+def test_brightness_matching_finds_the_gain_and_offset_of_each_channel():
+    clean = smooth_photo() / 255
+    gain, offset = np.array([0.7, 0.9, 0.8]), np.array([0.05, -0.02, 0.0])
+    matched = match_brightness(clean, clean * gain + offset)
+    np.testing.assert_allclose(matched, clean * gain + offset, atol=1e-9)
+
+
+def test_nind_takes_the_lowest_iso_as_truth(tmp_path):
+    clean = smooth_photo()
+    for label, sigma in (("200", 0), ("200-2", 1), ("1600", 6), ("6400", 12), ("H1", 25)):
+        save(tmp_path / "bench" / f"NIND_bench_ISO{label}.png", with_noise(clean, sigma))
+    dataset = open_dataset("nind", tmp_path)
+    assert names(dataset) == ["bench_ISO1600", "bench_ISO6400", "bench_ISOH1"]
+    np.testing.assert_array_equal(dataset.samples[0].read().clean, clean)
+
+
+def test_noisy_only_folders_have_no_truth(tmp_path):
+    save(tmp_path / "Dog.png", smooth_photo())
+    dataset = open_dataset("noisy", tmp_path)
+    assert names(dataset) == ["Dog"]
+    assert dataset.samples[0].read().clean is None
+
+
+def test_gaussian_noise_has_its_sigma_and_is_the_same_in_any_subset(tmp_path):
+    grey = smooth_photo(120, 120)[..., 0]
+    save(tmp_path / "set12" / "01.png", grey)
+    save(tmp_path / "set12" / "02.png", grey)
+    dataset = open_dataset("gaussian", tmp_path, DatasetOptions(sigmas=(15, 50)))
+    assert len(dataset.samples) == 4
+    assert {sample.group for sample in dataset.samples} == {"set12 σ=15", "set12 σ=50"}
+    for sample in dataset.samples:
+        pair = sample.read()
+        sigma = float(sample.group.split("=")[1])
+        assert pair.noisy.dtype == np.float32
+        assert np.std(pair.noisy * 255 - pair.clean) == pytest.approx(sigma, rel=0.03)
+        assert pair.noisy.min() < 0 or sigma == 15
+    again = open_dataset("gaussian", tmp_path, DatasetOptions(sigmas=(50,))).samples[1].read()
+    first = next(s for s in dataset.samples if s.name == "set12/02 σ=50").read()
+    np.testing.assert_array_equal(again.noisy, first.noisy)
+    other = next(s for s in dataset.samples if s.name == "set12/01 σ=50").read()
+    assert not np.array_equal(other.noisy, first.noisy)
+
+
+def test_gaussian_noise_is_seeded():
+    image = np.full((16, 16), 128, np.uint8)
+    np.testing.assert_array_equal(
+        add_gaussian_noise(image, 25, 3), add_gaussian_noise(image, 25, 3)
+    )
+
+
+def test_subsets_are_stated_and_never_empty(tmp_path):
+    for index in range(5):
+        save(tmp_path / f"photo{index}.png", smooth_photo())
+    dataset = open_dataset("noisy", tmp_path).subset(every=2)
+    assert names(dataset) == ["photo0", "photo2", "photo4"]
+    assert "3 of 5" in dataset.protocol
+    with pytest.raises(DatasetError, match="no image is left"):
+        dataset.subset(contains="sunset")
+
+
+@pytest.mark.parametrize(
+    "name", ["pairs", "polyu", "cc", "renoir", "nind", "sidd", "dnd", "gaussian"]
+)
+def test_an_empty_folder_is_a_clear_error(tmp_path, name):
+    with pytest.raises(DatasetError, match=str(tmp_path)):
+        open_dataset(name, tmp_path)
+
+
+def test_the_packs_at_hand(shared):
+    polyu = open_dataset("polyu", shared / "data" / "real" / "polyu")
+    assert len(polyu.samples) == 62
+    pair = polyu.samples[0].read()
+    assert pair.noisy.shape == (512, 512, 3)
+    assert len(open_dataset("renoir", shared / "data" / "real" / "renoir").samples) == 13
+    assert len(open_dataset("sidd-sample", shared / "data" / "real" / "sidd-sample").samples) == 4
