@@ -115,6 +115,17 @@ class AtomicFile:
         self.discard()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises `ImageWriteError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else "impossible name"
+        raise ImageWriteError(
+            f"{shown(folder)}: the folder cannot be made ({why}); choose another --output"
+        ) from error
+
+
 def _hidden_name(path: Path) -> Path:
     # Not built on the output's own name: that may be as long as a name can be.
     return path.with_name(f".{os.getpid()}-{secrets.token_hex(6)}{PARTIAL_SUFFIX}")

@@ -94,6 +94,7 @@ class RowReader:
         self.channels: int = image.bands
         self.dtype = dtype_of(image, source)
         self._row_bytes = self.width * self.channels * self.dtype.itemsize
+        self.in_memory = self.height * self._row_bytes <= IN_MEMORY_BYTES
         self._image: Any = image
         self._region: Any = None
         self._kept: Rows = self._empty()
@@ -103,13 +104,12 @@ class RowReader:
         """Samples of rows y0 to y1, (y1 - y0, width, channels). Raises `ImageReadError`."""
         if not 0 <= y0 < y1 <= self.height:
             raise ValueError(f"rows {y0} to {y1} of an image with {self.height} rows")
-        if self.height * self._row_bytes <= IN_MEMORY_BYTES:
+        if self.in_memory:
             if not len(self._kept):
                 self._kept = self._fetch(0, self.height)
-                self.close()
+                self._image = self._region = None
             return self._kept[y0:y1]
         if y0 < self._first:
-            self._kept, self._first = self._empty(), 0
             self.close()
         self._advance(y0, y1)
         return self._kept[y0 - self._first : y1 - self._first]
@@ -152,6 +152,7 @@ class RowReader:
         return np.empty((0, self.width, self.channels), self.dtype)
 
     def close(self) -> None:
-        """Let go of the decoder; a later `read` starts it again."""
+        """Let go of the decoder and its rows; a later `read` starts again."""
+        self._kept, self._first = self._empty(), 0
         self._region = None
         self._image = None

@@ -20,7 +20,8 @@ OTHER_QUALITY = 95
 
 # Encoders hold the whole picture for these niceties.
 _MEMORY_LIMIT_PIXELS = 64_000_000
-_PAETH = 0x80
+PAETH = 0x80
+"""libpng's filter that suits photos."""
 
 
 def save_options(kind: Format, traits: Traits, same_kind: bool, pixels: int) -> dict[str, Any]:
@@ -36,10 +37,10 @@ def save_options(kind: Format, traits: Traits, same_kind: bool, pixels: int) -> 
             "keep": "none",
         }
     if kind is PNG:
-        return {"filter": _PAETH, "interlace": traits.progressive and small, "keep": "none"}
+        return {"filter": PAETH, "interlace": traits.progressive and small, "keep": "none"}
     if kind is WEBP:
         lossless = traits.lossless and same_kind
-        options = {"Q": OTHER_QUALITY, "smart_subsample": True}
+        options: dict[str, Any] = {"Q": OTHER_QUALITY, "smart_subsample": True}
         return {**({"lossless": True, "exact": True} if lossless else options), "keep": "none"}
     if kind is AVIF:
         bits = traits.bits if same_kind and traits.bits else 8

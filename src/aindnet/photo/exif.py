@@ -102,7 +102,7 @@ def _directory(block: bytes, offset: int) -> _Directory | None:
     next_at = offset + 2 + count * _ENTRY
     if next_at + 4 > len(block):
         return None
-    entries = {}
+    entries: dict[int, int] = {}
     for at in range(offset + 2, next_at, _ENTRY):
         (tag,) = struct.unpack_from(order + "H", block, at)
         entries.setdefault(tag, at)

@@ -50,7 +50,10 @@ def _curve(tag: bytes) -> npt.NDArray[np.float64] | None:
         if count == 0:
             return steps
         if count == 1:
-            return np.power(steps, struct.unpack_from(">H", tag, 12)[0] / 256.0)
+            curve: npt.NDArray[np.float64] = np.power(
+                steps, struct.unpack_from(">H", tag, 12)[0] / 256.0
+            )
+            return curve
         table = np.frombuffer(tag, ">u2", count, 12) / 65535.0
         return np.interp(steps, np.linspace(0.0, 1.0, count), table)
     if tag[:4] == b"para":

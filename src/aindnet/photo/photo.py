@@ -32,6 +32,9 @@ class SampleReader(Protocol):
     channels: int
     dtype: np.dtype[Any]
 
+    in_memory: bool
+    """Whether rows come in any order at no cost, so that one reader serves all."""
+
     def read(self, y0: int, y1: int) -> Rows:
         """Samples of rows y0 to y1."""
 
@@ -41,6 +44,8 @@ class SampleReader(Protocol):
 
 class LazyArray:
     """A `SampleReader` for decoders that give a whole picture at once, decoded when first read."""
+
+    in_memory = True
 
     def __init__(
         self, height: int, width: int, channels: int, dtype: Any, load: Callable[[], Rows]
@@ -79,6 +84,15 @@ class Page:
         self.reader = self.open_reader()
         self.height, self.width = self.reader.height, self.reader.width
         self.channels, self.dtype = self.reader.channels, self.reader.dtype
+
+    def another_reader(self) -> SampleReader:
+        """A reader to go down the page apart from `rows`."""
+        return self.reader if self.reader.in_memory else self.open_reader()
+
+    def preload(self) -> None:
+        """Decode now what will be held in memory anyway. Raises `ImageReadError`."""
+        if self.reader.in_memory:
+            self.reader.read(0, 1)
 
     @property
     def grey(self) -> bool:

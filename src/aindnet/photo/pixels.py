@@ -59,6 +59,17 @@ def to_rgb(image: Image) -> RGB:
     return rgb if channels == 3 else np.repeat(rgb, 3, axis=2)
 
 
+def oriented(image: Image, orientation: int) -> Image:
+    """The image, (H, W) or (H, W, C), turned as its EXIF orientation (1 to 8) wants it shown."""
+    if orientation >= 5:
+        image = np.swapaxes(image, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
+
+
 def from_rgb(rgb: RGB, like: Image) -> Image:
     """`rgb`, float (H, W, 3) with white at 1, as an image of the shape and dtype of `like`.
 
@@ -83,4 +94,5 @@ def _encode(values: npt.NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> Imag
     if white is None:
         return values.astype(dtype)
     scaled = np.rint(values * np.float32(white))
-    return np.clip(scaled, 0.0, white).astype(dtype)
+    coded: Image = np.clip(scaled, 0.0, white).astype(dtype)
+    return coded

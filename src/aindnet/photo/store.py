@@ -72,7 +72,6 @@ class PixelStore:
             channels,
             format=VIPS_FORMATS[self.dtype.name],
             interpretation=vips_interpretation(channels, self.dtype),
-            access="sequential",
         )
 
     def close(self) -> None:

@@ -94,17 +94,17 @@ class PhotoWriter:
 
     def write(self, band: RGB) -> None:
         """The next finished rows, (rows, W, 3), in the encoding of `Page.rows`."""
+        if self._store is not None and self._store.full:
+            self._finish_page()
         page = self.page
         if self._store is None:
             self._store = PixelStore(
                 self.path, page.height, page.width, self._channels(page), self._dtype(page)
             )
-            self._reader = page.open_reader()
+            self._reader = page.another_reader()
         y0 = self._store.rows_written
         samples = self._reader.read(y0, y0 + len(band))
         self._store.write(self._fitted(page, page.changed(samples, band)))
-        if self._store.full:
-            self._finish_page()
 
     def _dtype(self, page: Page) -> np.dtype[Any]:
         depths = self.kind.depths
@@ -134,7 +134,8 @@ class PhotoWriter:
             self._encode(page, image)
         finally:
             store.close()
-            self._reader.close()
+            if self._reader is not page.reader:
+                self._reader.close()
         self._store = None
         self._page_number += 1
 
@@ -146,9 +147,7 @@ class PhotoWriter:
             return image
         assert metadata.exif is not None
         metadata.exif = exif.upright(metadata.exif)
-        image = image.copy_memory()
-        image.set_type(_int_type(), "orientation", turn)
-        return image.autorot()
+        return turned(image, turn)
 
     def _encode(self, page: Page, image: Any) -> None:
         metadata = self.photo.metadata
@@ -219,7 +218,12 @@ class PhotoWriter:
             offset += len(part)
 
     def commit(self) -> None:
-        """Give the file its name. Raises `ImageReadError` if the source changed meanwhile."""
+        """Encode, and give the file its name.
+
+        Raises `ImageReadError` if the source changed meanwhile, or `ImageWriteError`.
+        """
+        if self._store is not None and self._store.full:
+            self._finish_page()
         if self._page_number != len(self.photo.pages):
             raise ValueError(f"{shown(self.path)}: not all rows were written")
         self.photo.source.check_unchanged()
@@ -229,6 +233,8 @@ class PhotoWriter:
         """Leave nothing behind."""
         if self._store is not None:
             self._store.close()
+            self._store = None
+        if self._reader is not None:
             self._reader.close()
         self._file.discard()
 
@@ -253,7 +259,20 @@ def writer(photo: Photo, path: str | Path, *, overwrite: bool = False) -> PhotoW
     return PhotoWriter(photo, path, overwrite=overwrite)
 
 
-def _int_type() -> Any:
+def turned(image: Any, orientation: int) -> Any:
+    """A libvips image turned as its EXIF orientation wants it shown."""
     import pyvips
 
-    return pyvips.GValue.gint_type
+    if orientation == 1:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    return image.autorot()
+
+
+def write_plain(path: Path, image: Any, orientation: int, *, overwrite: bool) -> None:
+    """Write a libvips image as PNG, turned, without metadata. Raises `ImageWriteError`."""
+    with AtomicFile(path, overwrite=overwrite) as file:
+        options = {"filter": encode.PAETH, "keep": "none"}
+        encode.save(turned(image, orientation), PNG, file.descriptor, options, shown(path))
+        file.commit()

@@ -1,0 +1,126 @@
+"""One photo, in the three steps that overlap in a run: open, denoise, save."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aindnet.commands.batch.jobs import Job
+from aindnet.commands.batch.pictures import CompareSheet, NoiseMap
+from aindnet.commands.batch.settings import BandDenoiser, Settings
+from aindnet.photo import Photo, PhotoWriter, open_photo, writer
+from aindnet.photo.atomic import make_folder
+from aindnet.photo.photo import Page, SampleReader
+
+
+@dataclass
+class Mean:
+    """A running mean over pixels and channels."""
+
+    total: float = 0.0
+    count: int = 0
+
+    @property
+    def value(self) -> float:
+        """The mean so far."""
+        return self.total / self.count if self.count else 0.0
+
+
+@dataclass
+class PhotoRun:
+    """A photo on its way from its file to its result."""
+
+    job: Job
+    settings: Settings
+    overwrite: bool
+    photo: Photo | None = None
+    noise: Mean = field(default_factory=Mean)
+    _writer: PhotoWriter | None = None
+    _maps: list[NoiseMap] = field(default_factory=list)
+    _sheets: list[CompareSheet] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Read the header, and decode ahead what fits in memory. Raises `ImageReadError`."""
+        self.photo = open_photo(
+            self.job.input,
+            pixel_limit=self.settings.pixel_limit,
+            encoding=self.settings.encoding,
+            half_size=self.settings.half_size,
+        )
+        self.photo.pages[0].preload()
+
+    def denoise(self, denoiser: BandDenoiser, advance: Callable[[int], None]) -> None:
+        """Run the network over all pages; `advance` is told of finished pixels."""
+        assert self.photo is not None
+        make_folder(self.job.output.parent)
+        self._writer = writer(self.photo, self.job.output, overwrite=self.overwrite)
+        for number, page in enumerate(self.photo.pages, 1):
+            self._denoise_page(page, number, denoiser, advance)
+
+    def _denoise_page(
+        self, page: Page, number: int, denoiser: BandDenoiser, advance: Callable[[int], None]
+    ) -> None:
+        assert self._writer is not None
+        settings = self.settings
+        noise_map = sheet = None
+        before: SampleReader | None = None
+        if settings.noise_map:
+            noise_map = NoiseMap(self._aside("noise", number), page.height, page.width)
+            self._maps.append(noise_map)
+        if settings.compare:
+            sheet = CompareSheet(page.height, page.width)
+            self._sheets.append(sheet)
+            before = page.another_reader()
+        y = 0
+        for band in denoiser.bands(
+            page,
+            strength=settings.strength,
+            chroma_strength=settings.chroma_strength,
+            ensemble=settings.ensemble,
+        ):
+            rows = len(band.rgb)
+            self._writer.write(band.rgb)
+            self.noise.total += float(band.noise_level.sum(dtype="float64"))
+            self.noise.count += band.noise_level.size
+            if noise_map is not None:
+                noise_map.add(band.noise_level)
+            if sheet is not None and before is not None:
+                sheet.add(page.seen(before.read(y, y + rows)), band.rgb, band.noise_level)
+            y += rows
+            advance(rows * page.width)
+
+    def save(self) -> None:
+        """Encode, and give the files their names, the photo's last. Raises `ImageWriteError`."""
+        assert self.photo is not None
+        assert self._writer is not None
+        overwrite = self.overwrite
+        made: list[Path] = []
+        turn = self.photo.metadata.orientation
+        try:
+            for noise_map in self._maps:
+                noise_map.save(turn, overwrite=overwrite)
+                made.append(noise_map.path)
+            for number, sheet in enumerate(self._sheets, 1):
+                path = self._aside("compare", number)
+                sheet.save(path, turn, overwrite=overwrite)
+                made.append(path)
+            self._writer.commit()
+        except BaseException:
+            for path in made:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
+
+    def _aside(self, mark: str, page: int) -> Path:
+        return self.job.beside(mark if page == 1 else f"page-{page}.{mark}")
+
+    def close(self) -> None:
+        """Let go of everything; nothing is left of what was not saved."""
+        if self._writer is not None:
+            self._writer.discard()
+        for noise_map in self._maps:
+            noise_map.close()
+        if self.photo is not None:
+            self.photo.close()

@@ -1,0 +1,192 @@
+"""`aindnet denoise`: photos, files or whole folders, with nothing of them lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from aindnet.errors import AindnetError
+
+_Flag = Parameter(negative=())
+
+
+def denoise(
+    inputs: Annotated[list[Path], Parameter(name="INPUT", negative=())],
+    /,
+    *,
+    output: Path | None = None,
+    model: str | None = None,
+    camera: Path | None = None,
+    strength: float = 1.0,
+    chroma_strength: float | None = None,
+    noise_map: Annotated[bool, _Flag] = False,
+    compare: Annotated[bool, _Flag] = False,
+    ensemble: Annotated[bool, _Flag] = False,
+    backend: Literal["auto", "torch", "openvino", "onnx"] = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+    tile: int | None = None,
+    encoding: Literal["auto", "srgb", "linear"] = "auto",
+    half_size: Annotated[bool, _Flag] = False,
+    pixel_limit: float = 500.0,
+    resume: Annotated[bool, _Flag] = False,
+    overwrite: Annotated[bool, _Flag] = False,
+    jobs: int = 2,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Denoise photos: files or whole folders.
+
+    Parameters
+    ----------
+    inputs
+        Photos and folders of photos: JPEG, PNG, TIFF, WebP, AVIF, HEIC, JPEG XL, RAW.
+    output
+        A folder, in which folders are mirrored; or, for one photo, a file name. Without it, results
+        stand beside their inputs as NAME.denoised.EXT.
+    model
+        A bundled or installed model, or a weights file.
+    camera
+        A camera profile for the model.
+    strength
+        How much of the change to make: 0 none, 1 all.
+    chroma_strength
+        The same for colour noise alone.
+    noise_map
+        Write the estimated noise level beside each result, as NAME.noise.png.
+    compare
+        Write before and after side by side beside each result, as NAME.compare.png.
+    ensemble
+        Average eight mirrored and turned passes: a little better, eight times slower.
+    backend
+        What runs the network.
+    device
+        Where it runs.
+    precision
+        What it computes in.
+    tile
+        Side of the tiles in pixels.
+    encoding
+        How samples stand to light, where a file does not say it right.
+    half_size
+        Develop RAW files at half the width and height, as a preview.
+    pixel_limit
+        Megapixels above which a file is refused as a trap; 0 lifts the limit.
+    resume
+        Skip what an earlier run of the same settings finished.
+    overwrite
+        Replace files that exist.
+    jobs
+        Photos in work at once: the next is read and the last is written meanwhile.
+    json_output
+        Print one JSON document on stdout.
+    """
+    from aindnet.commands.batch.jobs import Job, find_jobs
+    from aindnet.commands.batch.progress import RunProgress
+    from aindnet.commands.batch.runner import BatchRunner
+    from aindnet.commands.batch.settings import Settings
+
+    _check(strength, chroma_strength, jobs, pixel_limit)
+    settings = Settings(
+        strength=strength,
+        chroma_strength=chroma_strength,
+        ensemble=ensemble,
+        noise_map=noise_map,
+        compare=compare,
+        overwrite=overwrite,
+        resume=resume,
+        encoding=encoding,
+        half_size=half_size,
+        pixel_limit=round(pixel_limit * 1e6) if pixel_limit else None,
+    )
+    found = find_jobs(inputs, output)
+    denoiser: Any = None
+    if any(isinstance(job, Job) for job in found):
+        options = {"backend": backend, "device": device, "precision": precision, "tile": tile}
+        denoiser = _load(model, camera, options)
+    with RunProgress(found) as progress:
+        runner = BatchRunner(
+            denoiser or _Nothing(),
+            settings,
+            progress,
+            backend=_choices(denoiser, tile, camera),
+            keep_record=resume or any(path.is_dir() for path in inputs),
+            in_flight=jobs,
+        )
+        # What a job system sends to stop a program is taken like Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        outcomes = runner.run(found)
+    progress.summary(outcomes, interrupted=runner.interrupted)
+    if json_output:
+        print(
+            json.dumps(
+                {
+                    "model": getattr(denoiser, "model_name", None),
+                    "results": [
+                        {
+                            "input": os.fspath(outcome.input),
+                            "output": None if outcome.output is None else os.fspath(outcome.output),
+                            "seconds": round(outcome.seconds, 3),
+                            "noise_level": outcome.noise_level,
+                            "status": outcome.status,
+                            "error": outcome.error,
+                            "notices": outcome.notices,
+                        }
+                        for outcome in outcomes
+                    ],
+                },
+                indent=2,
+            )
+        )
+    if runner.interrupted:
+        return 130
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+class _Nothing:
+    """Stands where every input was refused, so that no model had to be loaded."""
+
+    model_name = "none"
+    model_hash = ""
+
+    def bands(self, source: Any, **options: Any) -> Any:
+        """Never called."""
+        raise AssertionError
+
+
+def _check(strength: float, chroma_strength: float | None, jobs: int, pixel_limit: float) -> None:
+    for name, value in (("--strength", strength), ("--chroma-strength", chroma_strength)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise AindnetError(f"{name} {value:g}: must be from 0 (no change) to 1 (all of it)")
+    if jobs < 1:
+        raise AindnetError(f"--jobs {jobs}: must be at least 1")
+    if not pixel_limit >= 0:
+        raise AindnetError(f"--pixel-limit {pixel_limit:g}: must be megapixels, or 0 for none")
+
+
+def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> Any:
+    from aindnet.restore import Denoiser
+
+    denoiser = Denoiser.from_pretrained(model, **options)
+    if camera is not None:
+        denoiser.load_camera(camera)
+    return denoiser
+
+
+def _choices(denoiser: Any, tile: int | None, camera: Path | None) -> dict[str, Any]:
+    """What was chosen in loading that decides a result."""
+    if denoiser is None:
+        return {}
+    from aindnet.commands.batch.manifest import hash_bytes_of
+
+    return {
+        "backend": denoiser.backend,
+        "device": denoiser.device,
+        "precision": denoiser.precision,
+        "tile": tile,
+        "camera": hash_bytes_of(camera) if camera is not None else None,
+    }

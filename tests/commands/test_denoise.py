@@ -1,0 +1,265 @@
+"""`aindnet denoise` from the command line in: outputs, exit codes, JSON, errors, resume."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aindnet.commands import denoise as command
+from aindnet.commands.app import main
+from aindnet.photo import read_image, write_image
+from denoise_stand_ins import NOISE_LEVEL, StandInDenoiser
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandInDenoiser:
+    denoiser = StandInDenoiser()
+    monkeypatch.setattr(command, "_load", lambda *_: denoiser)
+    return denoiser
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(1)
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", "sub/c.tif", "sub/d.webp"):
+        write_image(folder / name, generator.integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    return folder
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(each) for each in arguments])
+    return int(stopped.value.code or 0)
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
+    capsys.readouterr()
+    code = run(*arguments, "--json")
+    return code, json.loads(capsys.readouterr().out)
+
+
+def visible(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(folder)) for path in files if path.name[0] != ".")
+
+
+def test_one_photo_goes_beside_its_input(photos: Path) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert run("denoise", photos / "a.png") == 0
+    noisy = read_image(photos / "a.png").astype(np.float64)
+    expected = np.rint(noisy + 0.1 * (127.5 - noisy))
+    assert np.abs(read_image(photos / "a.denoised.png") - expected).max() <= 1
+    assert (photos / "a.png").read_bytes() == before
+
+
+def test_output_can_be_a_file_or_a_folder(photos: Path, tmp_path: Path) -> None:
+    assert run("denoise", photos / "a.png", "--output", tmp_path / "x.tif") == 0
+    assert run("denoise", photos / "a.png", photos / "b.jpg", "--output", tmp_path / "out") == 0
+    assert read_image(tmp_path / "x.tif").shape == (40, 60, 3)
+    assert visible(tmp_path / "out") == ["a.png", "b.jpg"]
+
+
+def test_a_folder_is_mirrored(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "notes.txt").write_text("no photo")
+    code, document = run_json(capsys, "denoise", photos, "--output", tmp_path / "out")
+    assert code == 0
+    assert visible(tmp_path / "out") == ["a.png", "b.jpg", "sub/c.tif", "sub/d.webp"]
+    assert [result["status"] for result in document["results"]] == ["done"] * 4
+    first = document["results"][0]
+    assert first["input"] == str(photos / "a.png")
+    assert first["output"] == str(tmp_path / "out" / "a.png")
+    assert first["noise_level"] == pytest.approx(NOISE_LEVEL)
+    assert first["error"] is None
+
+
+def test_a_folder_without_output_leaves_its_own_results_alone(photos: Path) -> None:
+    assert run("denoise", photos) == 0
+    assert run("denoise", photos, "--overwrite") == 0
+    assert len(visible(photos)) == 8
+
+
+def test_noise_map_and_compare_sheet(photos: Path) -> None:
+    assert run("denoise", photos / "a.png", "--noise-map", "--compare") == 0
+    noise = read_image(photos / "a.noise.png")
+    assert noise.shape == (40, 60, 3)
+    assert np.unique(noise).tolist() == [round(NOISE_LEVEL / 0.25 * 255)]
+    sheet = read_image(photos / "a.compare.png")
+    np.testing.assert_array_equal(sheet[:40, :60], read_image(photos / "a.png"))
+    np.testing.assert_array_equal(sheet[:40, 68:128], read_image(photos / "a.denoised.png"))
+
+
+def test_same_names_keep_pictures_of_their_own(photos: Path) -> None:
+    write_image(photos / "a.jpg", np.zeros((20, 20, 3), np.uint8))
+    assert run("denoise", photos / "a.png", photos / "a.jpg", "--noise-map") == 0
+    assert {"a.png.noise.png", "a.jpg.noise.png"} <= set(visible(photos))
+
+
+def test_strength_zero_is_the_input(photos: Path) -> None:
+    assert run("denoise", photos / "sub" / "c.tif", "--strength", "0") == 0
+    np.testing.assert_array_equal(
+        read_image(photos / "sub" / "c.denoised.tif"), read_image(photos / "sub" / "c.tif")
+    )
+
+
+BAD = {
+    "empty.png": b"",
+    "text.jpg": b"this is no photo\n" * 20,
+    "cut.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0",
+}
+
+
+def test_bad_inputs_are_named_and_the_others_done(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in BAD.items():
+        (tmp_path / name).write_bytes(content)
+    whole = (photos / "b.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    bad = [*BAD, "half.jpg", "nowhere.png"]
+    inputs = [*(tmp_path / name for name in bad), tmp_path / "no-folder", photos / "a.png"]
+    code = run("denoise", *inputs, "--output", tmp_path / "out")
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 1
+    for name in [*bad, "no-folder"]:
+        assert len([line for line in lines if name in line]) == 1, name
+    assert visible(tmp_path / "out") == ["a.png"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_unwritable_output_is_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocked = photos / "a.png" / "out"  # a file where a folder should be
+    assert run("denoise", photos / "b.jpg", "--output", blocked) == 1
+    assert "a.png" in capsys.readouterr().err
+
+
+def test_existing_output_is_kept(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "a.denoised.png").write_bytes(b"mine")
+    assert run("denoise", photos / "a.png") == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (photos / "a.denoised.png").read_bytes() == b"mine"
+    assert run("denoise", photos / "a.png", "--overwrite") == 0
+    assert read_image(photos / "a.denoised.png").shape == (40, 60, 3)
+
+
+def test_inputs_are_never_written_over(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert run("denoise", photos / "a.png", "--output", photos, "--overwrite") == 1
+    assert "never changed" in capsys.readouterr().err
+    assert (photos / "a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--strength", "1.5"],
+        ["--jobs", "0"],
+        ["--pixel-limit", "-1"],
+        ["--backend", "abacus"],
+        ["--no-such-flag"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(photos: Path, arguments: list[str]) -> None:
+    assert run("denoise", photos / "a.png", *arguments) == 2
+    assert visible(photos) == ["a.png", "b.jpg", "sub/c.tif", "sub/d.webp"]
+
+
+def test_unknown_model_is_one_line(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.undo()
+    assert run("denoise", photos / "a.png", "--model", "no-such-model") == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "no-such-model" in lines[0]
+
+
+def test_camera_is_loaded(
+    photos: Path, stand_in: StandInDenoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import aindnet.restore
+
+    class Loader:
+        @staticmethod
+        def from_pretrained(model: str | None, **options: Any) -> StandInDenoiser:
+            assert (model, options["device"], options["tile"]) == ("small", "cpu", 128)
+            return stand_in
+
+    monkeypatch.undo()
+    monkeypatch.setattr(aindnet.restore, "Denoiser", Loader)
+    profile = photos / "camera.safetensors"
+    profile.write_bytes(b"profile")
+    flags = ["--model", "small", "--device", "cpu", "--tile", "128", "--camera", profile]
+    assert run("denoise", photos / "a.png", *flags) == 0
+    assert stand_in.cameras == [profile]
+
+
+def test_resume_skips_what_is_done_and_redoes_what_is_not(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["denoise", photos, "--output", out, "--resume"]
+    statuses = []
+    for change in (None, None, "output", "input", "strength"):
+        if change == "output":
+            (out / "a.png").write_bytes(b"damaged")
+        if change == "input":
+            write_image(photos / "b.jpg", np.full((30, 30, 3), 9, np.uint8))
+        if change == "strength":
+            call += ["--strength", "0.5"]
+        code, document = run_json(capsys, *call)
+        assert code == 0
+        statuses.append([result["status"][0] for result in document["results"]])
+    assert statuses == [list("dddd"), list("ssss"), list("dsss"), list("sdss"), list("dddd")]
+    assert read_image(out / "b.jpg").shape == (30, 30, 3)
+
+
+def test_resume_does_not_take_over_foreign_files(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"mine")
+    code, document = run_json(capsys, "denoise", photos, "--output", out, "--resume")
+    assert code == 1
+    assert [result["status"] for result in document["results"]] == ["failed"] + ["done"] * 3
+    assert (out / "a.png").read_bytes() == b"mine"
+
+
+def test_odd_names(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["new\nline.png", os.fsdecode(b"latin-\xe9.png"), "p[1].png", "-dash.png", " .png"]
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes((photos / "a.png").read_bytes())
+    code, document = run_json(capsys, "denoise", folder, "--output", tmp_path / "out")
+    assert code == 0
+    assert set(names) < set(os.listdir(tmp_path / "out"))
+    assert {Path(result["input"]).name for result in document["results"]} == set(names)
+
+
+def test_folders_linked_in_a_circle(photos: Path, tmp_path: Path) -> None:
+    (photos / "sub" / "up").symlink_to(photos)
+    (photos / "self.png").symlink_to("self.png")
+    assert run("denoise", photos, "--output", tmp_path / "out") == 1  # self.png can't be opened
+    assert visible(tmp_path / "out") == ["a.png", "b.jpg", "sub/c.tif", "sub/d.webp"]
+
+
+def test_a_pipe_is_no_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert run("denoise", tmp_path / "pipe.png") == 1
+    assert "not a file" in capsys.readouterr().err
+
+
+def test_pixel_limit(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("denoise", photos / "a.png", "--pixel-limit", "0.001") == 1
+    assert "--pixel-limit" in capsys.readouterr().err
+    assert run("denoise", photos / "a.png", "--pixel-limit", "0") == 0
