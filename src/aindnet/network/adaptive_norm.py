@@ -29,14 +29,10 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape: zero mean and unit variance (biased, ε = 1e-5)."""
-        variance, mean = torch.var_mean(
-            x.to(torch.promote_types(x.dtype, torch.float32)),
-            dim=(2, 3),
-            keepdim=True,
-            correction=0,
-        )
-        scale = torch.rsqrt(variance + EPSILON)
-        return x * scale.to(x.dtype) - (mean * scale).to(x.dtype)
+        normalised = F.instance_norm(x, eps=EPSILON)  # float32 statistics, whatever x's precision
+        if x.is_contiguous(memory_format=torch.channels_last):
+            return normalised.contiguous(memory_format=torch.channels_last)
+        return normalised
 
 
 class AdaptiveInstanceNorm(nn.Module):

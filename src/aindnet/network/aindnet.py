@@ -7,7 +7,7 @@ graph differ, the released graph is the default and the paper's reading is a fie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -119,6 +119,8 @@ class AINDNet(nn.Module):
         self.skip1 = ResBlock(c1)
         self.decoder1 = blocks(d1, c1, 1)
         self.head = nn.Conv2d(c1, in_channels, 1)
+        nn.init.zeros_(self.head.weight)  # training starts from the photo as it is
+        nn.init.zeros_(cast(Tensor, self.head.bias))
 
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
@@ -130,7 +132,7 @@ class AINDNet(nn.Module):
         height, width = noisy.shape[-2:]
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
         padded = (
-            noisy if mode == "tf1" else pad_to_multiple(noisy, max(8, 4 * self.config.unshuffle))
+            noisy if mode == "tf1" else pad_to_multiple(noisy, 8 * self.config.unshuffle)
         )
         x = F.pixel_unshuffle(padded, self.config.unshuffle)
 

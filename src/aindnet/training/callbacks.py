@@ -1,0 +1,232 @@
+"""What happens around the steps: the budget, the average, the guard, the printed progress."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from pytorch_lightning.callbacks import Callback, WeightAveraging  # noqa: TID253
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
+
+from aindnet.errors import TrainingDivergedError
+from aindnet.network import AINDNet
+from aindnet.training.data import SyntheticNoiseData
+from aindnet.training.recipe import TrainingRecipe
+from aindnet.training.schedule import budget_factor, parse_budget
+
+
+class Budget(Callback):  # type: ignore[misc]
+    """Sets the learning rate by the share of the budget used, and stops the run at its end.
+
+    Time spent is kept in checkpoints: a resumed run has what is left, not a new budget.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, data: SyntheticNoiseData) -> None:
+        self.recipe, self.data = recipe, data
+        self.seconds, self.steps = parse_budget(recipe.budget)
+        self.spent = 0.0
+        self._resumed_at = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds of training so far, earlier sessions of the run included."""
+        return self.spent + time.monotonic() - self._resumed_at
+
+    def progress(self, step: int) -> float:
+        """Share of the budget used, 0 … 1. On several ranks, rank 0's clock decides."""
+        if self.steps is not None:
+            return min(step / self.steps, 1.0)
+        assert self.seconds is not None
+        return min(self.elapsed() / self.seconds, 1.0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The clock starts when the data are there."""
+        self._resumed_at = time.monotonic()
+        self.data.progress = self._agreed(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the learning rate for this step."""
+        progress = self._agreed(trainer)
+        self.data.progress = progress
+        factor = budget_factor(progress, warmup=self.recipe.warmup, flat=self.recipe.flat)
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = self.recipe.learning_rate * factor
+        pl_module.log("train/learning_rate", self.recipe.learning_rate * factor)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Stop when the budget is used up."""
+        if self._agreed(trainer) >= 1.0:
+            trainer.should_stop = True
+
+    def _agreed(self, trainer: pl.Trainer) -> float:
+        progress = self.progress(trainer.global_step)
+        if trainer.world_size > 1:
+            progress = float(trainer.strategy.broadcast(progress))
+        return progress
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time spent."""
+        return {"spent": self.elapsed()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the clock up where the checkpoint left it."""
+        self.spent = float(state_dict["spent"])
+
+
+def warm_average(decay: float) -> Any:
+    """EMA whose memory grows to `decay`'s: min(decay, (1 + n) / (10 + n)) after n updates."""
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def update(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        n = float(updates)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(average, current, weight)
+
+    return update
+
+
+def average_of_weights(recipe: TrainingRecipe) -> WeightAveraging:
+    """Lightning's weight averaging with the warm EMA: validation and the final model use it."""
+    return WeightAveraging(multi_avg_fn=warm_average(recipe.ema_decay))
+
+
+class DivergenceGuard(Callback):  # type: ignore[misc]
+    """Stops at NaN, or at a loss far above the recent ones, before the weights are lost.
+
+    Raises `TrainingDivergedError`; checkpoints already written stay as they are.
+    """
+
+    def __init__(self, folder: Path, window: int = 200, factor: float = 20.0) -> None:
+        self.folder, self.factor = folder, factor
+        self.recent: deque[float] = deque(maxlen=window)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Check this step's loss."""
+        metrics = trainer.callback_metrics
+        loss = float(outputs["loss"])
+        level = abs(float(metrics.get("train/noise_level", torch.tensor(0.0))))
+        if not math.isfinite(loss) or not math.isfinite(level):
+            raise TrainingDivergedError(self._advice(trainer, f"the loss is {loss}"))
+        if len(self.recent) == self.recent.maxlen:
+            ordered = sorted(self.recent)
+            median = ordered[len(ordered) // 2]
+            spread = ordered[-len(ordered) // 20] - ordered[len(ordered) // 20] + 0.05
+            if loss > median + self.factor * spread:
+                raise TrainingDivergedError(
+                    self._advice(trainer, f"the loss rose to {loss:.3g} from {median:.3g}")
+                )
+        self.recent.append(loss)
+
+    def _advice(self, trainer: pl.Trainer, what: str) -> str:
+        return (
+            f"training diverged at step {trainer.global_step}: {what}; the last good checkpoint is in "
+            f"{self.folder}; lower --learning-rate or --gradient-clip and resume from it"
+        )
+
+
+class PrintedProgress(Callback):  # type: ignore[misc]
+    """One line on a terminal with the time left, and a line for each validation."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.console = Console(file=sys.stderr)
+        self.bar: Progress | None = None
+        self._started = 0.0
+        self._first_step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar, on rank 0."""
+        self._started, self._first_step = time.monotonic(), trainer.global_step
+        if not trainer.is_global_zero:
+            return
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+            console=self.console, disable=not self.console.is_terminal,
+        )  # fmt: skip
+        self.bar.start()
+        self.task = self.bar.add_task("training", total=1.0, left="")
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Move the bar."""
+        if self.bar is None:
+            return
+        progress = self.budget.progress(trainer.global_step)
+        spent = self.budget.elapsed()
+        left = spent * (1 - progress) / max(progress, 1e-6)
+        loss = float(outputs["loss"])
+        self.bar.update(
+            self.task,
+            completed=progress,
+            description=f"step {trainer.global_step} loss {loss:.4f}",
+            left=f"{int(left // 60)} min {int(left % 60)} s left",
+        )
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the PSNR of each set."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        sets = [
+            f"{name[4:]} {value:.2f} ({metrics[name + '_gain']:+.2f})"
+            for name, value in metrics.items()
+            if f"{name}_gain" in metrics
+        ]
+        steps = trainer.global_step - self._first_step
+        rate = steps / max(time.monotonic() - self._started, 1e-9)
+        self.console.print(
+            f"[{self.budget.elapsed() / 60:6.1f} min] step {trainer.global_step} ({rate:.2f}/s) PSNR: "
+            + ", ".join(sets)
+            + f"; noise level off by {100 * metrics.get('val/noise_level_error', math.nan):.0f} %",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.stop()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def network_of(pl_module: pl.LightningModule) -> AINDNet:
+    """The network of a task."""
+    network: AINDNet = pl_module.network
+    return network

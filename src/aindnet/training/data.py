@@ -1,0 +1,157 @@
+"""The data of the SN task: an endless stream of batches, made noisy on the device that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from aindnet.camera import simulate
+from aindnet.errors import DatasetError
+from aindnet.training.photos import load_tiles, random_crops
+from aindnet.training.recipe import TrainingRecipe
+
+REAL_CROP = 256
+
+
+class Batch(NamedTuple):
+    """Photos of one step; a validation batch of real pairs has no true noise level."""
+
+    noisy: Tensor
+    clean: Tensor
+    noise_level: Tensor | None
+    source: str
+    """"synthetic", or the name of the set of real pairs."""
+
+
+class _Steps(IterableDataset[int]):
+    """The numbers of the steps; a batch is a function of its number alone, so runs resume."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        step = self.start
+        while True:
+            yield step
+            step += 1
+
+
+class SyntheticNoiseData(pl.LightningDataModule):  # type: ignore[misc]
+    """Clean tiles held as uint8 on the device; crops, turns and noise are made there."""
+
+    def __init__(self, recipe: TrainingRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.tiles = torch.empty(0, dtype=torch.uint8)
+        self.validation: list[Batch] = []
+        self.progress = 0.0
+        """Share of the budget used, kept up to date by the budget's callback."""
+
+    def setup(self, stage: str) -> None:
+        """Decode the photos and make the validation sets, once."""
+        if len(self.tiles):
+            return
+        self.tiles = load_tiles(self.recipe.data)
+        self.validation = [
+            *synthetic_validation(self.recipe),
+            *(batch for folder in self.recipe.real_pairs for batch in real_pairs(folder)),
+        ]
+
+    def stage(self) -> tuple[int, int]:
+        """Crop and batch of the stage that the budget is in."""
+        current = [stage for stage in self.recipe.stages if stage[0] <= self.progress][-1]
+        return current[1], current[2]
+
+    def train_dataloader(self) -> DataLoader[int]:
+        """Step numbers, from the trainer's global step on."""
+        start = self.trainer.global_step if self.trainer is not None else 0
+        return DataLoader(_Steps(start), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The fixed validation batches."""
+        return DataLoader(self.validation, batch_size=None)  # type: ignore[arg-type]
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """A step's number becomes its photos; validation photos are moved."""
+        if isinstance(batch, int):
+            return self.make(batch, device)
+        level = None if batch.noise_level is None else batch.noise_level.to(device)
+        return Batch(batch.noisy.to(device), batch.clean.to(device), level, batch.source)
+
+    def make(self, step: int, device: torch.device) -> Batch:
+        """The photos of one step on one rank: the same whenever it is asked for."""
+        if self.tiles.device != device:
+            self.tiles = self.tiles.to(device)
+        rank = self.trainer.global_rank if self.trainer is not None else 0
+        generator = torch.Generator(device)
+        generator.manual_seed((self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step)
+        crop, batch = self.stage()
+        clean = random_crops(
+            self.tiles,
+            batch,
+            crop,
+            generator,
+            soft_content=self.recipe.soft_content,
+            soft_range=self.recipe.soft_range,
+        )
+        noisy, noise_level = simulate(clean, generator, self.recipe.camera)
+        return Batch(noisy, clean, noise_level, "synthetic")
+
+
+def synthetic_validation(recipe: TrainingRecipe) -> list[Batch]:
+    """The synthetic validation set, in batches of 8: seeded, the same in every run."""
+    if not recipe.validation:
+        return []
+    tiles = load_tiles(recipe.validation)
+    generator = torch.Generator().manual_seed(20)
+    batches = []
+    for start in range(0, recipe.synthetic_crops, 8):
+        count = min(8, recipe.synthetic_crops - start)
+        clean = random_crops(
+            tiles, count, 192, generator,
+            soft_content=recipe.soft_content, soft_range=recipe.soft_range,
+        )  # fmt: skip
+        batches.append(Batch(*_simulated(clean, recipe, generator), "synthetic"))
+    return batches
+
+
+def _simulated(
+    clean: Tensor, recipe: TrainingRecipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    noisy, noise_level = simulate(clean, generator, recipe.camera)
+    return noisy, clean, noise_level
+
+
+def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
+    """Central crops of up to `limit` evenly chosen pairs of `folder`/noisy and `folder`/clean."""
+    from PIL import Image
+
+    names = sorted(path.name for path in (folder / "noisy").glob("*") if path.is_file())
+    if not names:
+        raise DatasetError(f"{folder}: no pairs; it needs noisy/NAME.ext and clean/NAME.ext")
+    chosen = [
+        names[i] for i in np.unique(np.linspace(0, len(names) - 1, limit).round().astype(int))
+    ]
+    batches = []
+    for name in chosen:
+        sides = []
+        for side in ("noisy", "clean"):
+            path = folder / side / name
+            if not path.is_file():
+                raise DatasetError(f"{path}: missing; every noisy photo needs its clean one")
+            with Image.open(path) as image:
+                pixels = np.asarray(image.convert("RGB"))
+            y, x = ((length - min(length, REAL_CROP)) // 2 for length in pixels.shape[:2])
+            part = pixels[y : y + REAL_CROP, x : x + REAL_CROP]
+            sides.append(torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255)
+        batches.append(Batch(sides[0], sides[1], None, folder.name))
+    return batches

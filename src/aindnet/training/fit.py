@@ -1,0 +1,126 @@
+"""From a recipe to a model file: set up, fit, validate, save."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint  # noqa: TID253
+from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
+
+from aindnet.network import AINDNet
+from aindnet.pretrained import ModelCard, load_model, save_model
+from aindnet.training.callbacks import (
+    Budget,
+    DivergenceGuard,
+    PrintedProgress,
+    average_of_weights,
+)
+from aindnet.training.data import SyntheticNoiseData
+from aindnet.training.recipe import TrainingRecipe
+from aindnet.training.schedule import parse_budget
+from aindnet.training.task import SyntheticNoiseTask
+
+
+class SaveModel(Callback):  # type: ignore[misc]
+    """Writes the averaged weights as a model file at every validation and at the end."""
+
+    def __init__(self, recipe: TrainingRecipe, folder: Path, budget: Budget, file: str) -> None:
+        self.recipe, self.path, self.budget, self.file = (
+            recipe,
+            folder / f"{recipe.name}.safetensors",
+            budget,
+            file,
+        )
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The averaged weights are in place during validation."""
+        if trainer.is_global_zero and not trainer.sanity_checking:
+            self.save(trainer, pl_module)
+
+    def save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the module's present weights with a card."""
+        card = ModelCard(
+            name=self.recipe.name,
+            description=self.recipe.description,
+            licence=self.recipe.licence,
+            trained_on=self.recipe.trained_on,
+            noise_model=str(self.recipe.camera),
+            recipe=f"{self.file}, seed {self.recipe.seed}",
+            hardware=(
+                f"{trainer.num_devices} × {trainer.strategy.root_device.type} ({platform.machine()}), "
+                f"{trainer.global_step} steps, {self.budget.elapsed() / 60:.0f} min"
+            ),
+            date=datetime.date.today().isoformat(),
+        )
+        save_model(self.path, pl_module.network, card)
+
+
+def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -> Path:
+    """Train by a recipe and return the path of the model file.
+
+    `resume` is a checkpoint of the same recipe: the run goes on with the budget that is left.
+    Raises `DatasetError`, `RecipeError`, or `TrainingDivergedError`.
+    """
+    pl.seed_everything(recipe.seed, verbose=False)
+    folder = recipe.output / recipe.name
+    network = load_model(recipe.initial).network if recipe.initial else AINDNet(recipe.network)
+    network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = SyntheticNoiseData(recipe)
+    task = SyntheticNoiseTask(recipe, network)
+    budget = Budget(recipe, data)
+    saver = SaveModel(recipe, folder, budget, file)
+    trainer = _trainer(recipe, folder, budget, saver)
+    with warnings.catch_warnings():
+        # One endless stream made on the device: loader workers would only be in the way.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=False if resume else None)
+    if trainer.is_global_zero:
+        saver.save(trainer, task)
+    return saver.path
+
+
+def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveModel) -> pl.Trainer:
+    seconds, steps = parse_budget(recipe.checkpoint_every)
+    every: dict[str, Any] = (
+        {"every_n_train_steps": steps}
+        if steps is not None
+        else {"train_time_interval": timedelta(seconds=seconds or 0)}
+    )
+    validate_seconds, validate_steps = parse_budget(recipe.validate_every)
+    validate: dict[str, Any] = (
+        {"val_check_interval": validate_steps}
+        if validate_steps is not None
+        else {"val_check_interval": timedelta(seconds=validate_seconds or 0)}
+    )
+    return pl.Trainer(
+        accelerator=recipe.accelerator,
+        devices=recipe.devices,
+        num_nodes=recipe.nodes,
+        strategy=recipe.strategy,
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        max_epochs=1,
+        max_steps=budget.steps if budget.steps is not None else -1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=recipe.gradient_clip,
+        log_every_n_steps=25,
+        logger=TensorBoardLogger(recipe.output, name=recipe.name, version=""),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[
+            average_of_weights(recipe),
+            budget,
+            DivergenceGuard(folder),
+            saver,
+            PrintedProgress(budget),
+            ModelCheckpoint(folder, filename="{step}", save_last=True, save_top_k=1, **every),
+        ],
+        **validate,
+    )

@@ -1,0 +1,74 @@
+"""The losses of the synthetic-noise (SN) task.
+
+Source: Kim et al., CVPR 2020, section 3.5; the asymmetric loss after CBDNet (Guo et al., CVPR 2019).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aindnet.network import AINDNetOutput
+
+RestorationLoss = Literal["l1", "log_mse"]
+
+ASYMMETRY = 0.25
+"""α: over-estimation costs α, under-estimation 1 − α."""
+COARSE_WEIGHT, FINE_WEIGHT = 0.8, 0.2
+
+
+def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -> Tensor:
+    """Mean of |α − 1(σ̂ − σ < 0)|·(σ̂ − σ)²: under-estimation costs 0.75, over-estimation 0.25.
+
+    >>> one = torch.ones(1)
+    >>> asymmetric_loss(0 * one, one).item(), asymmetric_loss(2 * one, one).item()
+    (0.75, 0.25)
+    """
+    difference = estimate - truth
+    weight = torch.where(difference < 0, 1 - alpha, alpha)
+    return (weight * difference.square()).mean()
+
+
+def noise_level_loss(output: AINDNetOutput, noise_level: Tensor) -> Tensor:
+    """The asymmetric loss at both scales of the estimator; σ coarse is the pooled σ fine.
+
+    `noise_level` (B, C, H, W) is the true map on the photo's grid.
+    """
+
+    def pooled(like: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(noise_level, like.shape[-2:])
+
+    coarse, fine = output.noise_level_coarse.float(), output.noise_level_fine.float()
+    return COARSE_WEIGHT * asymmetric_loss(coarse, pooled(coarse)) + FINE_WEIGHT * asymmetric_loss(
+        fine, pooled(fine)
+    )
+
+
+def restoration_loss(denoised: Tensor, clean: Tensor, kind: RestorationLoss = "l1") -> Tensor:
+    """How far the denoised photos (B, C, H, W) are from the clean ones.
+
+    "l1": the paper's mean absolute error, in which the noisiest images of a batch decide.
+    "log_mse": half the logarithm of each image's mean square error, averaged over the batch, so that
+    a decibel counts the same at every noise level; ε = 1e-5 (0.8/255 squared) lets images that are
+    clean already count for little.
+    """
+    difference = denoised.float() - clean.float()
+    if kind == "l1":
+        return difference.abs().mean()
+    return 0.5 * torch.log(difference.square().mean(dim=(1, 2, 3)) + 1e-5).mean()
+
+
+def synthetic_noise_loss(
+    output: AINDNetOutput,
+    clean: Tensor,
+    noise_level: Tensor,
+    *,
+    kind: RestorationLoss = "l1",
+    estimator_weight: float = 0.05,
+) -> Tensor:
+    """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1 and 0.05)."""
+    restoration = restoration_loss(output.denoised, clean, kind)
+    return restoration + estimator_weight * noise_level_loss(output, noise_level)

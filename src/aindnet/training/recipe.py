@@ -1,0 +1,126 @@
+"""A training recipe: one YAML file, one dataclass, every field a flag of `aindnet train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Dict
+
+from aindnet.camera import CameraRecipe
+from aindnet.errors import RecipeError
+from aindnet.network import AINDNetConfig
+from aindnet.training.losses import RestorationLoss
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that decides a training run."""
+
+    name: str
+    """Name of the model that comes out."""
+    data: tuple[Path, ...]
+    """Clean photos: folders of image files, and tar shards of tiles."""
+    output: Path = Path("runs")
+    """Folder for the run: OUTPUT/NAME holds checkpoints, logs and the model."""
+    validation: tuple[Path, ...] = ()
+    """Clean photos for the synthetic validation set; never trained on."""
+    real_pairs: tuple[Path, ...] = ()
+    """Folders with noisy/ and clean/ for validation on real noise; never trained on."""
+    budget: str = "2h"
+    """Wall-clock time ("25m", "2h") or steps ("2000 steps"); the schedule ends exactly there."""
+    network: AINDNetConfig = field(default_factory=AINDNetConfig)
+    camera: CameraRecipe = field(default_factory=CameraRecipe)
+    initial: str | None = None
+    """Model (name or file) whose weights the run starts from."""
+    stages: tuple[tuple[float, int, int], ...] = ((0.0, 128, 16),)
+    """(from this share of the budget, crop in pixels, images a step and device)."""
+    soft_content: float = 0.5
+    """Probability that a crop is upsampled: full-resolution photos are softer than reduced ones."""
+    soft_range: tuple[float, float] = (1.0, 2.2)
+    """Factor of that upsampling."""
+    loss: RestorationLoss = "l1"
+    """"l1" (paper) or "log_mse"."""
+    estimator_weight: float = 0.05
+    """Weight of the asymmetric noise-level loss."""
+    learning_rate: float = 4e-4
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    warmup: float = 0.02
+    """Share of the budget in which the learning rate rises."""
+    flat: float = 0.4
+    """Share of the budget after which it falls."""
+    ema_decay: float = 0.999
+    """Exponential moving average of the weights; shorter at the start of a run."""
+    seed: int = 0
+    precision: str = "bf16"
+    """"bf16" (autocast) or "fp32"."""
+    compile: bool = False
+    """torch.compile the network."""
+    accelerator: str = "auto"
+    """Lightning's: "auto", "cpu", "gpu", "mps"."""
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    """Lightning's: "auto", "ddp", …"""
+    validate_every: str = "5m"
+    """Time or steps between validations."""
+    checkpoint_every: str = "4m"
+    """Time or steps between checkpoints."""
+    synthetic_crops: int = 32
+    """Crops in the synthetic validation set."""
+    licence: str = "Apache-2.0"
+    """Of the weights: at most as free as the data allow."""
+    description: str = ""
+    trained_on: str = ""
+    """Data and their licences, for the model card."""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
+        if not self.stages or self.stages[0][0] != 0:
+            raise RecipeError("recipe: the first of `stages` must begin at 0")
+        for _, crop, batch in self.stages:
+            if crop < 32 or batch < 1:
+                raise RecipeError(
+                    "recipe: a stage needs a crop of 32 pixels and a batch of 1 at least"
+                )
+        if self.precision not in ("bf16", "fp32"):
+            raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
+
+
+def load_recipe(path: Path, flags: Sequence[str] = ()) -> TrainingRecipe:
+    """Read a YAML recipe; `flags` such as ("--budget", "25m", "--camera.jpeg", "0") override fields.
+
+    Relative paths in the file are kept as they are, relative to the working folder. Raises
+    `RecipeError` for a missing file, an unknown field or an impossible value.
+    """
+    if not path.is_file():
+        raise RecipeError(f"{path}: there is no such recipe")
+    try:
+        values: Any = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: a recipe is a list of fields and their values")
+    app = App(name=f"aindnet train {path}", config=Dict(values), help_flags=["--help"])
+
+    def build(*, recipe: Annotated[TrainingRecipe, Parameter(name="*")]) -> TrainingRecipe:
+        return recipe
+
+    app.default(build)
+    try:
+        recipe = app(
+            list(flags), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, TrainingRecipe):
+        raise SystemExit(0)  # --help was asked for and printed
+    return recipe

@@ -1,0 +1,95 @@
+"""The SN task as a Lightning module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from torch import Tensor
+
+from aindnet.network import AINDNet, AINDNetOutput
+from aindnet.training.data import Batch
+from aindnet.training.losses import noise_level_loss, restoration_loss
+from aindnet.training.recipe import TrainingRecipe
+
+
+def psnr_8_bit(image: Tensor, reference: Tensor) -> Tensor:
+    """PSNR in dB of each image (B, C, H, W), both rounded to 8 bits first: (B,)."""
+    a, b = ((x.float() * 255).round().clamp(0, 255) for x in (image, reference))
+    mse = (a - b).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(255**2 / mse.clamp_min(1e-4))
+
+
+class SyntheticNoiseTask(pl.LightningModule):  # type: ignore[misc]
+    """Denoise simulated photos and estimate their noise; validate on simulated and real ones."""
+
+    def __init__(self, recipe: TrainingRecipe, network: AINDNet) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.runner: Any = network
+        if recipe.compile:
+            self.runner = torch.compile(network)
+        self.scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def forward(self, noisy: Tensor) -> AINDNetOutput:
+        """Denoise (B, 3, H, W)."""
+        output: AINDNetOutput = self.runner(noisy.contiguous(memory_format=torch.channels_last))
+        return output
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The SN loss of one batch."""
+        assert batch.noise_level is not None
+        output = self(batch.noisy)
+        restoration = restoration_loss(output.denoised, batch.clean, self.recipe.loss)
+        estimation = noise_level_loss(output, batch.noise_level)
+        self.log_dict({"train/restoration": restoration, "train/noise_level": estimation})
+        return restoration + self.recipe.estimator_weight * estimation
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the validation's scores."""
+        self.scores.clear()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """PSNR of input and output, rounded to 8 bits; the noise level's relative error."""
+        output = self(batch.noisy)
+        denoised = output.denoised.float()
+        pairs = zip(
+            psnr_8_bit(batch.noisy, batch.clean).tolist(),
+            psnr_8_bit(denoised, batch.clean).tolist(),
+            strict=True,
+        )
+        self.scores[batch.source].extend(pairs)
+        if batch.noise_level is not None:
+            estimate = output.noise_level.float().mean(dim=(1, 2, 3))
+            truth = batch.noise_level.mean(dim=(1, 2, 3))
+            error = ((estimate - truth).abs() / truth.clamp_min(1 / 255)).mean()
+            self.log("val/noise_level_error", error, batch_size=len(batch.clean))
+        if batch_idx == 0 and self.logger is not None:
+            strip = torch.cat([batch.noisy[0], denoised[0].clamp(0, 1), batch.clean[0]], dim=2)
+            self.logger.experiment.add_image("before / after / clean", strip, self.global_step)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log each set's mean PSNR; `val/psnr` is the mean over the sets."""
+        means = {}
+        for source, pairs in self.scores.items():
+            noisy, denoised = torch.tensor(pairs).mean(0).tolist()
+            means[source] = denoised
+            self.log_dict({f"val/{source}": denoised, f"val/{source}_gain": denoised - noisy})
+        if means:
+            self.log("val/psnr", sum(means.values()) / len(means))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; norms' and biases' one-dimensional tensors do not decay."""
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        kept = [p for p in self.network.parameters() if p.ndim <= 1]
+        return torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.recipe.weight_decay},
+                {"params": kept, "weight_decay": 0.0},
+            ],
+            lr=self.recipe.learning_rate,
+            betas=self.recipe.betas,
+        )
