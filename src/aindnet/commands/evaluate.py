@@ -4,15 +4,73 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
 
 if TYPE_CHECKING:
+    from aindnet.evaluation.datasets import Dataset
+    from aindnet.evaluation.methods import Method, OurModel
     from aindnet.evaluation.runner import Progress
+
+Flag = Parameter(negative=())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Selection:
+    """Which images of the data set count."""
+
+    every: int = 1
+    """Take every so-many-th image."""
+    limit: int | None = None
+    """Take at most so many images."""
+    only: str | None = None
+    """Take images whose name contains this."""
+    kind: Literal["crops", "fullres", "all"] = "crops"
+    """Which crops of an indexed PolyU pack."""
+    max_channel_bias: float | None = None
+    """Leave out indexed pairs whose sides differ by more in a channel's mean (8-bit levels)."""
+    low_freq_mismatch: float | None = None
+    """Leave out indexed pairs whose block means differ by more (8-bit levels)."""
+    shift: float | None = None
+    """Leave out indexed pairs displaced by more (pixels)."""
+    match_brightness: bool = True
+    """RENOIR: map each clean side to its noisy side's brightness."""
+    sigma: Annotated[tuple[float, ...], Flag] = (15.0, 25.0, 50.0)
+    """gaussian: noise levels in 8-bit levels, repeatable."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Running:
+    """What the model runs on."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device of the network."""
+    backend: Literal["auto", "torch", "openvino", "onnx"] = "auto"
+    """Library that runs the network."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    """Number format of the network."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FigureOptions:
+    """The comparison figure."""
+
+    figure: Path | None = None
+    """Write a figure of crops (PNG, PDF or SVG): whole image, noisy, peers, ours, clean."""
+    figure_images: int = 3
+    """How many images it shows."""
+    figure_window: int = 96
+    """Side of the zoomed window, pixels."""
+    figure_place: tuple[int, int] | None = None
+    """Row and column of the window; otherwise it is put where there is most to see."""
 
 
 def evaluate(
@@ -22,20 +80,12 @@ def evaluate(
     model: str | None = None,
     camera: Path | None = None,
     output: Path | None = None,
-    peer: Annotated[list[str] | None, Parameter(negative=())] = None,
-    ensemble: bool = False,
-    metric: Annotated[list[str] | None, Parameter(negative=())] = None,
-    kind: Literal["crops", "fullres", "all"] = "crops",
-    max_channel_bias: float | None = None,
-    low_freq_mismatch: float | None = None,
-    shift: float | None = None,
-    match_brightness: bool = False,
-    every: int = 1,
-    limit: int | None = None,
-    only: str | None = None,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
+    peer: Annotated[tuple[str, ...], Flag] = (),
+    ensemble: Annotated[bool, Flag] = False,
+    metric: Annotated[tuple[str, ...], Flag] = (),
+    selection: Selection = Selection(),
+    running: Running = Running(),
+    pictures: FigureOptions = FigureOptions(),
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Measure a model on a benchmark.
@@ -43,7 +93,8 @@ def evaluate(
     Parameters
     ----------
     dataset
-        pairs, polyu, renoir, sidd-sample, noisy.
+        pairs, polyu, cc, nam, renoir, nind, sidd, sidd-sample, gaussian, estimator, noisy; dnd and
+        sidd-benchmark write a bundle for their server.
     root
         The data set's folder.
     model
@@ -51,85 +102,142 @@ def evaluate(
     camera
         A camera profile to load on the model.
     output
-        A folder for the report; scores are kept there as they come, and a killed run goes on where
-        it stopped.
+        A folder for the report (HTML, Markdown, JSON) and bundles; a killed run goes on there.
     peer
-        A method to compare with, repeatable: wavelet, nlm, bm3d, ffdnet (each optionally
-        @MULTIPLIER), FILE.onnx, 'command {input} {output}', or all.
+        A method to compare with, repeatable: wavelet, nlm, bm3d, ffdnet (each also as
+        NAME@MULTIPLIER of its noise estimate), FILE.onnx, 'command {input} {output}', or all.
     ensemble
         A second row for the model with the geometric self-ensemble of eight.
     metric
-        Further readings beside psnr and ssim, repeatable: psnr_float, psnr_luma, ssim_float,
-        ssim_grey, ssim_matlab_grey, ssim_matlab_volume.
-    kind
-        Which PolyU crops.
-    max_channel_bias
-        Leave out indexed pairs whose sides differ by more in a channel's mean (8-bit levels).
-    low_freq_mismatch
-        Leave out indexed pairs whose block means differ by more (8-bit levels).
-    shift
-        Leave out indexed pairs displaced by more (pixels).
-    match_brightness
-        RENOIR: map the clean side to the noisy side's brightness.
-    every
-        Take every so-many-th image.
-    limit
-        Take at most so many images.
-    only
-        Take images whose name contains this.
-    device
-        auto, cpu, cuda or mps.
-    backend
-        auto, torch, openvino or onnx.
-    precision
-        auto, fp32, bf16, fp16 or int8.
+        Further readings, repeatable: psnr_float, psnr_luma, ssim_float, ssim_grey,
+        ssim_matlab_grey, ssim_matlab_volume; lpips, dists, niqe … where pyiqa and its weights are.
     json_output
         Print one JSON document on stdout.
     """
-    from aindnet.evaluation.datasets.catalogue import DatasetOptions, open_dataset
-    from aindnet.evaluation.datasets.real_pairs import PairFilter
-    from aindnet.evaluation.document import evaluation_document
-    from aindnet.evaluation.methods import Method, Noisy, load_our_model, make_peers
-    from aindnet.evaluation.metrics import METRICS
-    from aindnet.evaluation.provenance import provenance
-    from aindnet.evaluation.runner import CONTRACT_METRICS, Journal
-    from aindnet.evaluation.runner import evaluate as run
+    from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
 
-    metrics = list(dict.fromkeys([*CONTRACT_METRICS, *(metric or [])]))
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown:
-        raise AindnetError(f"--metric {unknown[0]}: not known; there are {', '.join(METRICS)}")
-    options = DatasetOptions(
-        kind, PairFilter(max_channel_bias, low_freq_mismatch, shift), match_brightness
-    )
-    images = open_dataset(dataset, root, options).subset(every=every, limit=limit, contains=only)
-    methods: list[Method] = [Noisy(), *make_peers(peer or [], images.name)]
-    our_name, model_hash = None, None
-    if model != "none":
-        ours = load_our_model(
-            model, camera=camera, device=device, backend=backend, precision=precision
+    bounds = PairFilter(selection.max_channel_bias, selection.low_freq_mismatch, selection.shift)
+    options = DatasetOptions(selection.kind, bounds, selection.match_brightness, selection.sigma)
+    whole = open_dataset(dataset, root, options)
+    images = whole.subset(every=selection.every, limit=selection.limit, contains=selection.only)
+    ours = None if model == "none" else _load_model(model, camera, running)
+    if dataset in SUBMISSIONS:
+        assert root is not None
+        complete = len(images.samples) == len(whole.samples)
+        return _submit(
+            images,
+            ours,
+            root,
+            output,
+            complete=complete,
+            ensemble=ensemble,
+            json_output=json_output,
         )
-        our_name, model_hash = ours.name, str(ours.denoiser.model_hash)
-        methods.append(ours)
-        if ensemble:
-            methods.append(ours.with_ensemble())
-    evaluation = run(
-        images,
-        methods,
-        metrics=metrics,
-        journal=Journal(output / "scores.jsonl") if output else None,
-        progress=_progress(),
-    )
-    document = evaluation_document(
-        evaluation, model=our_name, model_hash=model_hash, provenance=provenance(), ours=our_name
-    )
-    for failure in evaluation.failures:
-        print(f"aindnet: {failure.image}: {failure.method}: {failure.reason}", file=sys.stderr)
+    methods = _methods(images, ours, peer, ensemble)
+    document, code = _measure(images, methods, ours, metric, output)
+    if pictures.figure:
+        from aindnet.evaluation.figure import write_figure
+
+        write_figure(
+            images,
+            methods,
+            pictures.figure,
+            images=pictures.figure_images,
+            window=pictures.figure_window,
+            place=pictures.figure_place,
+        )
     if json_output:
         print(json.dumps(document, indent=2))
     else:
         _print_table(document)
-    return 1 if evaluation.failures else 0
+    return code
+
+
+def _load_model(model: str | None, camera: Path | None, running: Running) -> OurModel:
+    from aindnet.evaluation.methods import load_our_model
+
+    return load_our_model(
+        model,
+        camera=camera,
+        device=running.device,
+        backend=running.backend,
+        precision=running.precision,
+    )
+
+
+def _methods(
+    images: Dataset, ours: OurModel | None, peers: tuple[str, ...], ensemble: bool
+) -> list[Method]:
+    from aindnet.evaluation.methods import Noisy, make_peers
+
+    methods: list[Method] = [Noisy(), *make_peers(peers, images.name)]
+    if ours is not None:
+        methods.append(ours)
+        if ensemble:
+            methods.append(ours.with_ensemble())
+    return methods
+
+
+def _measure(
+    images: Dataset,
+    methods: list[Method],
+    ours: OurModel | None,
+    metrics: tuple[str, ...],
+    output: Path | None,
+) -> tuple[dict[str, Any], int]:
+    from aindnet.evaluation.document import evaluation_document
+    from aindnet.evaluation.provenance import provenance
+    from aindnet.evaluation.report import make_showcases, write_report
+    from aindnet.evaluation.runner import CONTRACT_METRICS, Journal
+    from aindnet.evaluation.runner import evaluate as run
+
+    evaluation = run(
+        images,
+        methods,
+        metrics=tuple(dict.fromkeys([*CONTRACT_METRICS, *metrics])),
+        journal=Journal(output / "scores.jsonl") if output else None,
+        progress=_progress(),
+    )
+    name = ours.name if ours else None
+    document = evaluation_document(
+        evaluation,
+        model=name,
+        model_hash=str(ours.denoiser.model_hash) if ours else None,
+        provenance=provenance(),
+        ours=name,
+    )
+    for failure in evaluation.failures:
+        print(f"aindnet: {failure.image}: {failure.method}: {failure.reason}", file=sys.stderr)
+    if output:
+        shown = [] if len(methods) == 1 else make_showcases(images, ours or methods[-1], evaluation)
+        for path in write_report(document, shown, output):
+            print(path, file=sys.stderr)
+    return document, 1 if evaluation.failures else 0
+
+
+def _submit(
+    images: Dataset,
+    ours: OurModel | None,
+    root: Path,
+    output: Path | None,
+    *,
+    complete: bool,
+    ensemble: bool,
+    json_output: bool,
+) -> int:
+    from aindnet.evaluation.submission import submit
+
+    if ours is None or output is None:
+        raise AindnetError(f"{images.name}: a bundle needs a model and --output DIR to write it to")
+    method = ours.with_ensemble() if ensemble else ours
+    document = submit(images, method, root, output, complete=complete, progress=_progress())
+    if json_output:
+        print(json.dumps(document, indent=2))
+    else:
+        print(
+            document["bundle"] or f"{images.name}: a subset was denoised, so no bundle is written"
+        )
+    return 0
 
 
 def _progress() -> Progress | None:
@@ -140,24 +248,17 @@ def _progress() -> Progress | None:
     return show if sys.stderr.isatty() else None
 
 
-def _print_table(document: dict[str, object]) -> None:
+def _print_table(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from aindnet.evaluation.report.tables import heading, main_rows, table_metrics
+
     table = Table(title=f"{document['title']}, {document['n']} images")
-    metrics = document["metrics"]
-    assert isinstance(metrics, list)
-    for column in ("method", *metrics, "s/MP", "MB"):
+    metrics = table_metrics(document)
+    for column in ("method", *(heading(metric) for metric in metrics), "ours − this", "s/MP", "MB"):
         table.add_column(column, justify="left" if column == "method" else "right")
-    methods = document["methods"]
-    assert isinstance(methods, list)
-    for row in methods:
-        values = [f"{row[metric]:.{2 if metric.startswith('psnr') else 4}f}" for metric in metrics]
-        memory = row["peak_memory_mb"]
-        table.add_row(
-            row["name"],
-            *values,
-            f"{row['seconds_per_megapixel']:.2f}",
-            "" if memory is None else f"{memory:.0f}",
-        )
+    for row in main_rows(document):
+        style = {"ours": "bold", "published": "dim"}.get(row.kind)
+        table.add_row(row.name, *row.values, row.difference, row.seconds, row.memory, style=style)
     Console().print(table)

@@ -5,8 +5,10 @@ from.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from aindnet.evaluation.published import published_rows
 from aindnet.evaluation.scores import (
     Evaluation,
     ImageScore,
@@ -17,6 +19,8 @@ from aindnet.evaluation.scores import (
 )
 
 SCHEMA = "aindnet-evaluation-1"
+NOISE_MAP_METRICS = ("noise_level_error", "noise_level_bias")
+"""Measured where the true noise map is known, for methods that estimate one."""
 
 
 def evaluation_document(
@@ -53,7 +57,9 @@ def evaluation_document(
             for index, score in enumerate(noisy.scores)
         ],
         "metrics": list(evaluation.metrics),
+        "grouping": evaluation.grouping,
         "methods": [_method(row, evaluation, own) for row in evaluation.methods],
+        "published": published_rows(evaluation.dataset),
         "failed": [
             {"name": fail.image, "method": fail.method, "error": fail.reason}
             for fail in evaluation.failures
@@ -81,6 +87,7 @@ def _per_image(noisy: ImageScore, own: ImageScore | None) -> dict[str, Any]:
 
 def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None) -> dict[str, Any]:
     groups = [score.group for score in row.scores]
+    extra = [name for name in NOISE_MAP_METRICS if any(name in s.values for s in row.scores)]
     entry: dict[str, Any] = {
         "name": row.name,
         "settings": row.settings,
@@ -90,13 +97,15 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
             {"name": score.image, "seconds": score.seconds, **score.values} for score in row.scores
         ],
     }
-    for metric in evaluation.metrics:
+    for metric in (*evaluation.metrics, *extra):
         entry[metric] = row.mean(metric)
         entry[f"{metric}_interval"] = bootstrap_interval(row.values(metric))
-        if len(set(groups)) > 1:
-            entry[f"{metric}_interval_by_group"] = bootstrap_interval_of_groups(
+        if evaluation.grouping == "scene":
+            entry[f"{metric}_interval_by_scene"] = bootstrap_interval_of_groups(
                 row.values(metric), groups
             )
+    if evaluation.grouping:
+        entry["by_group"] = _by_group(row, (*evaluation.metrics, *extra))
     if own is not None and own is not row and "psnr" in evaluation.metrics:
         difference = paired_difference(own, row, "psnr")
         entry["ours_minus_this"] = {
@@ -106,6 +115,18 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
             "images": difference.images,
         }
     return entry
+
+
+def _by_group(row: MethodScores, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    groups: dict[str, list[ImageScore]] = {}
+    for score in row.scores:
+        groups.setdefault(score.group, []).append(score)
+    entries = []
+    for group, scores in groups.items():
+        part = MethodScores(row.name, row.settings, tuple(scores))
+        means = {metric: part.mean(metric) for metric in metrics}
+        entries.append({"group": group, "n": len(scores), **means})
+    return entries
 
 
 def _without_infinities(value: Any) -> Any:

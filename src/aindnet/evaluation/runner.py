@@ -17,7 +17,8 @@ from aindnet.errors import AindnetError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Pair, Sample
 from aindnet.evaluation.memory import PeakMemory
 from aindnet.evaluation.methods.method import Denoised, FloatImage, Method
-from aindnet.evaluation.metrics import METRICS, to_uint8
+from aindnet.evaluation.metrics import to_uint8
+from aindnet.evaluation.perceptual import find_metric
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
 
 CONTRACT_METRICS = ("psnr", "ssim")
@@ -73,6 +74,8 @@ def evaluate(
     the same images, and is named in `failures`. Raises nothing for such an image; errors that are
     no `AindnetError` or `MemoryError` pass through.
     """
+    for metric in metrics:
+        find_metric(metric)
     rows: list[list[ImageScore]] = []
     failures: list[Failure] = []
     for index, sample in enumerate(dataset.samples):
@@ -95,6 +98,7 @@ def evaluate(
             for column, method in enumerate(methods)
         ),
         failures=tuple(failures),
+        grouping=dataset.grouping,
     )
 
 
@@ -135,11 +139,18 @@ def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[st
     if sample.window is not None:
         restored, seen = restored[sample.window], seen[sample.window]
     own_peak: float | None = getattr(method, "peak_memory_mb", None)
-    values, sigma = {}, None
+    values: dict[str, float] = {}
+    sigma = None
     if pair.clean is not None:
-        values = {metric: METRICS[metric](restored, pair.clean) for metric in metrics}
+        values = {metric: find_metric(metric)(restored, pair.clean) for metric in metrics}
         difference = to_uint8(seen).astype(np.float64) - to_uint8(pair.clean)
         sigma = math.sqrt(float(np.mean(np.square(difference))))
+    if pair.noise_level is not None and denoised.noise_level is not None:
+        error = denoised.noise_level.astype(np.float64) - pair.noise_level.astype(np.float64)
+        values |= {
+            "noise_level_error": float(np.abs(error).mean()),
+            "noise_level_bias": float(error.mean()),
+        }
     return ImageScore(
         method=method.name,
         image=sample.name,

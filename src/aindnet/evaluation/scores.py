@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,9 @@ class Evaluation:
     protocol: str
     metrics: tuple[str, ...]
     methods: tuple[MethodScores, ...]
-    failures: tuple[Failure, ...] = field(default=())
+    failures: tuple[Failure, ...] = ()
+    grouping: str = ""
+    """What the scores' groups are: scene, image, noise setting; empty for none."""
 
     def method(self, name: str) -> MethodScores:
         """The row of one method."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.dnd import load_dnd
+from aindnet.evaluation.datasets.estimator import load_estimator
 from aindnet.evaluation.datasets.gaussian import SIGMAS, load_gaussian
 from aindnet.evaluation.datasets.nind import load_nind
 from aindnet.evaluation.datasets.pairs import load_noisy_only, load_pairs
@@ -57,6 +58,7 @@ LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = Mapp
         "sidd": lambda root, options: load_sidd_validation(root),
         "sidd-sample": lambda root, options: load_sidd_sample(root),
         "gaussian": lambda root, options: load_gaussian(root, options.sigmas),
+        "estimator": lambda root, options: load_estimator(root),
         "noisy": lambda root, options: load_noisy_only(root),
         "dnd": lambda root, options: load_dnd(root),
         "sidd-benchmark": lambda root, options: load_sidd_benchmark(root),
@@ -73,7 +75,7 @@ def open_dataset(name: str, root: Path | None, options: DatasetOptions | None = 
     data set.
     """
     if name not in LOADERS:
-        raise DatasetError(f"{name}: no such data set; there are {', '.join(LOADERS)}, estimator")
+        raise DatasetError(f"{name}: no such data set; there are {', '.join(LOADERS)}")
     if root is None:
         raise DatasetError(f"{name}: say where the data set lies with --root DIR")
     return LOADERS[name](root, options or DatasetOptions())

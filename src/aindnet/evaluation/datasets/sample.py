@@ -23,6 +23,8 @@ class Pair:
 
     noisy: Image
     clean: Image | None
+    noise_level: Image | None = None
+    """The true noise map on [0, 1], where the noise was made."""
 
 
 @dataclass(frozen=True)

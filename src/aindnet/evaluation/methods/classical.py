@@ -24,7 +24,7 @@ class NonLocalMeans:
     @property
     def settings(self) -> str:
         """The settings in words."""
-        return f"OpenCV fastNlMeansDenoising, h {self.chosen.describe()}"
+        return f"OpenCV fastNlMeansDenoising, {self.chosen.describe('h')}"
 
     @property
     def fingerprint(self) -> str:

@@ -36,12 +36,12 @@ class PeerSettings:
         """The noise level that the peer is told, on [0, 1]."""
         return max(estimate_noise_level(noisy, self.subsampling) * self.multiplier, 1e-5)
 
-    def describe(self) -> str:
-        """The settings in words for a table."""
+    def describe(self, symbol: str = "σ") -> str:
+        """The settings in words for a table; `symbol` is the peer's name for its strength."""
         chroma = f", colour strength ×{self.chroma:g}" if self.chroma != 1 else ""
         estimate = "σ̂" if self.subsampling == 1 else f"σ̂ of every {self.subsampling}th pixel"
         where = f" (best on {self.chosen_on})" if self.chosen_on else ""
-        return f"σ = {self.multiplier:g} × {estimate}{chroma}{where}"
+        return f"{symbol} = {self.multiplier:g} × {estimate}{chroma}{where}"
 
 
 DEFAULT_DEV_SET = "polyu"

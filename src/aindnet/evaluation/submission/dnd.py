@@ -15,7 +15,7 @@ from aindnet.evaluation.datasets.matlab_files import read_variable
 from aindnet.evaluation.datasets.sample import Dataset
 from aindnet.evaluation.methods.method import Method
 from aindnet.evaluation.runner import Progress, as_float
-from aindnet.evaluation.submission.whole_files import whole_file, whole_folder
+from aindnet.evaluation.whole_files import whole_file, whole_folder
 
 EVALUATION_VERSION = "1.0"
 

@@ -14,7 +14,7 @@ from aindnet.evaluation.datasets.sample import Dataset
 from aindnet.evaluation.methods.method import Method
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.runner import Progress, as_float
-from aindnet.evaluation.submission.whole_files import whole_file
+from aindnet.evaluation.whole_files import whole_file
 
 IMAGES, BLOCKS, SIDE = 40, 32, 256
 

