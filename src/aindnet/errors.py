@@ -45,6 +45,10 @@ class TrainingDivergedError(AindnetError):
     """Training met NaN or a diverging loss; the last good checkpoint was kept."""
 
 
+class DeviceError(AindnetError):
+    """A device, backend or precision that this machine or installation does not have."""
+
+
 class MissingExtraError(AindnetError):
     """A feature whose optional dependency is not installed."""
 

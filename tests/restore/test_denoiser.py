@@ -117,3 +117,14 @@ def test_the_hash_follows_the_weights(network: AINDNet) -> None:
     assert Denoiser(network, **options).model_hash == Denoiser(other, **options).model_hash
     other.head.weight.data += 1e-3
     assert Denoiser(network, **options).model_hash != Denoiser(other, **options).model_hash
+
+
+def test_a_network_for_grey_photos_takes_grey_photos_only() -> None:
+    grey = Denoiser(small_network(image_channels=1), backend="torch", device="cpu", tile=96)
+    image = photo(120, 100)[..., 0]
+    restored = grey(image)
+    assert restored.image.shape == image.shape
+    assert restored.noise_level.shape == (120, 100, 3)
+    assert (restored.noise_level == restored.noise_level[..., :1]).all()
+    with pytest.raises(InvalidImageError, match="grey"):
+        grey(photo(120, 100))

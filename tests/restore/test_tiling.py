@@ -14,6 +14,7 @@ overlaps = st.integers(0, 200)
 discards = st.integers(0, 64)
 
 
+@settings(max_examples=40)
 @given(sizes, tiles, overlaps, discards)
 def test_weights_sum_to_one_up_to_the_border(
     length: int, tile: int, overlap: int, discard: int
@@ -27,6 +28,7 @@ def test_weights_sum_to_one_up_to_the_border(
     assert np.abs(total - 1).max() <= 1e-6
 
 
+@settings(max_examples=40)
 @given(sizes, tiles, overlaps, discards)
 def test_tiles_reach_over_the_image_aligned_and_overlapping(
     length: int, tile: int, overlap: int, discard: int
@@ -55,7 +57,7 @@ def test_impossible_axes_are_refused() -> None:
         Axis(length=100, tile=128, overlap=64, discard=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(96, 200), st.integers(0, 64))
 def test_cutting_and_blending_gives_the_image_back(
     height: int, width: int, tile: int, overlap: int
@@ -64,8 +66,8 @@ def test_cutting_and_blending_gives_the_image_back(
     plan = plan_tiles(height, width, tile=tile, overlap=overlap)
     reader, blender = StripReader(ArraySource(rgb), plan), StripBlender(plan, channels=3)
     bands = []
-    for row in range(len(plan.rows.positions)):
-        strip = reader.strip(row)
+    for y in plan.rows.positions:
+        strip = reader.strip(y)
         for column, x in enumerate(plan.columns.positions):
             blender.add(column, strip[:, x : x + plan.columns.size])
         bands.append(blender.finish_row())

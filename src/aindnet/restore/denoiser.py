@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -14,21 +14,10 @@ import numpy.typing as npt
 
 from aindnet.network import AINDNet
 from aindnet.photo.pixels import from_rgb, to_rgb
-from aindnet.restore.backends import Backend, create_backend
-from aindnet.restore.backends.base import Given, TileStatistics
-from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
-from aindnet.restore.mixing import mix
+from aindnet.restore.backends import create_backend
+from aindnet.restore.engine import Engine
 from aindnet.restore.statistics import BySize, Frozen, StatisticsPolicy, WholeImage
-from aindnet.restore.streaming import (
-    RGB,
-    ArraySource,
-    Band,
-    RowSource,
-    StripBlender,
-    StripReader,
-    shown,
-)
-from aindnet.restore.tiling import TilePlan, plan_tiles
+from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
 
 if TYPE_CHECKING:
     from aindnet.pretrained import CameraProfile, ModelCard
@@ -40,8 +29,6 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
 DEFAULT_OVERLAP = 64
-DISCARDED_SHARE = 3 / 8
-"""Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
 DEFAULT_STATISTICS: StatisticsPolicy = BySize(WholeImage(), Frozen(), limit=DEFAULT_TILE**2)
 
 
@@ -53,25 +40,6 @@ class Restored:
     """The input's shape and dtype."""
     noise_level: RGB
     """(H, W, 3) float32: estimated standard deviation of the noise on the [0, 1] scale."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """One tile to run, and where its result goes."""
-
-    source: int
-    column: int
-    transform: int
-    strip: RGB
-    tile: RGB
-    statistics: Given
-    last_of_strip: bool
-
-    @property
-    def kind(self) -> tuple[object, ...]:
-        """Requests of one kind may share a batch."""
-        given = self.statistics
-        return self.tile.shape, given.grid.shape if isinstance(given, TileStatistics) else given
 
 
 class Denoiser:
@@ -100,10 +68,13 @@ class Denoiser:
         self._make_backend = partial(
             create_backend, backend=backend, device=device, precision=precision, batch=batch
         )
-        self._tile = tile or DEFAULT_TILE
-        self._overlap = DEFAULT_OVERLAP if overlap is None else overlap
-        self.statistics = statistics
-        self._backend: Backend = self._make_backend(network)
+        self._engine = Engine(
+            backend=self._make_backend(network),
+            statistics=statistics,
+            tile=tile or DEFAULT_TILE,
+            overlap=DEFAULT_OVERLAP if overlap is None else overlap,
+            channels=network.config.image_channels,
+        )
 
     @classmethod
     def from_pretrained(cls, model: str | Path | None = None, **options: Any) -> Self:
@@ -139,7 +110,7 @@ class Denoiser:
         profile = load_camera_profile(Path(path))
         profile.apply_to(base)
         self.camera = profile
-        self._backend = self._make_backend(self.network)
+        self._engine = replace(self._engine, backend=self._make_backend(self.network))
 
     @property
     def model_hash(self) -> str:
@@ -155,17 +126,22 @@ class Denoiser:
     @property
     def backend(self) -> str:
         """The backend in use: "torch", "openvino" or "onnx"."""
-        return self._backend.name
+        return self._engine.backend.name
+
+    @property
+    def statistics(self) -> StatisticsPolicy:
+        """Where normalization takes its statistics from."""
+        return self._engine.statistics
 
     @property
     def device(self) -> str:
         """The device in use: "cpu", "cuda", "mps"."""
-        return self._backend.device
+        return self._engine.backend.device
 
     @property
     def precision(self) -> str:
         """What the convolutions compute in: "fp32", "bf16", "fp16" or "int8"."""
-        return self._backend.precision
+        return self._engine.backend.precision
 
     @overload
     def __call__(
@@ -205,7 +181,9 @@ class Denoiser:
         images = [image] if isinstance(image, np.ndarray) else list(image)
         sources = [ArraySource(to_rgb(each)) for each in images]
         results = [np.empty((s.height, s.width, 6), np.float32) for s in sources]
-        for index, band in self._stream(sources, strength, chroma_strength, ensemble):
+        for index, band in self._engine.stream(
+            sources, strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
+        ):
             rows = results[index][band.y : band.y + band.rgb.shape[0]]
             rows[..., :3], rows[..., 3:] = band.rgb, band.noise_level
         # float64 input does not survive the way through float32 to the last bit.
@@ -228,89 +206,7 @@ class Denoiser:
 
         Reads each row of `source` a few times; holds one row of tiles.
         """
-        for _, band in self._stream([source], strength, chroma_strength, ensemble):
+        for _, band in self._engine.stream(
+            [source], strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
+        ):
             yield band
-
-    def _stream(
-        self,
-        sources: Sequence[RowSource],
-        strength: float,
-        chroma_strength: float | None,
-        ensemble: bool,
-    ) -> Iterator[tuple[int, Band]]:
-        plans = [self._plan(source) for source in sources]
-        transforms = TRANSFORMS if ensemble else (IDENTITY,)
-        share = np.float32(1 / len(transforms))
-        blender: StripBlender | None = None
-        current, y = -1, 0
-        requests = self._requests(sources, transforms)
-        for request, result in self._run(requests):
-            if request.source != current or blender is None:
-                current, y = request.source, 0
-                blender = StripBlender(plans[current], channels=6)
-            tile = inverse_transform(result, request.transform).transpose(1, 2, 0)
-            blender.add(request.column, tile * share if ensemble else tile)
-            if request.last_of_strip:
-                done = blender.finish_row()
-                noisy = request.strip[: done.shape[0], : done.shape[1]]
-                outside = noisy - shown(noisy)
-                rgb = mix(noisy, done[..., :3] + outside, strength, chroma_strength)
-                yield current, Band(y, rgb, done[..., 3:])
-                y += done.shape[0]
-
-    def _plan(self, source: RowSource) -> TilePlan:
-        return plan_tiles(
-            source.height,
-            source.width,
-            tile=self._tile,
-            overlap=self._overlap,
-            discard=int(self._overlap * DISCARDED_SHARE),
-        )
-
-    def _requests(
-        self, sources: Sequence[RowSource], transforms: Sequence[int]
-    ) -> Iterator[_Request]:
-        for index, source in enumerate(sources):
-            plan = self._plan(source)
-            reader = StripReader(source, plan)
-            surveys = {
-                which: self.statistics.survey(self._backend, source, plan, which)
-                for which in transforms
-            }
-            for row, y in enumerate(plan.rows.positions):
-                strip = reader.strip(row)
-                visible = shown(strip)
-                for column, x in enumerate(plan.columns.positions):
-                    tile = visible[:, x : x + plan.columns.size].transpose(2, 0, 1)
-                    for which, survey in surveys.items():
-                        yield _Request(
-                            source=index,
-                            column=column,
-                            transform=which,
-                            strip=strip,
-                            tile=transform(tile, which),
-                            statistics=survey.for_tile(y, x, *plan.tile_shape),
-                            last_of_strip=column == len(plan.columns.positions) - 1
-                            and which == transforms[-1],
-                        )
-
-    def _run(self, requests: Iterable[_Request]) -> Iterator[tuple[_Request, RGB]]:
-        """Results in the order of the requests, in full batches of one tile shape."""
-        waiting: list[_Request] = []
-        for request in requests:
-            if waiting and waiting[0].kind != request.kind:
-                yield from self._run_batch(waiting)
-                waiting = []
-            waiting.append(request)
-            if len(waiting) == self._backend.batch:
-                yield from self._run_batch(waiting)
-                waiting = []
-        if waiting:
-            yield from self._run_batch(waiting)
-
-    def _run_batch(self, requests: list[_Request]) -> Iterator[tuple[_Request, RGB]]:
-        # Always a full batch: one static shape, and the same arithmetic whoever shares the batch.
-        filled = requests + [requests[0]] * (self._backend.batch - len(requests))
-        tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
-        statistics = [request.statistics for request in filled]
-        yield from zip(requests, self._backend.run(tiles, statistics), strict=False)

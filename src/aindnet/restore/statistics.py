@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from aindnet.restore.backends.base import Array, Backend, Given, TileStatistics
-from aindnet.restore.streaming import RowSource, shown
+from aindnet.restore.streaming import RowSource
 from aindnet.restore.tiling import TilePlan, reflect_to
 from aindnet.restore.windows import (
     WindowSurveyor,
@@ -91,9 +91,8 @@ class WholeImage:
         """Run the image whole, unless it is a single tile, whose own statistics are the answer."""
         if plan.single_tile:
             return _Same("own")
-        pixels = reflect_to(
-            shown(source.rows(0, source.height)), plan.rows.padded, plan.columns.padded
-        )
+        pixels = source.rows(0, source.height)
+        pixels = reflect_to(pixels, plan.rows.padded, plan.columns.padded)
         measured = measure(backend, [pixels], which)
         return _Same(TileStatistics(scale_and_shift(measured[0])[..., None, None]))
 

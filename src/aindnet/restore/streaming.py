@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aindnet.errors import InvalidImageError
 from aindnet.restore.tiling import TilePlan, reflect_to
 
 RGB = npt.NDArray[np.float32]
@@ -65,9 +66,43 @@ LOWEST, HIGHEST = -0.25, 1.25
 """What the network is shown of float images beyond black and white; the rest passes by it."""
 
 
-def shown(rgb: RGB) -> RGB:
-    """What the network sees of pixels: float images may hold highlights far above white."""
-    return np.clip(rgb, LOWEST, HIGHEST)
+def outside(rgb: RGB) -> RGB:
+    """What of pixels (…, 3) the network does not see."""
+    return rgb - np.clip(rgb, LOWEST, HIGHEST)
+
+
+@dataclass(frozen=True)
+class VisibleRows:
+    """A source as a network of so many channels sees it."""
+
+    source: RowSource
+    channels: int
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.source.height
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.source.width
+
+    def rows(self, y0: int, y1: int) -> RGB:
+        """Rows y0 to y1 (exclusive): (rows, W, channels)."""
+        return self.of(self.source.rows(y0, y1))
+
+    def of(self, rgb: RGB) -> RGB:
+        """Pixels (…, 3) as the network sees them: (…, channels).
+
+        Raises `InvalidImageError` for colour where the network is for grey photos.
+        """
+        visible = np.clip(rgb, LOWEST, HIGHEST)
+        if self.channels == 3:
+            return visible
+        if (visible != visible[..., :1]).any():
+            raise InvalidImageError("this model is for grey photos only, and the image has colour")
+        return visible[..., :1]
 
 
 class StripReader:
@@ -77,10 +112,9 @@ class StripReader:
         self._source = source
         self._plan = plan
 
-    def strip(self, row: int) -> RGB:
-        """(tile height, padded width, 3) at tile row `row`."""
+    def strip(self, start: int) -> RGB:
+        """(tile height, padded width, 3) from row `start`."""
         rows, columns = self._plan.rows, self._plan.columns
-        start = rows.positions[row]
         pixels = self._source.rows(start, min(start + rows.size, rows.length))
         return reflect_to(pixels, rows.size, columns.padded)
 

@@ -9,7 +9,7 @@ import numpy as np
 from aindnet.network.adaptive_norm import EPSILON
 from aindnet.restore.backends.base import Array, Backend, TileStatistics
 from aindnet.restore.ensemble import transform
-from aindnet.restore.streaming import RowSource, shown
+from aindnet.restore.streaming import RowSource
 from aindnet.restore.tiling import reflect_to
 
 
@@ -25,7 +25,7 @@ class WindowSurveyor:
 
     def measure_row(self, y: int, starts: list[int]) -> Array:
         """Windows whose first row is y: mean and variance, (len(starts), 2, C)."""
-        rows = shown(self.source.rows(y, min(y + self.window, self.source.height)))
+        rows = self.source.rows(y, min(y + self.window, self.source.height))
         size = self.window
         windows = [reflect_to(rows[:, x : x + size], size, size) for x in starts]
         return measure(self.backend, windows, self.which)

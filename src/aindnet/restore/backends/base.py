@@ -1,4 +1,8 @@
-"""What runs tiles: one small interface for every runtime."""
+"""What runs tiles: one small interface for every runtime.
+
+Statistics for image-wide policies are inputs of the graph, next to the tiles; a tile's own are
+computed inside it, and handed out as measured.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +45,25 @@ class Backend(Protocol):
     """Tiles of one shape that go through together."""
 
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
-        """Denoise (B, 3, h, w) → (B, 6, h, w): the clean image, then the noise level.
+        """Denoise (B, C, h, w) → (B, 2·C, h, w): the clean image, then the noise level.
 
         `statistics` has one per tile, all of one kind and shape.
         """
 
     def measure(self, tiles: Array) -> Array:
-        """Mean and variance that each tile's own normalization uses: (B, 3, h, w) → (B, 2, C)."""
+        """Mean and variance that each tile's own normalization uses.
+
+        (B, C, h, w) → (B, 2, channels of all layers in the order they run).
+        """
+
+
+def graph_kind(given: Given, backend: str) -> Literal["own", "given", "grid"]:
+    """Which graph a backend made of fixed graphs needs for these statistics."""
+    if isinstance(given, int):
+        raise ValueError(f"sliding windows run on the torch backend only, not on {backend}")
+    if not isinstance(given, TileStatistics):
+        return "own"
+    return "given" if given.rows is None else "grid"
 
 
 def stack(statistics: Sequence[Given]) -> list[Array]:

@@ -7,96 +7,24 @@ either measured inside, or given, so that the same tile always gets the same res
 
 from __future__ import annotations
 
-import math
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aindnet.network import AdaptiveInstanceNorm, AINDNet, AINResBlock
-from aindnet.network.adaptive_norm import EPSILON, LEAKY_SLOPE, map_at_scale
+from aindnet.network.adaptive_norm import LEAKY_SLOPE, map_at_scale
 from aindnet.network.resampling import resize_bilinear
+from aindnet.restore.backends.layer_statistics import (
+    GivenStatistics,
+    OwnStatistics,
+    SlidingStatistics,
+    Statistics,
+)
 
 GROUPS = ("encoder1", "encoder2", "encoder3", "decoder2", "decoder1")
 """The block lists in the order they run."""
-
-
-class Statistics(Protocol):
-    """Where a normalization layer has its mean and variance from."""
-
-    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """Scale and shift that normalise x (B, C, H, W); its channels start at `first` of all."""
-
-
-class OwnStatistics:
-    """Each tile's own mean and variance, in float32, kept in the order of the layers."""
-
-    def __init__(self) -> None:
-        self.mean_and_variance: list[Tensor] = []
-
-    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """(B, C, 1, 1) each."""
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
-        self.mean_and_variance.append(torch.stack([mean, variance], dim=1)[..., 0, 0])
-        scale = torch.rsqrt(variance + EPSILON)
-        return scale.to(x.dtype), (-mean * scale).to(x.dtype)
-
-
-class GivenStatistics:
-    """Scale and shift for all layers, (B, 2, channels, gh, gw): one each (gh = gw = 1), or a grid.
-
-    A grid is interpolated by the weights `rows` (B, H, gh) and `columns` (B, W, gw), given at the
-    tile's own resolution and averaged down for coarser layers.
-    """
-
-    def __init__(
-        self, grid: Tensor, rows: Tensor | None = None, columns: Tensor | None = None
-    ) -> None:
-        self._grid = grid
-        self._rows = rows
-        self._columns = columns
-
-    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """(B, C, 1, 1) or (B, C, H, W) each."""
-        layer = self._grid[:, :, first : first + x.shape[1]]  # (B, 2, C, gh, gw)
-        if self._rows is not None and self._columns is not None:
-            rows = _average_down(self._rows, x.shape[2])[:, None, None]  # (B, 1, 1, h, gh)
-            columns = _average_down(self._columns, x.shape[3])[:, None, None]
-            layer = rows @ layer @ columns.transpose(-1, -2)  # (B, 2, C, h, w)
-        return layer[:, 0].to(x.dtype), layer[:, 1].to(x.dtype)
-
-
-class SlidingStatistics:
-    """Around each pixel the box of `window` image pixels, cut at the tile's edge (after TLC).
-
-    Box means are in float32, of cells an eighth of the window wide, and interpolated in between.
-    """
-
-    def __init__(self, window: int, tile_height: int) -> None:
-        self._window = window
-        self._tile_height = tile_height
-
-    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) each."""
-        size = (x.shape[2], x.shape[3])
-        wanted = max(self._window * size[0] // self._tile_height // 8, 1)
-        cell = math.gcd(wanted, *size)
-        x32 = F.avg_pool2d(torch.cat([x.float(), x.float().square()], dim=1), cell)
-        half = max(self._window * size[0] // self._tile_height // cell // 2, 1)
-        half = min(half, min(x32.shape[2:]) // 2)
-        box = F.avg_pool2d(x32, 2 * half + 1, 1, half, count_include_pad=False)
-        mean, square = box.chunk(2, dim=1)
-        scale = torch.rsqrt((square - mean.square()).clamp(min=0) + EPSILON)
-        affine = resize_bilinear(torch.cat([scale, -mean * scale], dim=1), size).to(x.dtype)
-        both = affine.chunk(2, dim=1)
-        return both[0], both[1]
-
-
-def _average_down(weights: Tensor, size: int) -> Tensor:
-    """(B, n·size, g) → (B, size, g): linear interpolation at the centres of n pixels."""
-    factor = weights.shape[1] // size
-    return weights.reshape(weights.shape[0], size, factor, weights.shape[2]).mean(dim=2)
 
 
 class BlockGroup(nn.Module):
@@ -121,8 +49,22 @@ class BlockGroup(nn.Module):
                 norm.gamma_beta.bias.data[: norm.gamma_beta.out_channels // 2] += 1
 
 
+class Kept(nn.Module):
+    """A layer whose last output stays at hand."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.output: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer gives."""
+        self.output = self.layer(x)
+        return self.output
+
+
 class TileNetwork(AINDNet):
-    """`AINDNet` with the same weights; its blocks take their statistics from `self.statistics`."""
+    """`AINDNet` with the same weights, whose blocks take their statistics from outside."""
 
     def __init__(self, network: AINDNet) -> None:
         super().__init__(network.config)
@@ -134,7 +76,22 @@ class TileNetwork(AINDNet):
             setattr(self, name, BlockGroup(blocks, channels))
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
+        self.head = cast(nn.Conv2d, Kept(self.head))
         self.eval().requires_grad_(False)
+
+    def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
+        """Tiles (B, C, h, w), h and w multiples of 8 → (B, 2·C, h, w): residual, noise level.
+
+        The residual without the tile: in bf16 their sum would be rounded to 1/512.
+        """
+        self.statistics = statistics
+        noise_level = self(tiles).noise_level
+        head = cast(Kept, self.head)
+        residual, head.output = head.output, None
+        if residual is None:
+            raise RuntimeError("the network did not come to its head")
+        residual = F.pixel_shuffle(residual, self.config.unshuffle)
+        return torch.cat([residual.float(), noise_level.float()], dim=1)
 
     def _run(self, blocks: nn.Module, x: Tensor, map1: Tensor, scale: int) -> Tensor:
         group = cast(BlockGroup, blocks)
@@ -180,11 +137,25 @@ class TileNetwork(AINDNet):
         return out
 
 
-class Denoise(nn.Module):
-    """Tiles (B, C, h, w) → (B, 2·C, h, w): the clean image, then the noise level.
+class OwnPass(nn.Module):
+    """Tiles (B, C, h, w), each normalised by its own statistics, as in training.
 
-    Statistics are each tile's own where none are given.
+    Gives (B, 2·C, h, w), the residual to add to the tile and the noise level, and the mean and
+    variance of every layer's channels, (B, 2, channels).
     """
+
+    def __init__(self, network: TileNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        own = OwnStatistics()
+        return self.network.residual(tiles, own), torch.cat(own.mean_and_variance, dim=2)
+
+
+class GivenPass(nn.Module):
+    """Tiles (B, C, h, w) with statistics from outside → (B, 2·C, h, w), residual, noise level."""
 
     def __init__(self, network: TileNetwork) -> None:
         super().__init__()
@@ -193,20 +164,16 @@ class Denoise(nn.Module):
     def forward(
         self,
         tiles: Tensor,
-        grid: Tensor | None = None,
+        grid: Tensor,
         rows: Tensor | None = None,
         columns: Tensor | None = None,
     ) -> Tensor:
         """`grid`, `rows` and `columns` as in `GivenStatistics`."""
-        self.network.statistics = (
-            OwnStatistics() if grid is None else GivenStatistics(grid, rows, columns)
-        )
-        out = self.network(tiles)
-        return torch.cat([out.denoised.float(), out.noise_level.float()], dim=1)
+        return self.network.residual(tiles, GivenStatistics(grid, rows, columns))
 
 
-class DenoiseSliding(nn.Module):
-    """As `Denoise`, with `SlidingStatistics` of a fixed window."""
+class SlidingPass(nn.Module):
+    """As `GivenPass`, with `SlidingStatistics` of a fixed window."""
 
     def __init__(self, network: TileNetwork, window: int) -> None:
         super().__init__()
@@ -214,22 +181,5 @@ class DenoiseSliding(nn.Module):
         self.window = window
 
     def forward(self, tiles: Tensor) -> Tensor:
-        """(B, C, h, w) → (B, 2·C, h, w)."""
-        self.network.statistics = SlidingStatistics(self.window, tiles.shape[2])
-        out = self.network(tiles)
-        return torch.cat([out.denoised.float(), out.noise_level.float()], dim=1)
-
-
-class Measure(nn.Module):
-    """Tiles (B, C, h, w) → mean and variance of every layer's channels, (B, 2, channels)."""
-
-    def __init__(self, network: TileNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, tiles: Tensor) -> Tensor:
-        """Each tile is normalised by its own statistics, as in training."""
-        own = OwnStatistics()
-        self.network.statistics = own
-        self.network(tiles)
-        return torch.cat(own.mean_and_variance, dim=2)
+        """See `GivenPass`."""
+        return self.network.residual(tiles, SlidingStatistics(self.window, tiles.shape[2]))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Given, stack
-from aindnet.restore.backends.tile_network import Denoise, DenoiseSliding, Measure, TileNetwork
+from aindnet.restore.backends.tile_network import GivenPass, OwnPass, SlidingPass, TileNetwork
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -24,25 +24,30 @@ class TorchBackend:
         self.precision = precision
         self.batch = batch
         self._network = TileNetwork(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        self._denoise = Denoise(self._network)
-        self._measure = Measure(self._network)
+        self._own = OwnPass(self._network)
+        self._given = GivenPass(self._network)
 
     @torch.inference_mode()
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
-        """Denoise (B, 3, h, w) → (B, 6, h, w): the clean image, then the noise level."""
-        inputs = [self._upload(each) for each in stack(statistics)]
-        window = statistics[0]
-        run = DenoiseSliding(self._network, window) if isinstance(window, int) else self._denoise
+        """See `Backend`."""
+        inputs = [self._tiles(tiles), *(self._upload(each) for each in stack(statistics))]
         with self._autocast():
-            out: Tensor = run(self._tiles(tiles), *inputs)
-        return out.cpu().numpy()
+            result: Tensor
+            if isinstance(statistics[0], int):
+                result = SlidingPass(self._network, statistics[0])(*inputs)
+            elif statistics[0] == "own":
+                result = self._own(*inputs)[0]
+            else:
+                result = self._given(*inputs)
+        result[:, : tiles.shape[1]] += inputs[0]
+        return result.cpu().numpy()
 
     @torch.inference_mode()
     def measure(self, tiles: Array) -> Array:
-        """Mean and variance that each tile's own normalization uses: (B, 3, h, w) → (B, 2, C)."""
+        """See `Backend`."""
         with self._autocast():
-            out: Tensor = self._measure(self._tiles(tiles))
-        return out.cpu().numpy()
+            measured: Tensor = self._own(self._tiles(tiles))[1]
+        return measured.cpu().numpy()
 
     def _autocast(self) -> torch.autocast:
         kind = torch.device(self.device).type

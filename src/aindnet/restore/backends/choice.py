@@ -1,0 +1,91 @@
+"""Which backend, device and precision: what was asked for, or the fastest of what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+
+from aindnet.errors import DeviceError
+from aindnet.network import AINDNet
+from aindnet.restore.backends.base import Backend
+from aindnet.restore.backends.onnx_backend import ONNXBackend
+from aindnet.restore.backends.openvino_backend import OpenVINOBackend
+from aindnet.restore.backends.torch_backend import TorchBackend
+
+GPU_BATCH = 8
+PRECISIONS = {
+    "torch": ("fp32", "bf16", "fp16"),
+    "openvino": ("fp32", "bf16"),
+    "onnx": ("fp32",),
+}
+
+
+def create_backend(
+    network: AINDNet,
+    *,
+    backend: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+) -> Backend:
+    """The network, ready to run tiles.
+
+    "auto" takes a GPU where PyTorch has one; on the CPU OpenVINO where it is installed, which
+    `aindnet benchmark` finds the fastest; and bf16 where the hardware multiplies in it.
+    Raises `DeviceError` for what this machine cannot do, `MissingExtraError` for what is not
+    installed.
+    """
+    if network.config.resize == "tf1":
+        # Its resize is by index lists, which a graph of dynamic size cannot hold.
+        if backend not in ("auto", "torch"):
+            raise DeviceError(f'a model with resize="tf1" runs on torch, not on {backend}')
+        backend = "torch"
+    device = _choose_device(device, backend)
+    if backend == "auto":
+        openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
+        graph = importlib.util.find_spec("onnx") is not None
+        backend = "openvino" if openvino and graph else "torch"
+    if backend not in PRECISIONS:
+        raise DeviceError(f"{backend}: no such backend (there are {', '.join(PRECISIONS)})")
+    if precision == "auto":
+        precision = _fastest_precision(device, backend)
+    if precision not in PRECISIONS[backend]:
+        known = ", ".join(PRECISIONS[backend])
+        raise DeviceError(f"{precision} does not run on the {backend} backend: choose {known}")
+    size = batch or (1 if device == "cpu" else GPU_BATCH)
+    if backend == "openvino":
+        if device != "cpu":
+            raise DeviceError(f"the openvino backend runs on the cpu, not on {device}")
+        return OpenVINOBackend(network, precision=precision, batch=size)
+    if backend == "onnx":
+        return ONNXBackend(network, device=device, batch=size)
+    return TorchBackend(network, device=device, precision=precision, batch=size)
+
+
+def _choose_device(device: str, backend: str) -> str:
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if device == "auto":
+        if backend in ("openvino", "onnx"):
+            return "cpu"
+        return next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there.get(device):
+        known = ", ".join(name for name, is_there in there.items() if is_there)
+        raise DeviceError(f"{device}: this machine has no such device (it has {known})")
+    return device
+
+
+def _fastest_precision(device: str, backend: str) -> str:
+    if backend == "onnx":
+        return "fp32"
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device == "mps":
+        return "fp16"
+    # Without instructions for it bf16 is emulated, and slower than fp32.
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "fp32"

@@ -1,0 +1,90 @@
+"""Statistics inside the network: how one normalization layer comes to its scale and shift."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aindnet.network.adaptive_norm import EPSILON
+from aindnet.network.resampling import resize_bilinear
+
+
+class Statistics(Protocol):
+    """Where a normalization layer has its mean and variance from."""
+
+    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Scale and shift that normalise x (B, C, H, W); its channels start at `first` of all."""
+
+
+class OwnStatistics:
+    """Each tile's own mean and variance, in float32, kept in the order of the layers."""
+
+    def __init__(self) -> None:
+        self.mean_and_variance: list[Tensor] = []
+
+    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """(B, C, 1, 1) each."""
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+        self.mean_and_variance.append(torch.stack([mean, variance], dim=1)[..., 0, 0])
+        scale = torch.rsqrt(variance + EPSILON)
+        return scale.to(x.dtype), (-mean * scale).to(x.dtype)
+
+
+class GivenStatistics:
+    """Scale and shift for all layers, (B, 2, channels, gh, gw): one each (gh = gw = 1), or a grid.
+
+    A grid is interpolated by the weights `rows` (B, H, gh) and `columns` (B, W, gw), given at the
+    tile's own resolution and averaged down for coarser layers.
+    """
+
+    def __init__(
+        self, grid: Tensor, rows: Tensor | None = None, columns: Tensor | None = None
+    ) -> None:
+        self._grid = grid
+        self._rows = rows
+        self._columns = columns
+
+    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """(B, C, 1, 1) or (B, C, H, W) each."""
+        layer = self._grid[:, :, first : first + x.shape[1]]  # (B, 2, C, gh, gw)
+        if self._rows is not None and self._columns is not None:
+            rows = _average_down(self._rows, x.shape[2])[:, None, None]  # (B, 1, 1, h, gh)
+            columns = _average_down(self._columns, x.shape[3])[:, None, None]
+            layer = rows @ layer @ columns.transpose(-1, -2)  # (B, 2, C, h, w)
+        return layer[:, 0].to(x.dtype), layer[:, 1].to(x.dtype)
+
+
+class SlidingStatistics:
+    """Around each pixel the box of `window` image pixels, cut at the tile's edge (after TLC).
+
+    Box means are in float32, of cells an eighth of the window wide, and interpolated in between.
+    """
+
+    def __init__(self, window: int, tile_height: int) -> None:
+        self._window = window
+        self._tile_height = tile_height
+
+    def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) each."""
+        size = (x.shape[2], x.shape[3])
+        wanted = max(self._window * size[0] // self._tile_height // 8, 1)
+        cell = math.gcd(wanted, *size)
+        x32 = F.avg_pool2d(torch.cat([x.float(), x.float().square()], dim=1), cell)
+        half = max(self._window * size[0] // self._tile_height // cell // 2, 1)
+        half = min(half, min(x32.shape[2:]) // 2)
+        box = F.avg_pool2d(x32, 2 * half + 1, 1, half, count_include_pad=False)
+        mean, square = box.chunk(2, dim=1)
+        scale = torch.rsqrt((square - mean.square()).clamp(min=0) + EPSILON)
+        affine = resize_bilinear(torch.cat([scale, -mean * scale], dim=1), size).to(x.dtype)
+        both = affine.chunk(2, dim=1)
+        return both[0], both[1]
+
+
+def _average_down(weights: Tensor, size: int) -> Tensor:
+    """(B, n·size, g) → (B, size, g): linear interpolation at the centres of n pixels."""
+    factor = weights.shape[1] // size
+    return weights.reshape(weights.shape[0], size, factor, weights.shape[2]).mean(dim=2)

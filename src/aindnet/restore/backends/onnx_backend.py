@@ -1,0 +1,60 @@
+"""The network in ONNX Runtime, on the CPU or CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from aindnet.errors import DeviceError, MissingExtraError
+from aindnet.network import AINDNet
+from aindnet.restore.backends.base import Array, Given, graph_kind, stack
+from aindnet.restore.backends.graph import GraphKind, tile_graph
+from aindnet.restore.backends.tile_network import TileNetwork
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class ONNXBackend:
+    """One session a kind of statistics; as many threads as PyTorch would take."""
+
+    name = "onnx"
+    precision = "fp32"
+
+    def __init__(self, network: AINDNet, *, device: str, batch: int = 1) -> None:
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("onnxruntime", "onnx") from error
+        provider = PROVIDERS.get(device)
+        if provider not in onnxruntime.get_available_providers():
+            raise DeviceError(f"this ONNX Runtime does not run on {device}: try --backend torch")
+        self.device = device
+        self.batch = batch
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._network = TileNetwork(network)
+        self._session: Any = lambda graph: onnxruntime.InferenceSession(
+            graph, options, providers=[provider]
+        )
+        self._sessions: dict[GraphKind, Any] = {}
+
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        """See `Backend`."""
+        kind = graph_kind(statistics[0], self.name)
+        result = self._infer(kind, [tiles, *stack(statistics)])[0]
+        result[:, : tiles.shape[1]] += tiles
+        return result
+
+    def measure(self, tiles: Array) -> Array:
+        """See `Backend`."""
+        return self._infer("own", [tiles])[1]
+
+    def _infer(self, kind: GraphKind, inputs: list[Array]) -> list[Array]:
+        if kind not in self._sessions:
+            self._sessions[kind] = self._session(tile_graph(self._network, kind))
+        session = self._sessions[kind]
+        names = [each.name for each in session.get_inputs()]
+        results: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+        return results

@@ -1,0 +1,143 @@
+"""From noisy rows to clean rows: tiles through a backend in full batches, blended as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aindnet.restore.backends import Backend
+from aindnet.restore.backends.base import Array, Given, TileStatistics
+from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
+from aindnet.restore.mixing import mix
+from aindnet.restore.statistics import StatisticsPolicy
+from aindnet.restore.streaming import (
+    Band,
+    RowSource,
+    StripBlender,
+    StripReader,
+    VisibleRows,
+    outside,
+)
+from aindnet.restore.tiling import TilePlan, plan_tiles
+
+DISCARDED_SHARE = 3 / 8
+"""Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One tile to run, and where its result goes."""
+
+    source: int
+    column: int
+    transform: int
+    strip: Array
+    tile: Array
+    statistics: Given
+    last_of_strip: bool
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Requests of one kind may share a batch."""
+        given = self.statistics
+        return self.tile.shape, given.grid.shape if isinstance(given, TileStatistics) else given
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A backend, and how images are cut for it."""
+
+    backend: Backend
+    statistics: StatisticsPolicy
+    tile: int
+    overlap: int
+    channels: int
+    """Of the network: 3, or 1 for a network of grey photos, which are given as three equal ones."""
+
+    def stream(
+        self,
+        sources: Sequence[RowSource],
+        *,
+        strength: float = 1.0,
+        chroma_strength: float | None = None,
+        ensemble: bool = False,
+    ) -> Iterator[tuple[int, Band]]:
+        """Bands of every source, one source after the other, with the source's index."""
+        plans = [self._plan(source) for source in sources]
+        transforms = TRANSFORMS if ensemble else (IDENTITY,)
+        share = np.float32(1 / len(transforms))
+        blender: StripBlender | None = None
+        current, y = -1, 0
+        for request, result in self._run(self._requests(sources, plans, transforms)):
+            if request.source != current or blender is None:
+                current, y = request.source, 0
+                blender = StripBlender(plans[current], channels=6)
+            tile = inverse_transform(result, request.transform).transpose(1, 2, 0)
+            if self.channels == 1:  # (h, w, 2), clean and noise level → three equal channels each
+                tile = np.repeat(tile, 3, axis=2)
+            blender.add(request.column, tile * share if ensemble else tile)
+            if request.last_of_strip:
+                done = blender.finish_row()
+                noisy = request.strip[: done.shape[0], : done.shape[1]]
+                rgb = mix(noisy, done[..., :3] + outside(noisy), strength, chroma_strength)
+                yield current, Band(y, rgb, done[..., 3:])
+                y += done.shape[0]
+
+    def _plan(self, source: RowSource) -> TilePlan:
+        return plan_tiles(
+            source.height,
+            source.width,
+            tile=self.tile,
+            overlap=self.overlap,
+            discard=int(self.overlap * DISCARDED_SHARE),
+        )
+
+    def _requests(
+        self, sources: Sequence[RowSource], plans: Sequence[TilePlan], transforms: Sequence[int]
+    ) -> Iterator[_Request]:
+        for index, (source, plan) in enumerate(zip(sources, plans, strict=True)):
+            reader = StripReader(source, plan)
+            visible = VisibleRows(source, self.channels)
+            surveys = {
+                which: self.statistics.survey(self.backend, visible, plan, which)
+                for which in transforms
+            }
+            last = plan.columns.positions[-1], transforms[-1]
+            for y in plan.rows.positions:
+                strip = reader.strip(y)
+                pixels = visible.of(strip)
+                for column, x in enumerate(plan.columns.positions):
+                    tile = pixels[:, x : x + plan.columns.size].transpose(2, 0, 1)
+                    for which, survey in surveys.items():
+                        yield _Request(
+                            source=index,
+                            column=column,
+                            transform=which,
+                            strip=strip,
+                            tile=transform(tile, which),
+                            statistics=survey.for_tile(y, x, *plan.tile_shape),
+                            last_of_strip=(x, which) == last,
+                        )
+
+    def _run(self, requests: Iterable[_Request]) -> Iterator[tuple[_Request, Array]]:
+        """Results (2·C, h, w) as requested; tiles of several images may share a batch."""
+        waiting: list[_Request] = []
+        for request in requests:
+            if waiting and waiting[0].kind != request.kind:
+                yield from self._run_batch(waiting)
+                waiting = []
+            waiting.append(request)
+            if len(waiting) == self.backend.batch:
+                yield from self._run_batch(waiting)
+                waiting = []
+        if waiting:
+            yield from self._run_batch(waiting)
+
+    def _run_batch(self, requests: list[_Request]) -> Iterator[tuple[_Request, Array]]:
+        # Always a full batch: one static shape, and the same arithmetic whoever shares the batch.
+        filled = requests + [requests[0]] * (self.backend.batch - len(requests))
+        tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
+        statistics = [request.statistics for request in filled]
+        yield from zip(requests, self.backend.run(tiles, statistics), strict=False)

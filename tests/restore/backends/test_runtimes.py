@@ -1,0 +1,85 @@
+"""Every runtime computes what PyTorch computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aindnet.errors import DeviceError
+from aindnet.restore.backends import create_backend
+from aindnet.restore.backends.base import Given, TileStatistics
+from restore_networks import small_network
+
+NETWORK = small_network(unshuffle=2)
+RNG = np.random.default_rng(4)
+TILES = RNG.random((2, 3, 64, 96), dtype=np.float32)
+RUNTIMES = [("openvino", "fp32"), ("onnx", "fp32"), ("openvino", "bf16"), ("torch", "bf16")]
+
+
+def statistics(kind: str) -> list[Given]:
+    if kind == "own":
+        return ["own", "own"]
+    measured = create_backend(NETWORK, backend="torch", device="cpu", precision="fp32").measure(
+        TILES
+    )
+    scale = 1 / np.sqrt(measured[:, 1] + 1e-5)
+    grid = np.stack([scale, -measured[:, 0] * scale], axis=1)[..., None, None]
+    if kind == "given":
+        return [TileStatistics(each) for each in grid]
+    wide = grid * RNG.uniform(0.8, 1.2, (*grid.shape[:3], 3, 4)).astype(np.float32)
+    rows, columns = (RNG.dirichlet(np.ones(g), n).astype(np.float32) for n, g in ((64, 3), (96, 4)))
+    return [TileStatistics(each, rows, columns) for each in wide]
+
+
+@pytest.fixture(scope="module", params=RUNTIMES, ids=" ".join)
+def runtime(request: pytest.FixtureRequest) -> Any:
+    backend, precision = request.param
+    if backend != "torch":
+        pytest.importorskip("openvino" if backend == "openvino" else "onnxruntime")
+    return create_backend(NETWORK, backend=backend, device="cpu", precision=precision, batch=2)
+
+
+@pytest.mark.parametrize("kind", ["own", "given", "grid"])
+def test_runtimes_agree(runtime: Any, kind: str) -> None:
+    given = statistics(kind)
+    reference = create_backend(NETWORK, backend="torch", device="cpu", precision="fp32")
+    expected = reference.run(TILES, given)
+    change = np.abs(expected[:, :3] - TILES).mean()
+    assert change > 0.005
+    difference = np.abs(runtime.run(TILES, given) - expected)
+    if runtime.precision == "fp32":
+        assert difference.max() < 1e-4
+    else:
+        assert difference.max() < change
+        assert difference.mean() < 0.03 * change
+
+
+def test_measured_statistics_agree(runtime: Any) -> None:
+    reference = create_backend(NETWORK, backend="torch", device="cpu", precision="fp32")
+    expected = reference.measure(TILES)
+    tolerance = 1e-4 if runtime.precision == "fp32" else 0.03 * np.sqrt(expected[:, 1].max())
+    np.testing.assert_allclose(runtime.measure(TILES), expected, atol=tolerance, rtol=0.03)
+
+
+def test_results_do_not_depend_on_the_neighbours_in_a_batch(runtime: Any) -> None:
+    both = runtime.run(TILES, ["own", "own"])
+    swapped = runtime.run(TILES[::-1].copy(), ["own", "own"])
+    np.testing.assert_array_equal(both, swapped[::-1])
+
+
+def test_what_the_machine_cannot_do_is_said() -> None:
+    with pytest.raises(DeviceError, match="int8 does not run on the torch backend"):
+        create_backend(NETWORK, backend="torch", device="cpu", precision="int8")
+    with pytest.raises(DeviceError, match="no such device"):
+        create_backend(NETWORK, device="tpu")
+    with pytest.raises(DeviceError, match="no such backend"):
+        create_backend(NETWORK, backend="caffe")
+
+
+def test_auto_names_a_real_choice() -> None:
+    chosen = create_backend(NETWORK)
+    assert chosen.name in ("torch", "openvino")
+    assert chosen.precision in ("fp32", "bf16", "fp16")
+    assert chosen.device in ("cpu", "cuda", "mps")
