@@ -1,12 +1,12 @@
 """Fit the compact statistics that the synthetic camera carries, from measured data.
 
-    python tools/fit_camera_statistics.py --responses crf201.npz --profiles camera-noise-profiles.csv
+    python tools/fit_camera_statistics.py --responses FILE.npz --profiles FILE.csv
 
 writes `src/aindnet/camera/statistics.json`:
 
-- `response`: the family of camera response curves. Each measured curve (DoRF, Grossberg and Nayar) is
-  turned into the logarithm of its slope over 64 irradiances; the mean and the principal components of
-  these make any coefficient vector a rising curve.
+- `response`: the family of camera response curves. Each measured curve (DoRF, Grossberg and Nayar)
+  is turned into the logarithm of its slope over 64 irradiances; the mean and the principal
+  components of these make any coefficient vector a rising curve.
 - `noise`: variance = a·x + b of raw channels (darktable's contributors) over all cameras and ISOs:
   log a is kept as quantiles, log b given log a as a line with normal scatter, channels as ratios.
 - `cameras`: for each camera, a per ISO and b = b0 + b2·ISO² by non-negative least squares.
@@ -122,8 +122,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = read_profiles(arguments.profiles)
     statistics = {
-        "source": "response curves: DoRF (Grossberg and Nayar, Columbia University), as sampled for "
-        "CBDNet; camera noise: measured by darktable's contributors",
+        "source": "response curves: DoRF (Grossberg and Nayar, Columbia University), as sampled "
+        "for CBDNet; camera noise: measured by darktable's contributors",
         "response": fit_responses(arguments.responses),
         "noise": fit_noise(rows),
         "cameras": fit_cameras(rows),

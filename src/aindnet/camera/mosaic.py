@@ -49,7 +49,10 @@ def _cells(height: int, width: int, pattern: int, device: torch.device) -> Tenso
 
 
 def mosaic(rgb: Tensor, pattern: int = 0) -> Tensor:
-    """Keep one colour a pixel: (B, 3, H, W) → (B, 1, H, W). `pattern` 0–3: RGGB, GRBG, GBRG, BGGR."""
+    """Keep one colour a pixel: (B, 3, H, W) → (B, 1, H, W).
+
+    `pattern` 0 … 3: RGGB, GRBG, GBRG, BGGR.
+    """
     cells = _cells(rgb.shape[-2], rgb.shape[-1], pattern, rgb.device)
     red, green, blue = rgb.unbind(1)
     raw = torch.where(cells == 0, red, torch.where(cells == 3, blue, green))

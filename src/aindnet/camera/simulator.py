@@ -39,7 +39,7 @@ SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 
 @dataclass(frozen=True)
 class CameraRecipe:
-    """The distribution of cameras that `simulate` draws from; a probability of 0 leaves a stage out."""
+    """The distribution of cameras that `simulate` draws; a probability of 0 leaves a stage out."""
 
     priors: Mapping[str, float] = field(
         default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7}

@@ -17,7 +17,8 @@ def train(
 ) -> int:
     """Train by a recipe.
 
-    Every field of the recipe is a flag: `aindnet train recipes/fast.yaml --budget 25m --camera.jpeg 0`.
+    Every field of the recipe is a flag:
+    `aindnet train recipes/fast.yaml --budget 25m --camera.jpeg 0`.
     `aindnet train RECIPE.yaml --fields` lists them.
 
     Parameters

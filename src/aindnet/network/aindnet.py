@@ -19,7 +19,7 @@ from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple
 
 @dataclass(frozen=True)
 class AINDNetConfig:
-    """Every choice of the architecture; the default, the released graph, has 13,764,014 parameters."""
+    """Every choice of the architecture; the default is the released graph (13,764,014 weights)."""
 
     image_channels: int = 3
     """3 for RGB, 1 for grey."""
@@ -131,9 +131,7 @@ class AINDNet(nn.Module):
         mode = self.config.resize
         height, width = noisy.shape[-2:]
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
-        padded = (
-            noisy if mode == "tf1" else pad_to_multiple(noisy, 8 * self.config.unshuffle)
-        )
+        padded = noisy if mode == "tf1" else pad_to_multiple(noisy, 8 * self.config.unshuffle)
         x = F.pixel_unshuffle(padded, self.config.unshuffle)
 
         estimate = self.noise_estimator(x)

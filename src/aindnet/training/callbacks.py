@@ -17,13 +17,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from aindnet.errors import TrainingDivergedError
-from aindnet.network import AINDNet
 from aindnet.training.data import SyntheticNoiseData
 from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import budget_factor, parse_budget
 
 
-class Budget(Callback):  # type: ignore[misc]
+class Budget(Callback):
     """Sets the learning rate by the share of the budget used, and stops the run at its end.
 
     Time spent is kept in checkpoints: a resumed run has what is left, not a new budget.
@@ -92,7 +91,7 @@ class Budget(Callback):  # type: ignore[misc]
 def warm_average(decay: float) -> Any:
     """EMA whose memory grows to `decay`'s: min(decay, (1 + n) / (10 + n)) after n updates."""
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def update(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         n = float(updates)
         weight = 1 - min(decay, (1 + n) / (10 + n))
@@ -106,7 +105,7 @@ def average_of_weights(recipe: TrainingRecipe) -> WeightAveraging:
     return WeightAveraging(multi_avg_fn=warm_average(recipe.ema_decay))
 
 
-class DivergenceGuard(Callback):  # type: ignore[misc]
+class DivergenceGuard(Callback):
     """Stops at NaN, or at a loss far above the recent ones, before the weights are lost.
 
     Raises `TrainingDivergedError`; checkpoints already written stay as they are.
@@ -142,12 +141,12 @@ class DivergenceGuard(Callback):  # type: ignore[misc]
 
     def _advice(self, trainer: pl.Trainer, what: str) -> str:
         return (
-            f"training diverged at step {trainer.global_step}: {what}; the last good checkpoint is in "
-            f"{self.folder}; lower --learning-rate or --gradient-clip and resume from it"
+            f"training diverged at step {trainer.global_step}: {what}; the last good checkpoint is "
+            f"in {self.folder}; lower --learning-rate or --gradient-clip and resume from it"
         )
 
 
-class PrintedProgress(Callback):  # type: ignore[misc]
+class PrintedProgress(Callback):
     """One line on a terminal with the time left, and a line for each validation."""
 
     def __init__(self, budget: Budget) -> None:
@@ -205,7 +204,8 @@ class PrintedProgress(Callback):  # type: ignore[misc]
         steps = trainer.global_step - self._first_step
         rate = steps / max(time.monotonic() - self._started, 1e-9)
         self.console.print(
-            f"[{self.budget.elapsed() / 60:6.1f} min] step {trainer.global_step} ({rate:.2f}/s) PSNR: "
+            f"[{self.budget.elapsed() / 60:6.1f} min] step {trainer.global_step} ({rate:.2f}/s) "
+            + "PSNR: "
             + ", ".join(sets)
             + f"; noise level off by {100 * metrics.get('val/noise_level_error', math.nan):.0f} %",
             markup=False,
@@ -224,9 +224,3 @@ class PrintedProgress(Callback):  # type: ignore[misc]
         """Close the bar."""
         if self.bar is not None:
             self.bar.stop()
-
-
-def network_of(pl_module: pl.LightningModule) -> AINDNet:
-    """The network of a task."""
-    network: AINDNet = pl_module.network
-    return network

@@ -43,7 +43,7 @@ class _Steps(IterableDataset[int]):
             step += 1
 
 
-class SyntheticNoiseData(pl.LightningDataModule):  # type: ignore[misc]
+class SyntheticNoiseData(pl.LightningDataModule):
     """Clean tiles held as uint8 on the device; crops, turns and noise are made there."""
 
     def __init__(self, recipe: TrainingRecipe) -> None:

@@ -28,16 +28,12 @@ from aindnet.training.schedule import parse_budget
 from aindnet.training.task import SyntheticNoiseTask
 
 
-class SaveModel(Callback):  # type: ignore[misc]
+class SaveModel(Callback):
     """Writes the averaged weights as a model file at every validation and at the end."""
 
     def __init__(self, recipe: TrainingRecipe, folder: Path, budget: Budget, file: str) -> None:
-        self.recipe, self.path, self.budget, self.file = (
-            recipe,
-            folder / f"{recipe.name}.safetensors",
-            budget,
-            file,
-        )
+        self.recipe, self.budget, self.file = recipe, budget, file
+        self.path = folder / f"{recipe.name}.safetensors"
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The averaged weights are in place during validation."""
@@ -54,11 +50,13 @@ class SaveModel(Callback):  # type: ignore[misc]
             noise_model=str(self.recipe.camera),
             recipe=f"{self.file}, seed {self.recipe.seed}",
             hardware=(
-                f"{trainer.num_devices} × {trainer.strategy.root_device.type} ({platform.machine()}), "
-                f"{trainer.global_step} steps, {self.budget.elapsed() / 60:.0f} min"
+                f"{trainer.num_devices} × {trainer.strategy.root_device.type} "
+                f"({platform.machine()}), {trainer.global_step} steps, "
+                f"{self.budget.elapsed() / 60:.0f} min"
             ),
             date=datetime.date.today().isoformat(),
         )
+        assert isinstance(pl_module, SyntheticNoiseTask)
         save_model(self.path, pl_module.network, card)
 
 

@@ -1,6 +1,6 @@
 """The losses of the synthetic-noise (SN) task.
 
-Source: Kim et al., CVPR 2020, section 3.5; the asymmetric loss after CBDNet (Guo et al., CVPR 2019).
+Source: Kim et al., CVPR 2020, section 3.5; the asymmetric loss after CBDNet (Guo et al., 2019).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def noise_level_loss(output: AINDNetOutput, noise_level: Tensor) -> Tensor:
     """
 
     def pooled(like: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(noise_level, like.shape[-2:])
+        return F.adaptive_avg_pool2d(noise_level, (like.shape[-2], like.shape[-1]))
 
     coarse, fine = output.noise_level_coarse.float(), output.noise_level_fine.float()
     return COARSE_WEIGHT * asymmetric_loss(coarse, pooled(coarse)) + FINE_WEIGHT * asymmetric_loss(
@@ -51,9 +51,9 @@ def restoration_loss(denoised: Tensor, clean: Tensor, kind: RestorationLoss = "l
     """How far the denoised photos (B, C, H, W) are from the clean ones.
 
     "l1": the paper's mean absolute error, in which the noisiest images of a batch decide.
-    "log_mse": half the logarithm of each image's mean square error, averaged over the batch, so that
-    a decibel counts the same at every noise level; ε = 1e-5 (0.8/255 squared) lets images that are
-    clean already count for little.
+    "log_mse": half the logarithm of each image's mean square error, averaged over the batch, so
+    that a decibel counts the same at every noise level; ε = 1e-5 (0.8/255 squared) lets images that
+    are clean already count for little.
     """
     difference = denoised.float() - clean.float()
     if kind == "l1":

@@ -88,15 +88,13 @@ class TrainingRecipe:
             raise RecipeError("recipe: the first of `stages` must begin at 0")
         for _, crop, batch in self.stages:
             if crop < 32 or batch < 1:
-                raise RecipeError(
-                    "recipe: a stage needs a crop of 32 pixels and a batch of 1 at least"
-                )
+                raise RecipeError("recipe: a stage needs a crop of 32 pixels at least, and a batch")
         if self.precision not in ("bf16", "fp32"):
             raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
 
 
 def load_recipe(path: Path, flags: Sequence[str] = ()) -> TrainingRecipe:
-    """Read a YAML recipe; `flags` such as ("--budget", "25m", "--camera.jpeg", "0") override fields.
+    """Read a YAML recipe; `flags` such as ("--budget", "25m") override fields.
 
     Relative paths in the file are kept as they are, relative to the working folder. Raises
     `RecipeError` for a missing file, an unknown field or an impossible value.

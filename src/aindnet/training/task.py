@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 from torch import Tensor
 
 from aindnet.network import AINDNet, AINDNetOutput
@@ -22,7 +23,7 @@ def psnr_8_bit(image: Tensor, reference: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-4))
 
 
-class SyntheticNoiseTask(pl.LightningModule):  # type: ignore[misc]
+class SyntheticNoiseTask(pl.LightningModule):
     """Denoise simulated photos and estimate their noise; validate on simulated and real ones."""
 
     def __init__(self, recipe: TrainingRecipe, network: AINDNet) -> None:
@@ -67,7 +68,7 @@ class SyntheticNoiseTask(pl.LightningModule):  # type: ignore[misc]
             truth = batch.noise_level.mean(dim=(1, 2, 3))
             error = ((estimate - truth).abs() / truth.clamp_min(1 / 255)).mean()
             self.log("val/noise_level_error", error, batch_size=len(batch.clean))
-        if batch_idx == 0 and self.logger is not None:
+        if batch_idx == 0 and isinstance(self.logger, TensorBoardLogger):
             strip = torch.cat([batch.noisy[0], denoised[0].clamp(0, 1), batch.clean[0]], dim=2)
             self.logger.experiment.add_image("before / after / clean", strip, self.global_step)
 

@@ -1,0 +1,37 @@
+"""`aindnet models`: what can denoise here, under which licence, and how well."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+    """List the bundled and installed models, with licence and measured quality."""
+    from aindnet.pretrained import list_models
+    from aindnet.pretrained.files import DEFAULT_MODEL
+
+    cards = list_models()
+    if as_json:
+        entries = [dataclasses.asdict(c) | {"default": c.name == DEFAULT_MODEL} for c in cards]
+        print(json.dumps({"models": entries}, ensure_ascii=False, indent=2))
+        return 0
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    for heading in ("model", "licence", "quality: PSNR in dB (noisy input)", "trained on"):
+        table.add_column(heading)
+    for card in cards:
+        quality = "\n".join(
+            f"{name}: {values['psnr']:.2f} ({values['noisy_psnr']:.2f})"
+            for name, values in card.quality.items()
+        )
+        name = f"{card.name} (default)" if card.name == DEFAULT_MODEL else card.name
+        table.add_row(name, card.licence, quality or "not measured", card.trained_on)
+    Console().print(table)
+    return 0
