@@ -2,10 +2,10 @@
 
 from aindnet.photo.arrays import read_image, write_image
 from aindnet.photo.formats import SUFFIXES
+from aindnet.photo.output import PhotoWriter, writer
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import DEFAULT_PIXEL_LIMIT, Page, Photo, open_photo
 from aindnet.photo.pixels import from_rgb, to_rgb
-from aindnet.photo.writer import PhotoWriter, writer
 
 __all__ = [
     "DEFAULT_PIXEL_LIMIT",

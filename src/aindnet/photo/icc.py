@@ -34,6 +34,30 @@ def tone_curve(profile: bytes) -> npt.NDArray[np.float64] | None:
     return None
 
 
+# sRGB's primaries, adapted to D50 (IEC 61966-2-1 by way of the ICC's own profile).
+_SRGB_PRIMARIES = {
+    b"rXYZ": (0.4361, 0.2225, 0.0139),
+    b"gXYZ": (0.3851, 0.7169, 0.0971),
+    b"bXYZ": (0.1431, 0.0606, 0.7141),
+}
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether a profile has sRGB's tone curve, and its primaries unless it is for grey."""
+    curve = tone_curve(profile)
+    if curve is None:
+        return False
+    steps = np.linspace(0.0, 1.0, CURVE_POINTS)
+    srgb = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4)
+    tags = _tags(profile)
+    primaries = b"kTRC" in tags or all(
+        len(tags.get(name, b"")) >= 20
+        and np.allclose(np.frombuffer(tags[name], ">i4", 3, 8) / 65536.0, xyz, atol=0.003)
+        for name, xyz in _SRGB_PRIMARIES.items()
+    )
+    return bool(np.abs(curve - srgb).max() < 0.005 and primaries)
+
+
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, _HEADER)
     tags = {}

@@ -11,6 +11,7 @@ from aindnet.errors import ImageReadError
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import Reader
 
 _SOI = b"\xff\xd8"
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
@@ -81,12 +82,16 @@ class JpegHeader:
         return 100
 
 
-def read_header(source: SourceFile) -> JpegHeader:
-    """The segments before the first scan. Raises `ImageReadError` if they make no sense."""
+def read_header(source: SourceFile, read_at: Reader | None = None) -> JpegHeader:
+    """The segments before the first scan, of the file or of a JPEG that `read_at` reads.
+
+    Raises `ImageReadError` if they make no sense.
+    """
+    read = read_at or source.read_at
     header = JpegHeader()
     position = 2
     for _ in range(_MAX_SEGMENTS):
-        head = source.read_at(position, 4)
+        head = read(position, 4)
         if len(head) == 4 and head[0] == 0xFF and head[1] == 0xFF:
             position += 1  # fill byte
             continue
@@ -95,7 +100,7 @@ def read_header(source: SourceFile) -> JpegHeader:
         marker, length = head[1], int.from_bytes(head[2:], "big")
         if marker == _SOS and header.components:
             return header
-        payload = source.read_at(position + 4, length - 2) if length >= 2 else b""
+        payload = read(position + 4, length - 2) if length >= 2 else b""
         if length < 2 or len(payload) != length - 2:
             break
         _note(header, marker, payload)

@@ -112,6 +112,14 @@ def _text(data: bytes) -> bytes | None:
     return None if unpacker.unconsumed_tail else text
 
 
+def first_pixels(encoded_head: bytes) -> int:
+    """Where the pixels begin in an encoder's PNG: what it says before that is its own invention."""
+    at = SIGNATURE_AND_HEADER
+    while at + 8 <= len(encoded_head) and encoded_head[at + 4 : at + 8] != b"IDAT":
+        at += 12 + int.from_bytes(encoded_head[at : at + 4], "big")
+    return at
+
+
 def chunks_of(metadata: Metadata, *, same_kind: bool) -> bytes:
     """The chunks to put after IHDR: the source's own, or built from another kind's metadata."""
     if same_kind:

@@ -8,9 +8,12 @@ from aindnet.errors import ImageReadError
 from aindnet.photo import jpeg, png, tiff, webp
 from aindnet.photo.decode import RowReader, damaged, open_vips
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP
+from aindnet.photo.heic import open_heic
+from aindnet.photo.jxl import open_jxl
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, Photo, check_size
+from aindnet.photo.raw import open_raw
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff_pages import page_traits, tiff_metadata
 from aindnet.photo.traits import Traits
@@ -31,13 +34,11 @@ def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Ph
         return _open_webp(source, limit)
     if source.format is AVIF:
         return _open_avif(source, limit)
-    if source.format in (HEIC, JXL):
-        from aindnet.photo.plugins import open_heic, open_jxl
-
-        return (open_heic if source.format is HEIC else open_jxl)(source, limit)
+    if source.format is HEIC:
+        return open_heic(source, limit)
+    if source.format is JXL:
+        return open_jxl(source, limit)
     if source.format is RAW:
-        from aindnet.photo.raw import open_raw
-
         return open_raw(source, limit, half_size=half_size)
     raise AssertionError(source.format)
 
@@ -89,7 +90,15 @@ def _open_avif(source: SourceFile, limit: int | None) -> Photo:
         raise ImageReadError(f"{shown(source.path)}: several pictures in one AVIF; split it first")
     metadata = Metadata(icc=_field(image, "icc-profile-data"), xmp=_field(image, "xmp-data"))
     metadata.set_exif(_field(image, "exif-data"), turned=True)
-    return _by_vips(source, limit, metadata, Traits(bits=_field(image, "bits-per-sample")))
+    traits = Traits(bits=_field(image, "bits-per-sample"))
+    return _by_vips(source, limit, metadata, traits, grey=_is_monochrome(source))
+
+
+def _is_monochrome(source: SourceFile) -> bool:
+    """Whether AV1's configuration box says that there is no colour: libvips makes RGB of it."""
+    head = source.read_at(0, 1 << 16)
+    at = head.find(b"av1C")
+    return at > 0 and len(head) > at + 6 and bool(head[at + 6] & 0x10)
 
 
 def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
@@ -99,8 +108,6 @@ def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Pho
             f"{shown(source.path)}: damaged or cut short (its directory of pages); get a whole copy"
         )
     if tiff.DNG_VERSION in found.pages[0].tags:
-        from aindnet.photo.raw import open_raw
-
         return open_raw(source, limit, half_size=half_size)
     sizes = [(page.number(tiff.HEIGHT, 0), page.number(tiff.WIDTH, 0)) for page in found.pages]
     check_size(source.path, sizes, limit)
@@ -115,15 +122,32 @@ def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Pho
     return Photo(source, TIFF, pages, metadata)
 
 
-def _by_vips(source: SourceFile, limit: int | None, metadata: Metadata, traits: Traits) -> Photo:
+def _by_vips(
+    source: SourceFile,
+    limit: int | None,
+    metadata: Metadata,
+    traits: Traits,
+    *,
+    grey: bool = False,
+) -> Photo:
     image = open_vips(source)
     check_size(source.path, [(image.height, image.width)], limit)
-    page = _vips_page(source, 0, metadata.icc, metadata)
+    page = _grey_page(source, image) if grey else _vips_page(source, 0, metadata.icc, metadata)
     page.traits = traits
     if page.icc != metadata.icc and source.format is JPEG:
         metadata.verbatim = jpeg.with_profile(metadata.verbatim, page.icc)
     metadata.icc = page.icc
     return Photo(source, source.format, [page], metadata)
+
+
+def _grey_page(source: SourceFile, image: Any) -> Page:
+    """A page whose three colours are one."""
+
+    def single() -> Any:
+        opened = open_vips(source)
+        return opened[0].bandjoin(opened[3]) if image.bands == 4 else opened[0]
+
+    return Page(lambda: RowReader(single, source))
 
 
 def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Metadata) -> Page:

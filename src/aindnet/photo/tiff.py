@@ -202,7 +202,7 @@ def _read_directory(
             data = read(place, length)
             if len(data) < length:
                 continue
-        directory.tags[code] = Tag(kind, elements, data)
+        directory.tags.setdefault(code, Tag(kind, elements, data))
     if depth < _MAX_DEPTH:
         for code in _CHILDREN:
             place = directory.number(code, 0)

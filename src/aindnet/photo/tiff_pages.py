@@ -20,6 +20,7 @@ _COMPRESSIONS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "pa
 _PREDICTORS = {2: "horizontal", 3: "float"}
 _FLOAT_FORMAT = 3
 _PALETTE = 3
+_ASSOCIATED_ALPHA = 1
 _OWN_BLOCKS = (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP, tiff.ICC)
 _UNDEFINED, _BYTE, _RATIONAL = 7, 1, 5
 
@@ -38,6 +39,8 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         metadata.notice(f"{bits} bit written as 8 bit")
     if page.number(tiff.PHOTOMETRIC, 1) == _PALETTE:
         metadata.notice("palette written out as RGB")
+    if page.numbers(tiff.EXTRA_SAMPLES) == [_ASSOCIATED_ALPHA]:
+        metadata.notice("alpha that was multiplied into the colours is written apart from them")
     if tiff.SUB_IFDS in page.tags:
         metadata.notice("smaller copies inside the file (pyramid, preview) left out")
     tile = None
@@ -127,10 +130,6 @@ class TiffAssembler:
         source = carried.swapped_to(page.order)
         merged.tags |= carried_tags(source)
         merged.children = source.children
-        extra = source.tags.get(tiff.EXTRA_SAMPLES)
-        written = merged.tags.get(tiff.EXTRA_SAMPLES)
-        if extra and written and extra.count == written.count:
-            merged.tags[tiff.EXTRA_SAMPLES] = extra  # whether alpha is multiplied in
         merged.tags.pop(tiff.ICC, None)
         if icc:
             merged.put_bytes(tiff.ICC, _UNDEFINED, icc)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from aindnet.photo.arrays import write_image
+from aindnet.photo.output import write_plain
 from aindnet.photo.pixels import RGB, oriented
 from aindnet.photo.store import PixelStore
-from aindnet.photo.writer import write_plain
 
 NOISE_MAP_WHITE = 0.25
 """The standard deviation, on the [0, 1] scale, that the noise map shows as 255."""

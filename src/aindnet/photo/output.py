@@ -15,6 +15,8 @@ from aindnet.photo import encode, exif, jpeg, png, webp
 from aindnet.photo.atomic import AtomicFile
 from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
+from aindnet.photo.heic import encode_heic
+from aindnet.photo.jxl import encode_jxl
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import reason, shown
 from aindnet.photo.photo import Page, Photo
@@ -159,9 +161,7 @@ class PhotoWriter:
         if self.kind is TIFF:
             self._add_tiff_page(page, image, options)
         elif self.kind in (HEIC, JXL):
-            from aindnet.photo import plugins
-
-            write = plugins.encode_heic if self.kind is HEIC else plugins.encode_jxl
+            write = encode_heic if self.kind is HEIC else encode_jxl
             self._file.write(write(image, metadata, page.traits, self.path))
         else:
             if metadata.resolution and self.kind is JPEG:
@@ -203,7 +203,7 @@ class PhotoWriter:
             elif self.kind is PNG:
                 self._file.write(os.pread(spool, png.SIGNATURE_AND_HEADER, 0))
                 self._file.write(png.chunks_of(metadata, same_kind=self._same_kind))
-                self._copy(spool, png.SIGNATURE_AND_HEADER)
+                self._copy(spool, png.first_pixels(os.pread(spool, _HEAD_BYTES, 0)))
             elif self.kind is WEBP:
                 encoded = os.pread(spool, os.fstat(spool).st_size, 0)
                 self._file.write(webp.assemble(encoded, metadata, image.width, image.height))

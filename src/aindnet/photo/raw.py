@@ -1,0 +1,167 @@
+"""RAW files developed by LibRaw to 16-bit sRGB, with their own metadata carried over."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+
+from aindnet.errors import ImageReadError, MissingExtraError
+from aindnet.photo import jpeg, tiff
+from aindnet.photo.decode import Rows, damaged
+from aindnet.photo.formats import RAW
+from aindnet.photo.metadata import Metadata
+from aindnet.photo.photo import LazyArray, Page, Photo, check_size
+from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import Directory
+
+# What the first directory of a RAW file says about the photo; the rest is about the mosaic.
+_DESCRIPTIVE = (270, 271, 272, tiff.ORIENTATION, 305, 306, 315, 316, 18246, 18249, 33432)
+_PIXEL_WIDTH, _PIXEL_HEIGHT, _COLOUR_SPACE, _SRGB = 40962, 40963, 40961, 1
+_LONG, _SHORT = 4, 3
+
+_RAF_JPEG_AT = 84
+_CR3_METADATA = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+_MAX_BOXES = 10_000
+
+
+def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
+    """A RAW file, developed: camera white balance, sRGB primaries and tone curve, upright.
+
+    No automatic brightening, so that two shots of one exposure stay alike. `half_size` makes one
+    pixel of four, as a preview. Raises `ImageReadError`, `MissingExtraError`.
+    """
+    try:
+        import rawpy
+    except ImportError as error:
+        raise MissingExtraError("rawpy", "raw") from error
+    import pyvips
+
+    try:
+        # From memory: LibRaw reads a file that changes meanwhile without noticing.
+        with rawpy.RawPy() as raw:
+            raw.open_buffer(io.BytesIO(source.read_all()))
+            sizes = raw.sizes
+            check_size(source.path, [(sizes.raw_height, sizes.raw_width)], limit)
+            raw.unpack()
+            pixels = raw.postprocess(
+                use_camera_wb=True,
+                no_auto_bright=True,
+                output_bps=16,
+                output_color=rawpy.ColorSpace.sRGB,
+                gamma=(2.4, 12.92),
+                half_size=half_size,
+            )
+    except (rawpy.LibRawError, ValueError, RuntimeError) as error:
+        if isinstance(error, ImageReadError):
+            raise
+        raise damaged(source, _named(error)) from error
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ImageReadError(f"{source.path}: a RAW file without colour; convert it to TIFF first")
+    metadata = _metadata(source, pixels.shape[0], pixels.shape[1])
+    metadata.icc = bytes(pyvips.Image.profile_load("srgb"))
+
+    def load() -> Rows:
+        return pixels
+
+    def reader() -> LazyArray:
+        return LazyArray(pixels.shape[0], pixels.shape[1], 3, np.uint16, load)
+
+    return Photo(source, RAW, [Page(reader, icc=metadata.icc)], metadata)
+
+
+def _named(error: Exception) -> Exception:
+    """LibRaw's errors carry bytes as their text."""
+    text = error.args[0] if error.args else type(error).__name__
+    return ValueError(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
+
+
+def _metadata(source: SourceFile, height: int, width: int) -> Metadata:
+    metadata = Metadata()
+    directory = _directory(source)
+    if directory is None:
+        metadata.notice("the RAW file's metadata is not understood and was left out")
+        return metadata
+    metadata.xmp = directory.blob(tiff.XMP)
+    metadata.iptc = directory.blob(tiff.IPTC)
+    kept = {code: directory.tags[code] for code in _DESCRIPTIVE if code in directory.tags}
+    described = Directory(directory.order, kept, directory.children)
+    details = described.children.get(tiff.EXIF_IFD)
+    if details is not None:
+        for code, kind, value in (
+            (_PIXEL_WIDTH, _LONG, width),
+            (_PIXEL_HEIGHT, _LONG, height),
+            (_COLOUR_SPACE, _SHORT, _SRGB),
+        ):
+            if code in details.tags:
+                details.put(code, kind, [value])
+    metadata.set_exif(tiff.serialise(described), turned=True)
+    return metadata
+
+
+def _directory(source: SourceFile) -> Directory | None:
+    """The directory that describes the photo, wherever the maker keeps it."""
+    head = source.read_at(0, 16)
+    if head[4:8] == b"ftyp":
+        return _cr3_directory(source)
+    if head.startswith(b"FUJIFILM"):
+        offset, length = struct.unpack(">II", source.read_at(_RAF_JPEG_AT, 8))
+        preview = source.read_at(offset, min(length, 1 << 24))
+        return _jpeg_directory(source, preview)
+    found = tiff.read_tiff(source.read_at)
+    return found.pages[0] if found else None
+
+
+def _jpeg_directory(source: SourceFile, preview: bytes) -> Directory | None:
+    try:
+        header = jpeg.read_header(source, lambda at, length: preview[at : at + length])
+    except ImageReadError:
+        return None  # said in a notice: the photo itself is whole
+    exif = jpeg.read_metadata(header).exif
+    return tiff.parse_block(exif) if exif else None
+
+
+def _cr3_directory(source: SourceFile) -> Directory | None:
+    """Canon's CR3 keeps the directories apart, each as a TIFF of its own in a box."""
+    moov = _find_box(source, 0, source.size, b"moov")
+    uuid = moov and _find_box(source, *moov, b"uuid", _CR3_METADATA)
+    if not uuid:
+        return None
+    parts: dict[bytes, Directory] = {}
+    for name in (b"CMT1", b"CMT2", b"CMT4"):
+        place = _find_box(source, *uuid, name)
+        block = source.read_at(place[0], place[1] - place[0]) if place else b""
+        directory = tiff.parse_block(block)
+        if directory is not None:
+            parts[name] = directory
+    first = parts.get(b"CMT1")
+    if first is None:
+        return None
+    for name, code in ((b"CMT2", tiff.EXIF_IFD), (b"CMT4", tiff.GPS_IFD)):
+        if name in parts:
+            first.children[code] = parts[name].swapped_to(first.order)
+    return first
+
+
+def _find_box(
+    source: SourceFile, start: int, end: int, kind: bytes, uuid: bytes = b""
+) -> tuple[int, int] | None:
+    """Where the content of the first box of a kind begins and ends."""
+    at = start
+    for _ in range(_MAX_BOXES):
+        head = source.read_at(at, 32)
+        if at >= end or len(head) < 8:
+            return None
+        size, name = struct.unpack_from(">I4s", head)
+        content = at + 8
+        if size == 1 and len(head) >= 16:
+            (size,) = struct.unpack_from(">Q", head, 8)
+            content = at + 16
+        stop = at + size if size else end
+        if name == kind and source.read_at(content, len(uuid)) == uuid:
+            return content + len(uuid), min(stop, end)
+        if stop <= at:
+            return None
+        at = stop
+    return None

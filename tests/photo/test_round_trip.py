@@ -1,0 +1,273 @@
+"""What is not changed comes out bit for bit, in every kind that is coded without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from aindnet.errors import ImageReadError, ImageWriteError
+from aindnet.photo import open_photo, write_image
+from photo_samples import HEIGHT, WIDTH, pass_through, picture, save_pillow, save_tiff
+
+TIFFS: dict[str, Callable[[Path], Path]] = {
+    "rgb 8": lambda p: save_tiff(p, picture()),
+    "rgb 16": lambda p: save_tiff(p, picture("uint16")),
+    "rgb float": lambda p: save_tiff(p, picture("float32")),
+    "rgba 8": lambda p: save_tiff(p, picture(channels=4), extrasamples=["unassalpha"]),
+    "rgba 16": lambda p: save_tiff(p, picture("uint16", 4), extrasamples=["unassalpha"]),
+    "rgba float": lambda p: save_tiff(p, picture("float32", 4), extrasamples=["unassalpha"]),
+    "grey 8": lambda p: save_tiff(p, picture(channels=1)),
+    "grey 16": lambda p: save_tiff(p, picture("uint16", 1)),
+    "grey float": lambda p: save_tiff(p, picture("float32", 1)),
+    "grey alpha": lambda p: save_tiff(
+        p, picture(channels=2), extrasamples=["unassalpha"], planarconfig="contig"
+    ),
+    "deflate": lambda p: save_tiff(p, picture("uint16"), compression="zlib", predictor=True),
+    "lzw": lambda p: save_pillow(p, picture(), compression="tiff_lzw"),
+    "packbits": lambda p: save_pillow(p, picture(), compression="packbits"),
+    "tiled": lambda p: save_tiff(p, picture("uint16"), tile=(32, 32)),
+    "big": lambda p: save_tiff(p, picture("uint16"), bigtiff=True),
+    "big-endian": lambda p: save_tiff(p, picture("uint16"), byteorder=">"),
+    "strips": lambda p: save_tiff(p, picture("uint16"), rowsperstrip=7),
+}
+
+
+@pytest.mark.parametrize("name", TIFFS)
+def test_tiff(tmp_path: Path, name: str) -> None:
+    source, output = TIFFS[name](tmp_path / "in.tif"), tmp_path / "out.tif"
+    assert pass_through(source, output) == []
+    with tifffile.TiffFile(source) as old, tifffile.TiffFile(output) as new:
+        before, after = old.pages[0], new.pages[0]
+        assert old.is_bigtiff == new.is_bigtiff
+        for tag in ("compression", "predictor", "is_tiled", "extrasamples", "photometric"):
+            assert getattr(before, tag) == getattr(after, tag), tag
+        if before.is_tiled:
+            assert before.tile == after.tile
+        if before.compression in (1, 8):  # the witness has no LZW without a further package
+            assert before.dtype == after.dtype
+            np.testing.assert_array_equal(before.asarray(), after.asarray())
+    if name in ("lzw", "packbits"):
+        with Image.open(source) as old_picture, Image.open(output) as new_picture:
+            np.testing.assert_array_equal(np.asarray(old_picture), np.asarray(new_picture))
+
+
+def _interlaced(path: Path) -> Path:
+    from aindnet.photo.arrays import vips_image
+
+    vips_image(picture()).pngsave(str(path), interlace=True)
+    return path
+
+
+PNGS: dict[str, Callable[[Path], Path]] = {
+    "rgb": lambda p: save_pillow(p, picture()),
+    "rgba": lambda p: save_pillow(p, picture(channels=4)),
+    "grey": lambda p: save_pillow(p, picture(channels=1)),
+    "grey alpha": lambda p: save_pillow(p, picture(channels=2), "LA"),
+    "grey 16": lambda p: save_pillow(p, picture("uint16", 1)),
+    "interlaced": _interlaced,
+}
+
+
+@pytest.mark.parametrize("name", PNGS)
+def test_png(tmp_path: Path, name: str) -> None:
+    source, output = PNGS[name](tmp_path / "in.png"), tmp_path / "out.png"
+    assert pass_through(source, output) == []
+    with Image.open(source) as old, Image.open(output) as new:
+        assert (old.mode, old.info) == (new.mode, new.info)
+        np.testing.assert_array_equal(np.asarray(old), np.asarray(new))
+
+
+def test_png_of_16_bit_colour(tmp_path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "in.png"), picture("uint16"))
+    pass_through(tmp_path / "in.png", tmp_path / "out.png")
+    old, new = (cv2.imread(str(tmp_path / f"{n}.png"), cv2.IMREAD_UNCHANGED) for n in ("in", "out"))
+    assert new.dtype == np.uint16
+    np.testing.assert_array_equal(old, new)
+
+
+def test_webp_without_loss_and_with_colour_under_clear_alpha(tmp_path: Path) -> None:
+    image = picture(channels=4)
+    image[:20, :, 3] = 0
+    source = save_pillow(tmp_path / "in.webp", image, lossless=True, exact=True)
+    pass_through(source, tmp_path / "out.webp")
+    with Image.open(tmp_path / "out.webp") as new:
+        np.testing.assert_array_equal(np.asarray(new), image)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_jpeg_xl_without_loss(tmp_path: Path, channels: int) -> None:
+    pytest.importorskip("pillow_jxl")
+    image = picture(channels=channels)
+    mode = {1: None, 2: "LA", 3: None, 4: None}[channels]
+    options = {"lossless": True, "use_original_profile": True}
+    source = save_pillow(tmp_path / "in.jxl", image, mode, **options)
+    pass_through(source, tmp_path / "out.jxl")
+    with Image.open(source) as old, Image.open(tmp_path / "out.jxl") as new:
+        assert old.mode == new.mode
+        np.testing.assert_array_equal(np.asarray(old), np.asarray(new))
+
+
+LOSSY = {"jpg": 2.0, "webp": 2.5, "avif": 1.0, "heic": 1.0, "jxl": 1.0}
+
+
+@pytest.mark.parametrize("suffix", LOSSY)
+def test_lossy_kinds_lose_little(tmp_path: Path, suffix: str) -> None:
+    if suffix == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    if suffix == "jxl":
+        pytest.importorskip("pillow_jxl")
+    source = save_pillow(tmp_path / f"in.{suffix}", picture(), quality=85)
+    pass_through(source, tmp_path / f"out.{suffix}")
+    with Image.open(source) as old, Image.open(tmp_path / f"out.{suffix}") as new:
+        assert old.mode == new.mode
+        difference = np.asarray(old).astype(float) - np.asarray(new)
+    assert np.abs(difference).mean() < LOSSY[suffix]
+    assert abs(difference.mean()) < 0.5
+
+
+@pytest.mark.parametrize("suffix", ["webp", "avif", "heic", "jxl"])
+def test_alpha_of_lossy_kinds(tmp_path: Path, suffix: str) -> None:
+    if suffix == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    if suffix == "jxl":
+        pytest.importorskip("pillow_jxl")
+    source = save_pillow(tmp_path / f"in.{suffix}", picture(channels=4), quality=90)
+    pass_through(source, tmp_path / f"out.{suffix}", lambda rows: rows * 0.5)
+    with Image.open(source) as old, Image.open(tmp_path / f"out.{suffix}") as new:
+        before, after = np.asarray(old)[..., 3], np.asarray(new)[..., 3]
+    assert np.abs(before.astype(int) - after).max() <= 3
+
+
+def test_every_page_of_a_tiff(tmp_path: Path) -> None:
+    pages = [picture("uint16"), picture()[:30, :40], picture(channels=1), picture("float32")]
+    for big, order in ((False, "<"), (True, ">")):
+        with tifffile.TiffWriter(tmp_path / "in.tif", bigtiff=big, byteorder=order) as file:
+            for number, page in enumerate(pages):
+                kind = "minisblack" if page.ndim == 2 else "rgb"
+                tile = (16, 16) if number == 1 else None
+                file.write(
+                    page, photometric=kind, tile=tile, metadata=None, description=f"page {number}"
+                )
+        pass_through(tmp_path / "in.tif", tmp_path / f"out-{big}.tif")
+        with tifffile.TiffFile(tmp_path / f"out-{big}.tif") as file:
+            assert file.is_bigtiff == big
+            assert len(file.pages) == len(pages)
+            for number, (page, expected) in enumerate(zip(file.pages, pages, strict=True)):
+                np.testing.assert_array_equal(page.asarray(), expected)
+                assert page.description == f"page {number}"
+
+
+def test_several_pages_need_a_tiff(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", np.stack([picture()] * 2), photometric="rgb")
+    with pytest.raises(ImageWriteError, match=r"\.tif"):
+        pass_through(tmp_path / "in.tif", tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "notice"),
+    [("palette.png", "palette"), ("bits.png", "1 bit"), ("cmyk.jpg", "CMYK"), ("cmyk.tif", "CMYK")],
+)
+def test_converted_kinds_say_so(tmp_path: Path, name: str, notice: str) -> None:
+    image = Image.fromarray(picture())
+    image = {
+        "palette": image.quantize(32),
+        "bits": image.convert("1"),
+        "cmyk": image.convert("CMYK"),
+    }[name.split(".", maxsplit=1)[0]]
+    image.save(tmp_path / name)
+    notices = pass_through(tmp_path / name, tmp_path / f"out-{name}")
+    assert [notice in text for text in notices] == [True]
+    with Image.open(tmp_path / f"out-{name}") as new:
+        assert new.mode == ("L" if "bits" in name else "RGB")
+        if "cmyk" not in name:
+            np.testing.assert_array_equal(
+                np.asarray(new), np.asarray(image.convert(new.mode)).reshape(np.asarray(new).shape)
+            )
+        else:
+            assert new.info.get("icc_profile")
+
+
+def test_values_outside_0_to_1_of_floats_are_kept(tmp_path: Path) -> None:
+    image = picture("float32") * 8 - 2
+    save_tiff(tmp_path / "in.tif", image)
+    pass_through(tmp_path / "in.tif", tmp_path / "out.tif", lambda rows: rows + np.float32(0.01))
+    after = tifffile.imread(tmp_path / "out.tif")
+    np.testing.assert_allclose(after, image + 0.01, atol=1e-5)
+    assert after.max() > 5
+    assert after.min() < -1
+
+
+def test_integers_are_clipped_at_their_ends_only(tmp_path: Path) -> None:
+    image = np.tile(np.arange(256, dtype=np.uint8)[:, None, None], (1, 5, 3))
+    write_image(tmp_path / "in.png", image)
+    pass_through(tmp_path / "in.png", tmp_path / "out.png", lambda rows: rows + np.float32(3 / 255))
+    with Image.open(tmp_path / "out.png") as new:
+        np.testing.assert_array_equal(np.asarray(new), np.minimum(image.astype(int) + 3, 255))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "uint32"])
+def test_samples_that_no_photo_has_are_named(tmp_path: Path, dtype: str) -> None:
+    save_tiff(tmp_path / "in.tif", (picture("float32") * 10).astype(dtype))
+    with pytest.raises(ImageReadError, match="convert it"):
+        open_photo(tmp_path / "in.tif")
+
+
+def test_float_files_with_nan_are_named(tmp_path: Path) -> None:
+    image = picture("float32")
+    image[HEIGHT // 2, WIDTH // 2] = np.nan
+    save_tiff(tmp_path / "in.tif", image)
+    with pytest.raises(ImageReadError, match="NaN"):
+        pass_through(tmp_path / "in.tif", tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
+
+
+CONVERSIONS = [("uint16", ".jpg", "uint8"), ("uint16", ".webp", "uint8"), ("float32", ".png", "16")]
+
+
+@pytest.mark.parametrize(("dtype", "suffix", "told"), CONVERSIONS)
+def test_another_kind_of_output_says_what_it_costs(
+    tmp_path: Path, dtype: str, suffix: str, told: str
+) -> None:
+    save_tiff(tmp_path / "in.tif", picture(dtype, 4), extrasamples=["unassalpha"])
+    notices = pass_through(tmp_path / "in.tif", tmp_path / f"out{suffix}")
+    assert any(told in notice for notice in notices)
+    assert any("alpha" in notice for notice in notices) == (suffix == ".jpg")
+    with Image.open(tmp_path / f"out{suffix}") as new:
+        red = np.asarray(new.convert("RGB"))[..., 0] / 255
+    expected = picture(dtype, 4)[..., 0] / (65535 if dtype == "uint16" else 1)
+    assert np.abs(red - np.clip(expected, 0, 1)).mean() < 0.02
+
+
+@pytest.mark.parametrize("name", ["rgb 16", "grey 16", "tiled", "big-endian"])
+def test_streamed_files_come_out_the_same(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("decode", "store", "output"):
+        monkeypatch.setattr(f"aindnet.photo.{module}.IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr("aindnet.photo.decode._CHUNK_BYTES", 2000)
+    source = TIFFS[name](tmp_path / "in.tif")
+    pass_through(source, tmp_path / "out.tif")
+    np.testing.assert_array_equal(tifffile.imread(source), tifffile.imread(tmp_path / "out.tif"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_streamed_rows_in_any_order(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save_pillow(tmp_path / f"in.{suffix}", picture())
+    with open_photo(source) as photo:
+        whole = photo.rows(0, HEIGHT)
+    monkeypatch.setattr("aindnet.photo.decode.IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr("aindnet.photo.decode._CHUNK_BYTES", 1000)
+    with open_photo(source) as photo:
+        assert not photo.pages[0].reader.in_memory
+        for y0, y1 in ((0, 20), (15, 40), (16, 20), (30, 61), (0, 5), (50, 61), (3, 4)):
+            np.testing.assert_array_equal(photo.rows(y0, y1), whole[y0:y1])
