@@ -41,7 +41,7 @@ SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 class CameraRecipe:
     """The distribution of cameras that `simulate` draws; a probability of 0 leaves a stage out."""
 
-    priors: Mapping[str, float] = field(
+    priors: dict[str, float] = field(
         default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7}
     )
     """Weights of the noise priors: "uniform" (paper), "log_uniform", "cameras", "unprocessing"."""
@@ -87,7 +87,7 @@ class CameraRecipe:
     """Probability of JPEG."""
     jpeg_quality: Range = (65.0, 98.0)
     """libjpeg quality."""
-    subsampling: Mapping[str, float] = field(
+    subsampling: dict[str, float] = field(
         default_factory=lambda: {"4:4:4": 0.2, "4:2:2": 0.4, "4:2:0": 0.4}
     )
     """Weights of the chroma subsamplings."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from aindnet.network import AINDNetOutput
 
 RestorationLoss = Literal["l1", "log_mse"]
+EstimatorLoss = Literal["squared", "relative"]
 
 ASYMMETRY = 0.25
 """α: over-estimation costs α, under-estimation 1 − α."""
@@ -32,19 +33,26 @@ def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -
     return (weight * difference.square()).mean()
 
 
-def noise_level_loss(output: AINDNetOutput, noise_level: Tensor) -> Tensor:
+def noise_level_loss(
+    output: AINDNetOutput, noise_level: Tensor, kind: EstimatorLoss = "squared"
+) -> Tensor:
     """The asymmetric loss at both scales of the estimator; σ coarse is the pooled σ fine.
 
-    `noise_level` (B, C, H, W) is the true map on the photo's grid.
+    `noise_level` (B, C, H, W) is the true map on the photo's grid. "squared" is the paper's;
+    "relative" divides the error by σ + 1/255, so that 10 % off costs the same at every level
+    (squared errors of weak noise are too small to be learned from).
     """
 
     def pooled(like: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(noise_level, (like.shape[-2], like.shape[-1]))
 
+    def loss(estimate: Tensor) -> Tensor:
+        truth = pooled(estimate)
+        unit = truth + 1 / 255 if kind == "relative" else torch.ones_like(truth)
+        return asymmetric_loss(estimate / unit, truth / unit)
+
     coarse, fine = output.noise_level_coarse.float(), output.noise_level_fine.float()
-    return COARSE_WEIGHT * asymmetric_loss(coarse, pooled(coarse)) + FINE_WEIGHT * asymmetric_loss(
-        fine, pooled(fine)
-    )
+    return COARSE_WEIGHT * loss(coarse) + FINE_WEIGHT * loss(fine)
 
 
 def restoration_loss(denoised: Tensor, clean: Tensor, kind: RestorationLoss = "l1") -> Tensor:
@@ -67,8 +75,9 @@ def synthetic_noise_loss(
     noise_level: Tensor,
     *,
     kind: RestorationLoss = "l1",
+    estimator: EstimatorLoss = "squared",
     estimator_weight: float = 0.05,
 ) -> Tensor:
-    """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1 and 0.05)."""
+    """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1, squared, 0.05)."""
     restoration = restoration_loss(output.denoised, clean, kind)
-    return restoration + estimator_weight * noise_level_loss(output, noise_level)
+    return restoration + estimator_weight * noise_level_loss(output, noise_level, estimator)

@@ -14,7 +14,7 @@ from cyclopts.config import Dict
 from aindnet.camera import CameraRecipe
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNetConfig
-from aindnet.training.losses import RestorationLoss
+from aindnet.training.losses import EstimatorLoss, RestorationLoss
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class TrainingRecipe:
     """Factor of that upsampling."""
     loss: RestorationLoss = "l1"
     """"l1" (paper) or "log_mse"."""
+    estimator_loss: EstimatorLoss = "squared"
+    """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
     learning_rate: float = 4e-4

@@ -1,0 +1,81 @@
+"""The camera as a whole: nothing in, nothing out; the noise-level map tells the truth."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aindnet.camera import CameraRecipe, SensorNoise, simulate
+
+
+def ramp(batch: int = 2, size: int = 64) -> torch.Tensor:
+    return torch.linspace(0.2, 0.8, size).expand(batch, 3, size, size).contiguous()
+
+
+def noiseless(batch: int) -> SensorNoise:
+    return SensorNoise(torch.zeros(batch, 3), torch.zeros(batch, 3), "affine")
+
+
+def test_a_noiseless_camera_returns_the_photo() -> None:
+    recipe = CameraRecipe(jpeg=0.0, round_8_bit=False)
+    clean = torch.rand(4, 3, 32, 40)
+    noisy, level = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=noiseless(4))
+    torch.testing.assert_close(noisy, clean, atol=1e-5, rtol=0)
+    assert level.max() < 1e-5
+
+
+def test_the_same_seed_gives_the_same_photo_and_another_another() -> None:
+    clean = ramp()
+    a, b, c = (simulate(clean, torch.Generator().manual_seed(s)).noisy for s in (1, 1, 2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize("recipe", [CameraRecipe(), CameraRecipe.paper()], ids=["broad", "paper"])
+def test_the_noise_level_map_is_the_noise_s(recipe: CameraRecipe) -> None:
+    """Noise over its map has unit variance, on the whole and, nearly, in dark and bright parts."""
+    clean = ramp(16, 128)
+    noisy, level = simulate(clean, torch.Generator().manual_seed(5), recipe)
+    noise = noisy - clean
+    whole = noise.square().mean(dim=(1, 2, 3)) / level.square().mean(dim=(1, 2, 3))
+    torch.testing.assert_close(whole, torch.ones(16), atol=0.01, rtol=0)
+    for columns in (slice(0, 42), slice(86, 128)):
+        part = noise[..., columns].square().mean() / level[..., columns].square().mean()
+        assert 0.75 < part < 1.33
+
+
+def test_paper_noise_has_the_formula_s_level() -> None:
+    """Without response and mosaic, σ of the output is the formula's, bin by bin, within 3 %."""
+    shot, read = torch.full((8, 3), 0.08**2), torch.full((8, 3), 0.03**2)
+    sensor = SensorNoise(shot, read, "affine")
+    clean = ramp(8, 256)
+    noisy, _ = simulate(
+        clean, torch.Generator().manual_seed(0), CameraRecipe.plain(), sensor=sensor
+    )
+    for column in range(0, 256, 32):
+        part = slice(column, column + 32)
+        expected = (0.08**2 * clean[..., part] + 0.03**2).mean()
+        assert abs((noisy - clean)[..., part].var() / expected - 1) < 0.03
+
+
+def test_the_broad_camera_s_noise_is_correlated_and_the_paper_s_mosaic_less() -> None:
+    clean = ramp(16, 128)
+
+    def correlation(recipe: CameraRecipe) -> float:
+        noise = simulate(clean, torch.Generator().manual_seed(3), recipe).noisy - clean
+        products = (noise[..., 2:] * noise[..., :-2]).mean(dim=(1, 2, 3))
+        return float((products / noise.square().mean(dim=(1, 2, 3))).median())
+
+    assert correlation(CameraRecipe()) > correlation(CameraRecipe.paper()) + 0.05
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 31), (70, 16)])
+def test_any_size_from_8_pixels(size: tuple[int, int]) -> None:
+    clean = torch.rand(3, 3, *size)
+    for seed in range(6):
+        noisy, level = simulate(
+            clean, torch.Generator().manual_seed(seed), CameraRecipe(resample=1.0)
+        )
+        assert noisy.shape == level.shape == clean.shape
+        assert noisy.isfinite().all()
+        assert level.isfinite().all()
