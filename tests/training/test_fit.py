@@ -1,0 +1,138 @@
+"""Whole runs, of a few steps: they learn, resume to the same weights, and stop at NaN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aindnet.camera import CameraRecipe
+from aindnet.errors import DatasetError, TrainingDivergedError
+from aindnet.network import AINDNetConfig
+from aindnet.pretrained import load_model
+from aindnet.training import TrainingRecipe
+from aindnet.training.photos import load_tiles, random_crops
+
+pytest.importorskip("pytorch_lightning")
+from aindnet.training.fit import fit
+
+SMALL = AINDNetConfig(
+    channels=(8, 16, 16),
+    encoder_blocks=(1, 1, 1),
+    decoder_blocks=(1, 1),
+    modulation_channels=8,
+    unshuffle=2,
+)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of smooth pictures with edges."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    y, x = np.mgrid[:256, :300] / 40
+    for k in range(3):
+        picture = (
+            np.stack([np.sin(x * (1 + k) + c) * np.cos(y - c) for c in range(3)], -1) * 90 + 128
+        )
+        picture[(x.astype(int) + y.astype(int)) % 3 == 0] *= 0.7
+        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / f"{k}.png")
+    return folder
+
+
+def recipe(photos: Path, tmp_path: Path, **changes: Any) -> TrainingRecipe:
+    settings: dict[str, Any] = {
+        "name": "tiny", "data": (photos,), "output": tmp_path / "runs", "network": SMALL,
+        "camera": CameraRecipe(jpeg=0.3), "budget": "12 steps", "stages": ((0.0, 32, 4),),
+        "validate_every": "6 steps", "checkpoint_every": "6 steps", "learning_rate": 2e-3,
+        "precision": "fp32", "accelerator": "cpu", "validation": (photos,), "synthetic_crops": 2,
+        "loss": "log_mse",
+    }  # fmt: skip
+    return TrainingRecipe(**(settings | changes))
+
+
+def weights(path: Path) -> torch.Tensor:
+    return torch.cat([v.flatten() for v in load_model(path).network.state_dict().values()])
+
+
+def test_tiles_of_a_folder_and_their_crops(photos: Path) -> None:
+    tiles = load_tiles([photos])
+    assert tiles.shape == (3, 3, 256, 256)
+    assert tiles.dtype == torch.uint8
+    a, b = (
+        random_crops(tiles, 5, 48, torch.Generator().manual_seed(3), soft_content=0.5)
+        for _ in range(2)
+    )
+    assert a.shape == (5, 3, 48, 48)
+    assert torch.equal(a, b)
+    assert a.min() >= 0
+    assert a.max() <= 1
+
+
+def test_a_source_without_photos_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no photo of at least"):
+        load_tiles([tmp_path])
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"broken\.png"):
+        load_tiles([tmp_path])
+    with pytest.raises(DatasetError, match="neither a folder nor a readable tar"):
+        load_tiles([tmp_path / "missing.tar"])
+
+
+def test_a_run_writes_a_model_with_its_card(photos: Path, tmp_path: Path) -> None:
+    path = fit(recipe(photos, tmp_path, trained_on="drawings"), file="tiny.yaml")
+    loaded = load_model(path)
+    assert loaded.network.config == SMALL
+    assert loaded.card.trained_on == "drawings"
+    assert "12 steps" in loaded.card.hardware
+    assert (tmp_path / "runs/tiny/last.ckpt").is_file()
+    assert list((tmp_path / "runs/tiny").glob("events.out.tfevents*"))
+
+
+def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) -> None:
+    whole = fit(recipe(photos, tmp_path / "whole"))
+    # A checkpoint at step 8 of the same 12 steps.
+    fit(recipe(photos, tmp_path / "first", checkpoint_every="8 steps"))
+    checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
+    resumed = fit(recipe(photos, tmp_path / "second"), resume=checkpoint)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_nan_stops_the_run_and_keeps_the_checkpoint(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aindnet.training import data
+
+    original = data.simulate
+
+    def poisoned(clean: torch.Tensor, generator: torch.Generator, camera: CameraRecipe) -> Any:
+        made = original(clean, generator, camera)
+        poisoned.calls += 1
+        return made._replace(noisy=made.noisy * float("nan")) if poisoned.calls > 9 else made
+
+    poisoned.calls = 0
+    monkeypatch.setattr(data, "simulate", poisoned)
+    with pytest.raises(TrainingDivergedError, match="last good checkpoint"):
+        fit(recipe(photos, tmp_path, checkpoint_every="4 steps"))
+    checkpoints = sorted((tmp_path / "runs/tiny").glob("*.ckpt"))
+    state = torch.load(checkpoints[0], weights_only=False)["state_dict"]
+    assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.slow
+def test_a_short_run_learns_to_denoise(photos: Path, tmp_path: Path) -> None:
+    path = fit(
+        recipe(
+            photos, tmp_path, budget="150 steps", stages=((0.0, 64, 8),), validate_every="150 steps"
+        )
+    )
+    network = load_model(path).network
+    clean = load_tiles([photos])[:, :, :128, :128].float() / 255
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        denoised = network(noisy).denoised
+    assert (denoised - clean).square().mean() < 0.5 * (noisy - clean).square().mean()

@@ -1,0 +1,82 @@
+"""The schedule ends where it says; recipes read, override and refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aindnet.errors import RecipeError
+from aindnet.training import budget_factor, load_recipe, parse_budget
+
+ROOT = Path(__file__).parents[2]
+
+
+@given(progress=st.floats(0, 1))
+def test_the_factor_stays_within_zero_and_one(progress: float) -> None:
+    assert 0 <= budget_factor(progress) <= 1
+
+
+def test_the_factor_warms_up_holds_and_ends_at_zero() -> None:
+    shape = {"warmup": 0.1, "flat": 0.5}
+    assert budget_factor(0.05, **shape) == pytest.approx(0.5)
+    assert budget_factor(0.1, **shape) == budget_factor(0.49, **shape) == 1
+    assert budget_factor(0.75, **shape) == pytest.approx(0.5)
+    assert budget_factor(1.0, **shape) == 0
+    assert budget_factor(1.2, **shape) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("25m", (1500.0, None)),
+        ("1h30m", (5400.0, None)),
+        ("90s", (90.0, None)),
+        ("20 steps", (None, 20)),
+    ],
+)
+def test_budgets(text: str, expected: tuple[float | None, int | None]) -> None:
+    assert parse_budget(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5 apples", "10"])
+def test_a_budget_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match="write it like"):
+        parse_budget(text)
+
+
+def test_flags_override_the_file() -> None:
+    flags = ["--budget", "25m", "--camera.jpeg", "0", "--network.channels", "16", "32", "64"]
+    recipe = load_recipe(ROOT / "recipes/fast.yaml", flags)
+    assert (recipe.budget, recipe.camera.jpeg, recipe.network.channels) == ("25m", 0, (16, 32, 64))
+    assert recipe.network.unshuffle == 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_of_the_repository_reads(path: Path) -> None:
+    assert load_recipe(path).name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\ndata: [a]\nlerning_rate: 1", "lerning_rate"),
+        ("name: x\ndata: []", "no clean photos"),
+        ("name: [", "not valid YAML"),
+        ("just text", "list of fields"),
+        ("name: x\ndata: [a]\nstages: [[0.5, 128, 8]]", "begin at 0"),
+        ("name: x\ndata: [a]\nlearning_rate: fast", "fast"),
+    ],
+)
+def test_a_wrong_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.yaml: there is no such recipe"):
+        load_recipe(tmp_path / "none.yaml")
