@@ -20,12 +20,16 @@ COMMANDS = {
     "simulate": "Turn clean photos into noisy ones with the synthetic camera.",
     "train": "Train a model by a recipe.",
     "evaluate": "Measure a model on a benchmark.",
+    "export": "Write the model for other programs: ONNX, OpenVINO, darktable.",
+    "benchmark": "Time every backend on this machine.",
 }
 
 
 def build_app() -> App:
     """The command-line application with every command registered by name."""
-    app = App(name="aindnet", version=__version__, help="Clean real photographs of real camera noise.")
+    app = App(
+        name="aindnet", version=__version__, help="Clean real photographs of real camera noise."
+    )
     for name, summary in COMMANDS.items():
         app.command(f"aindnet.commands.{name}:{name}", name=name, help=summary)
     return app

@@ -1,0 +1,167 @@
+"""`aindnet benchmark`: speed and memory of each backend on this machine, side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from aindnet.errors import AindnetError, MissingExtraError
+
+if TYPE_CHECKING:
+    from aindnet.restore.benchmark import Ceilings, Run
+
+
+def benchmark(
+    *,
+    size: int = 512,
+    model: str | None = None,
+    repeats: int = 3,
+    peers: bool = True,
+    chart: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Time every backend and precision there is, against the plain network and classical methods.
+
+    Parameters
+    ----------
+    size
+        Height and width of the test image in pixels.
+    model
+        A bundled or installed model, or a weights file.
+    repeats
+        Timed calls of each; the median counts.
+    peers
+        Also time OpenCV's non-local means, and BM3D, where they are installed.
+    chart
+        Write a bar chart there, as PNG or SVG.
+    as_json
+        Print one JSON document on stdout.
+    """
+    from aindnet.evaluation.provenance import provenance
+    from aindnet.pretrained import load_model
+    from aindnet.restore.benchmark import benchmark as measure
+
+    if size < 32 or repeats < 1:
+        raise AindnetError("--size must be at least 32 pixels and --repeats at least 1")
+    loaded = load_model(model)
+    runs, ceilings, skipped = measure(
+        loaded.network,
+        size=size,
+        repeats=repeats,
+        report=lambda name: print(f"{name} …", file=sys.stderr),
+    )
+    naive = next(run for run in runs if run.name == "naive")
+    rows: list[dict[str, Any]] = [
+        asdict(run)
+        | {
+            "times_naive": naive.seconds / run.seconds,
+            "psnr_difference": run.psnr - naive.psnr,
+        }
+        for run in runs
+    ]
+    if peers:
+        rows += _peers(size, naive, skipped)
+    if chart is not None:
+        _draw(rows, chart)
+    if as_json:
+        document = {
+            "model": loaded.card.name,
+            "size": size,
+            "runs": rows,
+            "ceilings": asdict(ceilings),
+            "skipped": skipped,
+            "provenance": provenance(),
+        }
+        print(json.dumps(document, indent=2))
+    else:
+        _print(rows, ceilings, skipped)
+    return 0
+
+
+def _peers(size: int, naive: Run, skipped: dict[str, str]) -> list[dict[str, Any]]:
+    """Classical methods once each, at the noise level that they estimate themselves."""
+    from aindnet.evaluation.methods.registry import make_peer
+    from aindnet.restore.benchmark import example_image, psnr, time_calls
+
+    clean, noisy = example_image(size)
+    rows = []
+    for name in ("nlm", "bm3d"):
+        print(f"{name} …", file=sys.stderr)
+        method = make_peer(name, "gaussian")
+        try:
+            first, seconds, peak, output = time_calls(lambda x, m=method: m(x).image, noisy, 1)  # type: ignore[misc]
+        except MissingExtraError as error:
+            skipped[name] = str(error)
+            continue
+        quality = psnr(output, clean)
+        rows.append(
+            {
+                "name": name,
+                "backend": method.settings,
+                "precision": "",
+                "device": "cpu",
+                "seconds": seconds,
+                "first_seconds": first,
+                "megapixels_per_second": size * size / 1e6 / seconds,
+                "peak_rss_mb": peak,
+                "tflops": None,
+                "share_of_ceiling": None,
+                "psnr": quality,
+                "is_default": False,
+                "times_naive": naive.seconds / seconds,
+                "psnr_difference": quality - naive.psnr,
+            }
+        )
+    return rows
+
+
+def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    headings = ("", "seconds", "s/MP", "× naive", "of conv ceiling", "peak MB", "PSNR, dB")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=not number)
+    for row in rows:
+        share, peak = row["share_of_ceiling"], row["peak_rss_mb"]
+        table.add_row(
+            f"{row['name']} (default)" if row["is_default"] else row["name"],
+            f"{row['seconds']:.3f}",
+            f"{1 / row['megapixels_per_second']:.2f}",
+            f"{row['times_naive']:.1f}",
+            "" if share is None else f"{share:.0%}",
+            "" if peak is None else f"{peak:.0f}",
+            f"{row['psnr']:.2f}",
+        )
+    console = Console()
+    console.print(table)
+    for kind, rate in ceilings.convolution_tflops.items():
+        console.print(f"convolution ceiling, {kind}: {rate:.2f} TFLOP/s")
+    console.print(f"memory copy: {ceilings.copy_gb_per_second:.1f} GB/s")
+    for name, reason in skipped.items():
+        console.print(f"{name}: not run ({reason})")
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("matplotlib", "evaluate") from error
+    names = [row["name"] for row in rows]
+    rates = [row["megapixels_per_second"] for row in rows]
+    figure = Figure(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(
+        names, rates, color=["#d08030" if r["is_default"] else "#5070a0" for r in rows]
+    )
+    axes.bar_label(bars, fmt="%.2g", padding=3)
+    axes.set_xscale("log")
+    axes.set_xlabel("megapixels per second (the default in orange)")
+    axes.invert_yaxis()
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,64 @@
+"""`aindnet export`: the model for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from aindnet.errors import AindnetError
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "darktable": ".dtmodel"}
+
+
+def export(
+    *,
+    format_: Annotated[Literal["onnx", "openvino", "darktable"], Parameter(name="--format")],
+    output: Annotated[Path, Parameter(alias="-o")],
+    model: str | None = None,
+    camera: Path | None = None,
+    size: int | None = None,
+    dynamic: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Write the model as ONNX, OpenVINO IR, or a darktable neural-restore package.
+
+    Input and output are sRGB-encoded RGB in [0, 1], float32, N×3×H×W.
+
+    Parameters
+    ----------
+    format_
+        onnx: one .onnx file, opset 17; openvino: .xml and .bin; darktable: one .dtmodel package,
+        installed there by preferences, AI, import from file.
+    output
+        File to write. Its name is the model's id in darktable.
+    model
+        A bundled or installed model, or a weights file.
+    camera
+        A camera profile for the model.
+    size
+        Height and width of the input, a multiple of 32: 512, or 768 for darktable.
+    dynamic
+        Leave batch, height and width open (height and width in multiples of 32).
+    """
+    from aindnet.pretrained import load_camera_profile, load_model
+    from aindnet.restore.export import export_darktable, export_onnx, export_openvino
+
+    suffix = SUFFIXES[format_]
+    if output.suffix != suffix:
+        raise AindnetError(f"{output}: a file of format {format_} must end in {suffix}")
+    if dynamic and (size is not None or format_ == "darktable"):
+        raise AindnetError("--dynamic leaves the size open: it goes with no --size nor darktable")
+    if size is not None and (size % 32 or size <= 0):
+        raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
+    loaded = load_model(model)
+    if camera is not None:
+        load_camera_profile(camera).apply_to(loaded)
+    if format_ == "darktable":
+        export_darktable(loaded, output, size=size or 768)
+    else:
+        write = export_onnx if format_ == "onnx" else export_openvino
+        write(loaded, output, size=None if dynamic else size or 512, batch=None if dynamic else 1)
+    print(f"{loaded.card.name} → {output}", file=sys.stderr)
+    return 0

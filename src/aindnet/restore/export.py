@@ -1,0 +1,166 @@
+"""The network for other programs: ONNX, OpenVINO IR, and darktable's neural restore.
+
+The graphs take and give sRGB-encoded float32 RGB in [0, 1], (N, 3, H, W), and have instance
+normalization inside, over each input as it comes: programs that cut tiles should cut large ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from aindnet.errors import ImageWriteError, MissingExtraError
+from aindnet.network import AINDNet
+from aindnet.pretrained import LoadedModel, ModelCard
+from aindnet.restore.backends.graph import trace_to_onnx
+from aindnet.restore.backends.layer_statistics import OwnStatistics
+from aindnet.restore.backends.tile_network import TileNetwork
+from aindnet.restore.tiling import ALIGNMENT
+
+
+class _Complete(nn.Module):
+    """Noisy image → clean image, and the noise level where asked for."""
+
+    def __init__(self, network: AINDNet, with_noise_level: bool) -> None:
+        super().__init__()
+        self.network = TileNetwork(network)
+        self.with_noise_level = with_noise_level
+
+    def forward(self, noisy: Tensor) -> tuple[Tensor, ...]:
+        residual, noise_level = self.network.residual(noisy, OwnStatistics()).chunk(2, dim=1)
+        return (noisy + residual, noise_level) if self.with_noise_level else (noisy + residual,)
+
+
+def image_graph(
+    network: AINDNet, *, size: int | None, batch: int | None, with_noise_level: bool = True
+) -> bytes:
+    """Serialised ONNX (opset 17): `noisy` → `denoised`, and `noise_level` (standard deviation).
+
+    `size` is the height and width, `batch` the number of images; None leaves them open (height and
+    width then must be multiples of 32).
+    """
+    if size is not None and size % ALIGNMENT:
+        raise ValueError(f"the size must be a multiple of {ALIGNMENT} pixels, not {size}")
+    # Traced on a small input where shapes stay open: what is traced is also run once.
+    example = torch.rand(batch or 1, network.config.image_channels, size or 64, size or 64)
+    open_axes = {0: "batch"} if batch is None else {}
+    open_axes |= {2: "height", 3: "width"} if size is None else {}
+    outputs = ["denoised", "noise_level"] if with_noise_level else ["denoised"]
+    dynamic = {name: dict(open_axes) for name in ["noisy", *outputs]} if open_axes else {}
+    module = _Complete(network, with_noise_level)
+    return trace_to_onnx(module, [example], ["noisy"], outputs, dynamic)
+
+
+def export_onnx(
+    model: LoadedModel, path: Path, *, size: int | None = 512, batch: int | None = 1
+) -> None:
+    """Write NAME.onnx, checked, with the model's card as metadata."""
+    graph = image_graph(model.network, size=size, batch=batch)
+    _write(path, lambda partial: partial.write_bytes(_with_card(graph, model)))
+
+
+def export_openvino(
+    model: LoadedModel, path: Path, *, size: int | None = 512, batch: int | None = 1
+) -> None:
+    """Write OpenVINO IR in float32: NAME.xml, and NAME.bin beside it."""
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("openvino", "openvino") from error
+    graph = image_graph(model.network, size=size, batch=batch)
+    converted = openvino.Core().read_model(graph)
+    converted.set_rt_info(json.dumps(_facts(model)), "aindnet")
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / path.name
+        openvino.save_model(converted, whole, compress_to_fp16=False)
+        for part in (path.with_suffix(".bin"), path):
+            content = (Path(folder) / part.name).read_bytes()
+            _write(part, lambda partial, content=content: partial.write_bytes(content))  # type: ignore[misc]
+
+
+def export_darktable(model: LoadedModel, path: Path, *, size: int = 768) -> None:
+    """Write ID.dtmodel for darktable 5.6 and later: a zip of ID/config.json and ID/model.onnx.
+
+    Format: darktable-ai-sdk, docs/dtmodel-format and docs/model-yaml-spec. The file's stem is the
+    model's id there. darktable tiles by `input_sizes` itself.
+    """
+    graph = image_graph(model.network, size=size, batch=1, with_noise_level=False)
+    config = json.dumps(_darktable_config(model, path.stem, size), indent=4, ensure_ascii=False)
+
+    def write(partial: Path) -> None:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as package:
+            package.writestr(f"{path.stem}/config.json", config + "\n")
+            package.writestr(f"{path.stem}/model.onnx", _with_card(graph, model))
+
+    _write(path, write)
+
+
+def _darktable_config(model: LoadedModel, identifier: str, size: int) -> dict[str, object]:
+    card = model.card
+    details = {
+        "long_description": card.description,
+        "scope": "single-image denoising",
+        "author": "aindnet",
+        "paper": "https://arxiv.org/abs/2002.11244",
+        "license": card.licence,
+        "training_data": card.trained_on,
+        "notes": card.known_failures,
+    }
+    return {
+        "id": identifier,
+        "name": identifier.replace("-", " "),
+        "description": f"AINDNet denoiser for real camera noise ({card.name})",
+        "task": "denoise",
+        "arch": "aindnet",
+        "backend": "onnx",
+        "version": card.date or "1.0",
+        "tiling": True,
+        "attributes": {"input_sizes": [size]},
+        "model_card": {key: value for key, value in details.items() if value},
+    }
+
+
+def _with_card(graph: bytes, model: LoadedModel) -> bytes:
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("onnx", "onnx") from error
+    proto = onnx.load_from_string(graph)
+    proto.graph.name = model.card.name
+    proto.doc_string = model.card.description
+    onnx.helper.set_model_props(proto, _facts(model))
+    onnx.checker.check_model(proto)
+    serialised: bytes = proto.SerializeToString()
+    return serialised
+
+
+def _facts(model: LoadedModel) -> dict[str, str]:
+    card: ModelCard = model.card
+    return {
+        "model": card.name,
+        "licence": card.licence,
+        "sha256": model.sha256,
+        "card": json.dumps(asdict(card), ensure_ascii=False),
+        "values": "sRGB-encoded RGB, float32 in [0, 1], NCHW",
+    }
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Under a temporary name first: a file appears under its own name only when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot be written ({error})") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aindnet.commands.app import main
+from aindnet.pretrained import ModelCard, save_model
+from aindnet.restore.benchmark import example_image, flops, psnr
+from restore_networks import small_network
+
+KEYS = {
+    "name",
+    "backend",
+    "precision",
+    "device",
+    "seconds",
+    "megapixels_per_second",
+    "peak_rss_mb",
+}
+
+
+def test_the_json_document_is_as_promised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, chart = tmp_path / "small.safetensors", tmp_path / "chart.png"
+    save_model(model, small_network(), ModelCard(name="small"))
+    flags = ["--size", "64", "--repeats", "1", "--no-peers", "--json"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["benchmark", "--model", str(model), "--chart", str(chart), *flags])
+    assert stopped.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    runs = {run["name"]: run for run in document["runs"]}
+    assert all(run.keys() >= KEYS for run in runs.values())
+    naive = runs["naive"]
+    assert (naive["backend"], naive["precision"], naive["device"]) == ("torch", "fp32", "cpu")
+    assert sum(run["is_default"] for run in runs.values()) == 1
+    # Every backend denoised the same image to nearly the same quality.
+    assert all(abs(run["psnr_difference"]) < 0.1 for run in runs.values())
+    assert {"torch fp32 cpu", "torch bf16 cpu"} <= runs.keys()
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_arithmetic_is_counted_as_by_hand() -> None:
+    """One more block at scale 1 costs its four modulation and two own convolutions."""
+    fewer, more = small_network(), small_network(encoder_blocks=(2, 1, 1))
+    per_pixel = 2 * (2 * (25 * 3 * 6 + 9 * 6 * 12) + 2 * 9 * 6 * 6)
+    assert flops(more, 64) - flops(fewer, 64) == per_pixel * 64 * 64
+
+
+def test_the_example_is_the_same_every_time_and_as_noisy_as_it_says() -> None:
+    clean, noisy = example_image(600)
+    assert clean.shape == noisy.shape == (600, 600, 3)
+    np.testing.assert_array_equal(noisy, example_image(600)[1])
+    assert 19 < psnr(noisy, clean) < 22

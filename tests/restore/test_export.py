@@ -1,0 +1,100 @@
+"""Each export is run by its own runtime and gives what the network gives."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aindnet.errors import ImageWriteError
+from aindnet.pretrained import LoadedModel, ModelCard
+from aindnet.restore.export import export_darktable, export_onnx, export_openvino
+from restore_networks import small_network
+
+MODEL = LoadedModel(
+    network=small_network(unshuffle=2),
+    card=ModelCard(name="small", licence="Apache-2.0", date="2026-01-02", trained_on="nothing"),
+    path=Path("small.safetensors"),
+    sha256="ab" * 32,
+)
+
+
+def noisy(batch: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(6).random((batch, 3, height, width), dtype=np.float32)
+
+
+def expected(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with torch.inference_mode():
+        out = MODEL.network(torch.from_numpy(image))
+    assert (out.denoised - torch.from_numpy(image)).abs().mean() > 1e-3
+    return out.denoised.numpy(), out.noise_level.numpy()
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "shape"), [(64, 2, (2, 64, 64)), (None, None, (3, 96, 128))], ids=str
+)
+def test_onnx_runs_in_onnx_runtime(
+    tmp_path: Path, size: int | None, batch: int | None, shape: tuple[int, int, int]
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "small.onnx"
+    export_onnx(MODEL, path, size=size, batch=batch)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = noisy(*shape)
+    denoised, noise_level = session.run(["denoised", "noise_level"], {"noisy": image})
+    np.testing.assert_allclose(denoised, expected(image)[0], atol=1e-4)
+    np.testing.assert_allclose(noise_level, expected(image)[1], atol=1e-4)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["sha256"] == MODEL.sha256
+    assert json.loads(metadata["card"])["licence"] == "Apache-2.0"
+
+
+def test_openvino_runs_in_openvino(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "small.xml"
+    export_openvino(MODEL, path, size=64)
+    core = openvino.Core()
+    model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    image = noisy(1, 64, 64)
+    result = model({"noisy": image})
+    np.testing.assert_allclose(result["denoised"], expected(image)[0], atol=1e-4)
+    np.testing.assert_allclose(result["noise_level"], expected(image)[1], atol=1e-4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.bin", "small.xml"]
+
+
+def test_darktable_package_is_as_darktable_reads_it(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "denoise-small.dtmodel"
+    export_darktable(MODEL, path, size=96)
+    with zipfile.ZipFile(path) as package:
+        # darktable takes the model's id from the folder of the first entry.
+        assert package.namelist() == ["denoise-small/config.json", "denoise-small/model.onnx"]
+        config = json.loads(package.read("denoise-small/config.json"))
+        graph = package.read("denoise-small/model.onnx")
+    assert {"id", "name", "description", "task", "backend", "version"} <= config.keys()
+    assert (config["id"], config["task"], config["backend"]) == ("denoise-small", "denoise", "onnx")
+    assert isinstance(config["version"], str)
+    assert config["attributes"] == {"input_sizes": [96]}
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    assert [i.shape for i in session.get_inputs()] == [[1, 3, 96, 96]]
+    assert [o.shape for o in session.get_outputs()] == [[1, 3, 96, 96]]
+    image = noisy(1, 96, 96)
+    (denoised,) = session.run(None, {session.get_inputs()[0].name: image})
+    np.testing.assert_allclose(denoised, expected(image)[0], atol=1e-4)
+
+
+def test_nothing_is_left_where_nothing_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "taken.onnx"
+    folder.mkdir()
+    with pytest.raises(ImageWriteError, match=r"taken\.onnx"):
+        export_onnx(MODEL, folder, size=64)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="multiple of 32"):
+        export_onnx(MODEL, tmp_path / "a.onnx", size=100)
