@@ -186,7 +186,7 @@ def test_subsets_are_stated_and_never_empty(tmp_path):
         save(tmp_path / f"photo{index}.png", smooth_photo())
     dataset = open_dataset("noisy", tmp_path).subset(every=2)
     assert names(dataset) == ["photo0", "photo2", "photo4"]
-    assert "3 of 5" in dataset.protocol
+    assert "3 of 5" in dataset.selection
     with pytest.raises(DatasetError, match="no image is left"):
         dataset.subset(contains="sunset")
 

@@ -21,6 +21,7 @@ from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.perceptual import find_metric
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
 
+WARM_UP_SIDE = 1024
 CONTRACT_METRICS = ("psnr", "ssim")
 Progress = Callable[[int, int, str], None]
 
@@ -78,10 +79,11 @@ def evaluate(
         find_metric(metric)
     rows: list[list[ImageScore]] = []
     failures: list[Failure] = []
+    warm: set[str] = set()
     for index, sample in enumerate(dataset.samples):
         if progress:
             progress(index, len(dataset.samples), sample.name)
-        row, failure = _score_sample(dataset, sample, methods, metrics, journal)
+        row, failure = _score_sample(dataset, sample, methods, metrics, journal, warm)
         if failure:
             failures.append(failure)
         else:
@@ -91,7 +93,7 @@ def evaluate(
     return Evaluation(
         dataset=dataset.name,
         title=dataset.title,
-        protocol=dataset.protocol,
+        protocol=f"{dataset.protocol} {dataset.selection}".strip(),
         metrics=tuple(metrics),
         methods=tuple(
             MethodScores(method.name, method.settings, tuple(row[column] for row in rows))
@@ -108,17 +110,27 @@ def _score_sample(
     methods: Sequence[Method],
     metrics: Sequence[str],
     journal: Journal | None,
+    warm: set[str],
 ) -> tuple[list[ImageScore], Failure | None]:
     pair: Pair | None = None
     row = []
     for method in methods:
         key = "|".join(
-            [dataset.name, dataset.protocol, sample.name, ",".join(metrics), method.fingerprint]
+            [
+                dataset.source,
+                dataset.protocol,
+                sample.name,
+                ",".join(metrics),
+                method.fingerprint,
+            ]
         )
         score = journal.find(key) if journal else None
         if score is None:
             try:
                 pair = pair or sample.read()
+                if method.name not in warm:
+                    warm_up(method, pair)
+                    warm.add(method.name)
                 score = score_image(method, pair, sample, metrics)
             except (AindnetError, MemoryError) as error:
                 return [], Failure(sample.name, method.name, str(error) or type(error).__name__)
@@ -126,6 +138,12 @@ def _score_sample(
                 journal.keep(key, score)
         row.append(score)
     return row, None
+
+
+def warm_up(method: Method, pair: Pair) -> None:
+    """Run once a method that loads or compiles on its first call, so that no score times that."""
+    if getattr(method, "needs_warm_up", False):
+        method(as_float(pair.noisy[:WARM_UP_SIDE, :WARM_UP_SIDE]))
 
 
 def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[str]) -> ImageScore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,6 +22,7 @@ from aindnet.evaluation.datasets.real_pairs import (
 )
 from aindnet.evaluation.datasets.renoir import load_renoir
 from aindnet.evaluation.datasets.sample import Dataset
+from aindnet.evaluation.datasets.samples import load_samples
 from aindnet.evaluation.datasets.sidd import load_sidd_benchmark, load_sidd_validation
 
 
@@ -69,13 +70,16 @@ SUBMISSIONS = frozenset({"dnd", "sidd-benchmark"})
 
 
 def open_dataset(name: str, root: Path | None, options: DatasetOptions | None = None) -> Dataset:
-    """The data set of this name under `root`.
+    """The data set of this name under `root`; `samples` needs none.
 
     Raises `DatasetError` for an unknown name, a missing root, or a root that does not hold the
     data set.
     """
+    if name == "samples":
+        return load_samples()
     if name not in LOADERS:
-        raise DatasetError(f"{name}: no such data set; there are {', '.join(LOADERS)}")
+        raise DatasetError(f"{name}: no such data set; there are samples, {', '.join(LOADERS)}")
     if root is None:
         raise DatasetError(f"{name}: say where the data set lies with --root DIR")
-    return LOADERS[name](root, options or DatasetOptions())
+    dataset = LOADERS[name](root, options or DatasetOptions())
+    return replace(dataset, source=str(root.resolve()))

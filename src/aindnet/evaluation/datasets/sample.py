@@ -57,6 +57,12 @@ class Dataset:
     protocol: str
     """How the pairs were made, selected or corrected, in words for the report."""
 
+    selection: str = ""
+    """Which part of the samples is here, in words; empty for all."""
+
+    source: str = ""
+    """The folder the samples are read from; scores are kept under it."""
+
     grouping: str = ""
     """What `Sample.group` names: scene, image, noise setting; empty where there are no groups."""
 
@@ -74,8 +80,8 @@ class Dataset:
             )
         if len(chosen) == len(self.samples):
             return self
-        note = f" Subset: {len(chosen)} of {len(self.samples)} images."
-        return replace(self, samples=tuple(chosen), protocol=self.protocol + note)
+        selection = f"Subset: {len(chosen)} of {len(self.samples)} images."
+        return replace(self, samples=tuple(chosen), selection=selection)
 
 
 def require_folder(root: Path, what: str) -> Path:

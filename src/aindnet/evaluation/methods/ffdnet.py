@@ -61,6 +61,7 @@ class FFDNet:
     """
 
     name = "ffdnet"
+    needs_warm_up = True
 
     def __init__(self, chosen: PeerSettings, weights: Path | None = None) -> None:
         self.chosen = chosen

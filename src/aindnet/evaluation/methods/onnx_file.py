@@ -23,6 +23,7 @@ class OnnxFile:
     """
 
     multiple = 16
+    needs_warm_up = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

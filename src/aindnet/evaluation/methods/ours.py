@@ -17,6 +17,7 @@ class OurModel:
 
     denoiser: Any
     ensemble: bool = False
+    needs_warm_up = True
     camera: str | None = None
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aindnet.evaluation.report.charts import Point, Series, axis_over, scatter_chart
 from aindnet.evaluation.report.markdown import conventions
 from aindnet.evaluation.report.showcases import Showcase
-from aindnet.evaluation.report.tables import group_table, heading, main_rows, table_metrics
+from aindnet.evaluation.report.tables import group_table, heading, main_rows, signed, table_metrics
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -43,13 +43,13 @@ def headline(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     tiles.append((f"{best['psnr']:.2f}", "dB", f"PSNR, {best['name']}"))
     if document["noisy_psnr"] is not None:
         gain = best["psnr"] - document["noisy_psnr"]
-        tiles.append((f"{gain:+.2f}", "dB", "over the noisy images"))
+        tiles.append((signed(gain), "dB", "over the noisy images"))
     peers = [m for m in document["methods"] if m["name"] not in _own_names(document)]
     others = [m for m in peers if m["name"] not in (best["name"], "noisy")]
     rivals = [m for m in others if m["psnr"] is not None]
     if rivals:
         rival = max(rivals, key=lambda method: float(method["psnr"]))
-        tiles.append((f"{best['psnr'] - rival['psnr']:+.2f}", "dB", f"over {rival['name']}"))
+        tiles.append((signed(best["psnr"] - rival["psnr"]), "dB", f"over {rival['name']}"))
     if best["ssim"] is not None:
         tiles.append((f"{best['ssim']:.4f}", "", "SSIM"))
     return tiles

@@ -127,14 +127,23 @@ def _interval(method: dict[str, Any], metric: str) -> str:
     return f"{number(bounds[0], metric)} to {number(bounds[1], metric)}"
 
 
+def signed(value: float) -> str:
+    """A difference in dB with its sign, a minus as long as a plus.
+
+    >>> signed(-0.123), signed(1.5)
+    ('−0.12', '+1.50')
+    """
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.2f}"
+    return "" if value is None else signed(value)
 
 
 def _signed_interval(bounds: list[float | None] | None) -> str:
     if not bounds or bounds[0] is None or bounds[1] is None:
         return ""
-    return f"{bounds[0]:+.2f} to {bounds[1]:+.2f}"
+    return f"{signed(bounds[0])} to {signed(bounds[1])}"
 
 
 def _seconds(value: float | None) -> str:
