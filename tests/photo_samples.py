@@ -106,3 +106,33 @@ def save_pillow(path: Path, image: np.ndarray, mode: str | None = None, **option
     picture_ = Image.fromarray(image)
     (picture_.convert(mode) if mode else picture_).save(path, **options)
     return path
+
+
+def save_dng(path: Path, orientation: int = 1) -> Path:
+    """A small uncompressed DNG of a Bayer mosaic: a grey ramp under a warm light."""
+    y, x = np.mgrid[:64, :96]
+    light = np.clip(x / 96, 0.02, 0.9)
+    gain = np.where((y % 2 == 0) & (x % 2 == 0), 0.5, np.where((y % 2) & (x % 2), 0.7, 1.0))
+    mosaic = np.rint(light * gain * 15000 + 1000).astype(np.uint16)
+    ratio = [(round(v * 10000), 10000) for v in (3.24, -1.54, -0.5, -0.97, 1.88, 0.04)]
+    ratio += [(round(v * 10000), 10000) for v in (0.06, -0.2, 1.06)]
+    flat = [part for pair in ratio for part in pair]
+    tags = [
+        (271, 2, 0, "Maker", True),
+        (272, 2, 0, "Model 7", True),
+        (274, 3, 1, orientation, True),
+        (306, 2, 0, "2020:02:03 04:05:06", True),
+        (700, 1, len(XMP), XMP, True),
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, b"\x00\x01\x01\x02", True),
+        (50706, 1, 4, b"\x01\x04\x00\x00", True),
+        (50707, 1, 4, b"\x01\x01\x00\x00", True),
+        (50708, 2, 0, "Maker Model 7", True),
+        (50714, 3, 1, 1000, True),
+        (50717, 3, 1, 16000, True),
+        (50721, 10, 9, flat, True),
+        (50728, 5, 3, [5000, 10000, 10000, 10000, 7000, 10000], True),
+        (50778, 3, 1, 21, True),
+    ]
+    tifffile.imwrite(path, mosaic, photometric=32803, metadata=None, extratags=tags)
+    return path

@@ -1,0 +1,101 @@
+"""RAW files are developed to 16-bit sRGB, upright, with their own metadata."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from aindnet.errors import ImageReadError
+from aindnet.photo import open_photo
+from aindnet.photo.raw import _directory
+from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import EXIF_IFD
+from photo_samples import XMP, exif_block, pass_through, picture, save_dng
+
+pytest.importorskip("rawpy")
+
+
+def test_a_grey_ramp_comes_out_grey_and_as_bright_as_it_was(tmp_path: Path) -> None:
+    with open_photo(save_dng(tmp_path / "a.dng")) as photo:
+        assert (photo.height, photo.width, photo.pages[0].dtype) == (64, 96, np.uint16)
+        rgb = photo.rows(0, 64)[16:48]
+    light = np.clip(np.arange(96) / 96, 0.02, 0.9)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4).mean(axis=0)
+    middle = slice(10, 80)
+    # The camera's white balance makes the three channels one; the brightness is not stretched.
+    assert np.abs(linear - linear.mean(axis=1, keepdims=True))[middle].max() < 0.02
+    ratio = linear[middle].mean(axis=1) / light[middle]
+    assert ratio.std() / ratio.mean() < 0.03
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_output_is_an_upright_16_bit_tiff_with_the_metadata(
+    tmp_path: Path, orientation: int
+) -> None:
+    save_dng(tmp_path / "a.dng", orientation)
+    notices = pass_through(tmp_path / "a.dng", tmp_path / "a.tif")
+    assert notices == []
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        page = file.pages[0]
+        assert page.dtype == np.uint16
+        assert page.shape == ((96, 64, 3) if orientation in (6, 8) else (64, 96, 3))
+        assert page.tags["Make"].value == "Maker"
+        assert page.tags["Orientation"].value == 1
+        assert bytes(page.tags["XMP"].value) == XMP
+        assert page.tags["InterColorProfile"].count > 100
+        assert not {33421, 33422, 50706, 50714} & set(page.tags.keys())
+
+
+def test_half_size(tmp_path: Path) -> None:
+    save_dng(tmp_path / "a.dng")
+    with open_photo(tmp_path / "a.dng", half_size=True) as photo:
+        assert (photo.height, photo.width) == (32, 48)
+
+
+def test_a_dng_is_known_by_its_tags_too(tmp_path: Path) -> None:
+    save_dng(tmp_path / "a.dng").rename(tmp_path / "a.tif")
+    with open_photo(tmp_path / "a.tif") as photo:
+        assert photo.pages[0].channels == 3
+
+
+@pytest.mark.parametrize("keep", [0.02, 0.3, 0.9])
+def test_cut_raw_files_are_named(tmp_path: Path, keep: float) -> None:
+    data = save_dng(tmp_path / "a.dng").read_bytes()
+    (tmp_path / "cut.dng").write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(ImageReadError, match=r"cut\.dng"):
+        open_photo(tmp_path / "cut.dng")
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def test_metadata_of_canon_cr3_boxes(tmp_path: Path) -> None:
+    block = exif_block()
+    uuid = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+    boxes = _box(b"CNCV", b"CanonCR3") + _box(b"CMT1", block) + _box(b"CMT2", block)
+    content = _box(b"ftyp", b"crx \0\0\0\1crx isom")
+    content += _box(b"moov", _box(b"free", b"") + _box(b"uuid", uuid + boxes))
+    (tmp_path / "a.cr3").write_bytes(content)
+    with SourceFile(tmp_path / "a.cr3") as source:
+        directory = _directory(source)
+    assert directory is not None
+    assert directory.blob(271) == b"Maker\0"
+    assert directory.children[EXIF_IFD].blob(272) == b"Model 7\0"
+
+
+def test_metadata_of_fuji_raf_previews(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(picture()).save(tmp_path / "preview.jpg", exif=b"Exif\0\0" + exif_block())
+    preview = (tmp_path / "preview.jpg").read_bytes()
+    head = b"FUJIFILMCCD-RAW ".ljust(84, b"\0") + struct.pack(">II", 160, len(preview))
+    (tmp_path / "a.raf").write_bytes(head.ljust(160, b"\0") + preview)
+    with SourceFile(tmp_path / "a.raf") as source:
+        directory = _directory(source)
+    assert directory is not None
+    assert directory.blob(271) == b"Maker\0"
