@@ -56,9 +56,12 @@ class AdaptiveInstanceNorm(nn.Module):
         self.norm = InstanceNorm()
         self.conv = nn.Conv2d(map_channels, hidden, 5, padding=2)
         self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
-        # Starts near a plain instance norm, whatever the map says.
-        nn.init.normal_(self.gamma_beta.weight, std=0.01)
-        nn.init.zeros_(cast(Tensor, self.gamma_beta.bias))
+        # Noise levels are a few hundredths: the start makes them count, and γ and β small.
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        nn.init.normal_(self.gamma_beta.weight, std=0.02)
+        with torch.no_grad():
+            self.conv.weight.mul_(8.0)
+            cast(Tensor, self.gamma_beta.bias).zero_()
 
     def modulation(self, noise_level: Tensor) -> Tensor:
         """γ and β, stacked: (B, map_channels, h, w) → (B, 2·C, h, w); the gate's (B, C, h, w)."""

@@ -50,12 +50,19 @@ class NoiseLevelEstimator(nn.Module):
         self.conv5 = nn.Conv2d(hidden, map_channels, 3, padding=1)
         self.conv6 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
         self.conv7 = nn.Conv2d(map_channels, map_channels, 3, padding=1)
-        # A positive start: a map channel whose ReLU begins dead never learns.
         with torch.no_grad():
-            cast(Tensor, self.conv5.bias).fill_(0.1)
+            # Unnormalised ReLU layers: torch's default start would all but silence the noise, a
+            # small part of the input, before the fifth of them.
+            for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                cast(Tensor, conv.bias).zero_()
+            # A small positive start, as noise is: a map whose ReLU begins dead never learns, and
+            # one that begins far too high is pushed into it.
+            self.conv5.weight.mul_(0.05)
+            cast(Tensor, self.conv5.bias).fill_(0.04)
             for conv in (self.conv6, self.conv7):
                 nn.init.dirac_(conv.weight)
-                cast(Tensor, conv.bias).fill_(0.01)
+                cast(Tensor, conv.bias).fill_(0.005)
 
     def forward(self, noisy: Tensor) -> NoiseLevel:
         """(B, in_channels, H, W), values in [0, 1] → the three maps."""
