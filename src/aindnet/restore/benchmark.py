@@ -123,13 +123,13 @@ def time_calls(
     call: Callable[[Image], Image], noisy: Image, repeats: int
 ) -> tuple[float, float, float | None, Image]:
     """Seconds of the first call, median of the others, peak memory in MB, and the output."""
-    _reset_peak()
+    reset_peak()
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         output = call(noisy)
         times.append(time.perf_counter() - start)
-    return times[0], statistics.median(times[1:]), _peak_mb(), output
+    return times[0], statistics.median(times[1:]), peak_mb(), output
 
 
 def psnr(image: Image, clean: Image) -> float:
@@ -210,7 +210,8 @@ def _naive(network: AINDNet, noisy: Image) -> Image:
     return denoised
 
 
-def _reset_peak() -> None:
+def reset_peak() -> None:
+    """Forget the process's peak memory so far; only Linux can."""
     try:
         # Linux: "5" sets the peak back to what is resident now (man 5 proc).
         Path("/proc/self/clear_refs").write_text("5")
@@ -218,7 +219,8 @@ def _reset_peak() -> None:
         return
 
 
-def _peak_mb() -> float | None:
+def peak_mb() -> float | None:
+    """Peak resident memory since `reset_peak`; None where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

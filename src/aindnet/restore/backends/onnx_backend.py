@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ class ONNXBackend:
         self.batch = batch
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        self._lock = threading.Lock()
         self._network = TileNetwork(network)
         self._session: Any = lambda graph: onnxruntime.InferenceSession(
             graph, options, providers=[provider]
@@ -52,8 +54,9 @@ class ONNXBackend:
         return self._infer("own", [tiles])[1]
 
     def _infer(self, kind: GraphKind, inputs: list[Array]) -> list[Array]:
-        if kind not in self._sessions:
-            self._sessions[kind] = self._session(tile_graph(self._network, kind))
+        with self._lock:  # of two threads one makes the session
+            if kind not in self._sessions:
+                self._sessions[kind] = self._session(tile_graph(self._network, kind))
         session = self._sessions[kind]
         names = [each.name for each in session.get_inputs()]
         results: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))

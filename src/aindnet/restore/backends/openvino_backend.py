@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +40,7 @@ class OpenVINOBackend:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
+        self._lock = threading.Lock()
         self._network = TileNetwork(network)
         self._graphs: dict[GraphKind, bytes] = {}
         self._compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
@@ -55,9 +57,10 @@ class OpenVINOBackend:
         return self._infer("own", [tiles])[1]
 
     def _infer(self, kind: GraphKind, inputs: list[Array]) -> list[Array]:
-        model = self._compile(kind, tuple(each.shape for each in inputs))
-        # Copied: the runtime's own output memory is written again by the next tile.
-        return [np.array(output, np.float32) for output in model(inputs).values()]
+        with self._lock:  # a compiled model runs one request at a time
+            model = self._compile(kind, tuple(each.shape for each in inputs))
+            # Copied: the runtime's own output memory is written again by the next tile.
+            return [np.array(output, np.float32) for output in model(inputs).values()]
 
     def _compile(self, kind: GraphKind, shapes: tuple[tuple[int, ...], ...]) -> Any:
         key = (kind, shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -24,6 +25,7 @@ class TorchBackend:
         self.precision = precision
         self.batch = batch
         self._network = TileNetwork(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._lock = threading.Lock()  # a pass keeps its statistics in the network
         self._own = OwnPass(self._network)
         self._given = GivenPass(self._network)
 
@@ -31,7 +33,7 @@ class TorchBackend:
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
         """See `Backend`."""
         inputs = [self._tiles(tiles), *(self._upload(each) for each in stack(statistics))]
-        with self._autocast():
+        with self._lock, self._autocast():
             result: Tensor
             if isinstance(statistics[0], int):
                 result = SlidingPass(self._network, statistics[0])(*inputs)
@@ -45,7 +47,7 @@ class TorchBackend:
     @torch.inference_mode()
     def measure(self, tiles: Array) -> Array:
         """See `Backend`."""
-        with self._autocast():
+        with self._lock, self._autocast():
             measured: Tensor = self._own(self._tiles(tiles))[1]
         return measured.cpu().numpy()
 

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from aindnet.restore.backends.base import Array, Given
+from aindnet.restore.engine import Engine
+from aindnet.restore.statistics import BySize, Field, Frozen, PerTile, StatisticsPolicy, WholeImage
+
+
+class Identity:
+    """A backend that gives tiles back, and remembers what it was asked."""
+
+    name, device, precision = "identity", "cpu", "fp32"
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.shapes: set[tuple[int, ...]] = set()
+        self.measured: set[tuple[int, ...]] = set()
+
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        assert len(statistics) == len(tiles)
+        self.shapes.add(tiles.shape)
+        return np.concatenate([tiles, 2 * tiles], axis=1)
+
+    def measure(self, tiles: Array) -> Array:
+        self.measured.add(tiles.shape)
+        return np.ones((len(tiles), 2, 5), np.float32)
+
+
+class Generated:
+    """A tall picture that exists only row by row."""
+
+    height, width = 5000, 260
+
+    def __init__(self) -> None:
+        self.most_rows = 0
+
+    def rows(self, y0: int, y1: int) -> npt.NDArray[np.float32]:
+        assert 0 <= y0 < y1 <= self.height
+        self.most_rows = max(self.most_rows, y1 - y0)
+        y, x, c = np.ogrid[y0:y1, : self.width, :3]
+        return ((y * 7 + x * 3 + c) % 256 / np.float32(255)).astype(np.float32)
+
+
+def engine(policy: StatisticsPolicy, batch: int = 4, tile: int = 192) -> Engine:
+    return Engine(backend=Identity(batch), statistics=policy, tile=tile, overlap=32, channels=3)
+
+
+@pytest.mark.parametrize("policy", [PerTile(), Frozen(), Field()], ids=lambda p: p.name)
+def test_a_tall_picture_streams_through_bounded_memory(policy: StatisticsPolicy) -> None:
+    source, bands = Generated(), engine(policy)
+    y = 0
+    for _, band in bands.stream([source]):
+        assert band.y == y
+        assert band.rgb.shape[0] <= 192
+        expected = source.rows(y, y + band.rgb.shape[0])
+        np.testing.assert_allclose(band.rgb, expected, atol=1e-6)
+        np.testing.assert_allclose(band.noise_level, 2 * expected, atol=2e-6)
+        y += band.rgb.shape[0]
+    assert y == source.height
+    assert source.most_rows <= 256
+
+
+def test_one_static_shape_for_tiles_and_one_for_windows() -> None:
+    bands = engine(Field())
+    list(bands.stream([Generated()]))
+    backend = bands.backend
+    assert isinstance(backend, Identity)
+    assert backend.shapes == {(4, 3, 192, 192)}
+    assert backend.measured == {(4, 3, 256, 256)}
+
+
+def test_the_image_decides_the_policy_and_not_the_tile() -> None:
+    policy = BySize(WholeImage(), Frozen(), limit=5000 * 260)
+    bands = engine(policy)
+    list(bands.stream([Generated()]))
+    assert isinstance(bands.backend, Identity)
+    assert bands.backend.measured == {(4, 3, 5024, 288)}
+    bands = engine(BySize(WholeImage(), Frozen(), limit=5000 * 260 - 1))
+    list(bands.stream([Generated()]))
+    assert isinstance(bands.backend, Identity)
+    assert bands.backend.measured == {(4, 3, 256, 256)}
