@@ -179,7 +179,7 @@ def depths(place: Path, suffix: str) -> list[str]:
 def samples(path: Path) -> dict[str, set[str]]:
     """Bits and kind of a file's samples, as exiftool reads them."""
     names = ("BitsPerSample", "BitDepth", "ImagePixelDepth", "SampleFormat")
-    found = {"SampleFormat": {"1"}, **tags(path, *names)}
+    found = {"SampleFormat": "1", **tags(path, *names)}
     return {name: set(str(value).split()) for name, value in found.items()}
 
 

@@ -19,7 +19,7 @@ from aindnet.photo.source import SourceFile
 from aindnet.photo.traits import Traits
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-_FAILURES = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError)
+_FAILURES = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError, LookupError)
 
 
 def _library() -> Any:

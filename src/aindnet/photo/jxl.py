@@ -24,7 +24,7 @@ from aindnet.photo.photo import LazyArray, Page, Photo, check_size
 from aindnet.photo.source import SourceFile
 from aindnet.photo.traits import Traits
 
-_FAILURES = (ValueError, RuntimeError, OSError, EOFError, MemoryError)
+_FAILURES = (ValueError, RuntimeError, OSError, EOFError, MemoryError, LookupError)
 _MODES = {
     "L": (1, "uint8"),
     "LA": (2, "uint8"),
