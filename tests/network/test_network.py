@@ -1,0 +1,150 @@
+"""The network's properties: parameters, sizes, batches, variants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aindnet.network import (
+    AdaptiveInstanceNorm,
+    AINDNet,
+    AINDNetConfig,
+    InstanceNorm,
+    is_transfer_parameter,
+)
+
+SMALL = AINDNetConfig(
+    channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
+)
+
+
+def seeded(config: AINDNetConfig) -> AINDNet:
+    """A network whose every weight, the zeros of the head included, takes part."""
+    torch.manual_seed(0)
+    network = AINDNet(config).eval()
+    with torch.no_grad():
+        network.head.weight.normal_(std=0.1)
+    return network
+
+
+def count(network: AINDNet, transfer: bool = False) -> int:
+    named = network.named_parameters()
+    return sum(p.numel() for name, p in named if not transfer or is_transfer_parameter(name))
+
+
+def test_parameter_counts_are_the_paper_s() -> None:
+    network = AINDNet()
+    assert count(network) == 13_764_014
+    assert count(network, transfer=True) == 5_188_270
+    assert sum(p.numel() for p in network.noise_estimator.parameters()) == 29_675
+    modulation = [m for m in network.modules() if isinstance(m, AdaptiveInstanceNorm)]
+    assert sum(p.numel() for m in modulation for p in m.parameters()) == 5_158_400
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 8), (8, 8), (17, 9), (40, 33)])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@torch.inference_mode()
+def test_any_size_comes_back_at_its_size(size: tuple[int, int], unshuffle: int) -> None:
+    network = seeded(replace(SMALL, unshuffle=unshuffle))
+    noisy = torch.rand(2, 3, *size)
+    out = network(noisy)
+    assert out.denoised.shape == out.noise_level.shape == noisy.shape
+    assert out.denoised.isfinite().all()
+    assert (out.noise_level >= 0).all()
+
+
+@torch.inference_mode()
+def test_images_of_a_batch_do_not_meet() -> None:
+    network = seeded(SMALL)
+    noisy = torch.rand(3, 3, 24, 32)
+    noisy[1] *= 0.1
+    together = network(noisy).denoised
+    for k in range(3):
+        torch.testing.assert_close(together[k : k + 1], network(noisy[k : k + 1]).denoised)
+
+
+@torch.inference_mode()
+def test_memory_layout_does_not_matter() -> None:
+    network = seeded(SMALL)
+    noisy = torch.rand(2, 3, 24, 40)
+    expected = network(noisy).denoised
+    strided = torch.rand(2, 24, 3, 40).permute(0, 2, 1, 3)
+    strided.copy_(noisy)
+    assert not strided.is_contiguous()
+    for view in (strided, noisy.contiguous(memory_format=torch.channels_last)):
+        torch.testing.assert_close(network(view).denoised, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"one_plus_gamma": False},
+        {"coarse_stride": 4},
+        {"map_resize": "average"},
+        {"scale_modulation_channels": True},
+        {"modulation": "concatenate"},
+        {"modulation": "gated"},
+        {"modulation_stride": 8},
+        {"unshuffle": 2, "modulation_stride": 4},
+        {"image_channels": 1},
+    ],
+    ids=str,
+)
+def test_variants_run_and_learn_from_the_map(change: dict[str, object]) -> None:
+    config = replace(SMALL, **change)
+    network = seeded(config).train()
+    out = network(torch.rand(2, config.image_channels, 32, 32))
+    out.denoised.square().mean().backward()
+    gradient = network.noise_estimator.conv1.weight.grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0
+
+
+def test_without_modulation_the_map_has_no_say() -> None:
+    network = seeded(replace(SMALL, modulation="none")).train()
+    network(torch.rand(1, 3, 16, 16)).denoised.sum().backward()
+    assert network.noise_estimator.conv1.weight.grad is None
+
+
+def test_the_coarse_map_variant_has_the_same_weights() -> None:
+    fine, coarse = seeded(SMALL), AINDNet(replace(SMALL, modulation_stride=8)).eval()
+    coarse.load_state_dict(fine.state_dict())
+    flat = torch.full((1, 3, 64, 64), 0.4)
+    with torch.inference_mode():
+        a, b = fine(flat).denoised, coarse(flat).denoised
+    # On a flat photo the map is flat but for the border, and so is what is upsampled from it.
+    torch.testing.assert_close(a[..., 24:40, 24:40], b[..., 24:40, 24:40], atol=0.05, rtol=0)
+
+
+def test_ain_is_its_equation() -> None:
+    """AIN(x, n) = x̂·(1 + γ) + β, written again in NumPy for 1×1 maps of constant noise."""
+    torch.manual_seed(1)
+    module = AdaptiveInstanceNorm(4, hidden=6)
+    x, noise = torch.randn(2, 4, 9, 11) * 3 + 2, torch.rand(2, 3, 9, 11)
+    with torch.inference_mode():
+        maps = module.modulation(noise).numpy()
+        ours = module(x, noise).numpy()
+    values = x.double().numpy()
+    mean = values.mean((2, 3), keepdims=True)
+    variance = ((values - mean) ** 2).mean((2, 3), keepdims=True)
+    normalised = (values - mean) / np.sqrt(variance + 1e-5)
+    expected = normalised * (1 + maps[:, :4]) + maps[:, 4:]
+    np.testing.assert_allclose(ours, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_statistics_survive_low_precision(dtype: torch.dtype) -> None:
+    """A mean far from zero over many pixels, as in bright photos."""
+    x = (torch.randn(1, 2, 300, 300, generator=torch.Generator().manual_seed(0)) + 4).to(dtype)
+    normalised = InstanceNorm()(x).double()
+    assert normalised.mean().abs() < 0.02
+    assert abs(normalised.var() - 1) < 0.02
+
+
+def test_impossible_configurations_are_refused() -> None:
+    for change in ({"coarse_stride": 5}, {"unshuffle": 3}, {"unshuffle": 2, "resize": "tf1"}):
+        with pytest.raises(ValueError, match=r"must be|is for"):
+            replace(SMALL, **change)
