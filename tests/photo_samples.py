@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -42,21 +43,22 @@ def pass_through(
     return notices
 
 
+@functools.cache
 def icc_profile() -> bytes:
     """An sRGB profile that is none of the libraries' built-in ones."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def exif_block(orientation: int = 1, *, thumbnail: bool = False, maker_note: bool = True) -> bytes:
+def exif_block(orientation: int = 1, *, thumbnail: bool = False, order: str = ">") -> bytes:
     """An EXIF block with a maker note, and a thumbnail if asked for."""
     exif = Image.Exif()
+    exif.endian = order
     exif[0x010F] = "Maker"
     exif[0x0110] = "Model 7"
     exif[0x0112] = orientation
     exif.get_ifd(0x8769)[0x9003] = "2020:02:03 04:05:06"
     exif.get_ifd(0x8769)[0x829A] = 0.005
-    if maker_note:
-        exif.get_ifd(0x8769)[0x927C] = bytes(range(1, 200))
+    exif.get_ifd(0x8769)[0x927C] = bytes(range(1, 200))
     exif.get_ifd(0x8825)[1] = "N"
     block = exif.tobytes().removeprefix(b"Exif\0\0")
     return _with_thumbnail(block) if thumbnail else block

@@ -62,7 +62,9 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
         return full
 
     def reader() -> LazyArray:
-        return LazyArray(height, width, _CHANNELS[name], np.uint16 if deep else np.uint8, load)
+        return LazyArray(
+            (height, width, _CHANNELS[name]), np.uint16 if deep else np.uint8, load, source
+        )
 
     traits = Traits(bits=bits, chroma_halved=info.get("chroma") == 420)
     return Photo(source, HEIC, [Page(reader, icc=metadata.icc, traits=traits)], metadata)

@@ -171,7 +171,7 @@ def open_jxl(source: SourceFile, limit: int | None) -> Photo:
         return np.frombuffer(_jpeg_samples(source, decoded) if from_jpeg else decoded, dtype)
 
     def reader() -> LazyArray:
-        return LazyArray(info.height, info.width, channels, dtype, load)
+        return LazyArray((info.height, info.width, channels), dtype, load, source)
 
     traits = Traits(lossless=header.lossless)
     return Photo(source, JXL, [Page(reader, icc=metadata.icc, traits=traits)], metadata)

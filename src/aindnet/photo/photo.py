@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from aindnet.errors import ImageReadError, ImageTooLargeError
-from aindnet.photo.decode import Rows
+from aindnet.photo.decode import Rows, damaged
 from aindnet.photo.encoding import SRGB, Encoding, EncodingName, choose_encoding
 from aindnet.photo.formats import Format
 from aindnet.photo.metadata import Metadata
@@ -48,8 +48,10 @@ class LazyArray:
     in_memory = True
 
     def __init__(
-        self, height: int, width: int, channels: int, dtype: Any, load: Callable[[], Rows]
+        self, shape: tuple[int, int, int], dtype: Any, load: Callable[[], Rows], source: SourceFile
     ) -> None:
+        height, width, channels = shape
+        self._source = source
         self.height, self.width, self.channels = height, width, channels
         self.dtype = np.dtype(dtype)
         self._load = load
@@ -59,6 +61,8 @@ class LazyArray:
         """Samples of rows y0 to y1. Raises `ImageReadError`."""
         if self._samples is None:
             samples = self._load()
+            if samples.size != self.height * self.width * self.channels:
+                raise damaged(self._source, ValueError("its size is not what its header says"))
             self._samples = samples.reshape(self.height, self.width, self.channels)
         return self._samples[y0:y1]
 

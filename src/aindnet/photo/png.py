@@ -57,6 +57,8 @@ def read_header(source: SourceFile) -> PngHeader:
             raise ImageReadError(f"{shown(source.path)}: an animation, not a photo")
         if kind == b"IHDR" and length == 13:
             body = source.read_at(position + 8, 13)
+            if len(body) < 13:
+                break
             header.bit_depth, header.colour_type = body[8], body[9]
             header.interlaced = body[12] == 1
         elif kind in _CARRIED:

@@ -66,7 +66,7 @@ def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo
         return pixels
 
     def reader() -> LazyArray:
-        return LazyArray(pixels.shape[0], pixels.shape[1], 3, np.uint16, load)
+        return LazyArray((pixels.shape[0], pixels.shape[1], 3), np.uint16, load, source)
 
     return Photo(source, RAW, [Page(reader, icc=metadata.icc)], metadata)
 

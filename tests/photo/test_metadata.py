@@ -1,0 +1,201 @@
+"""Metadata comes out byte for byte: Pillow, tifffile and plain byte searches are the witnesses."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from aindnet.photo import exif
+from aindnet.photo.photo import open_photo
+from photo_samples import XMP, exif_block, icc_profile, pass_through, picture, save_pillow
+
+BLOCKS = {"jpg": "JPEG", "png": "PNG", "webp": "WebP"}
+
+
+def source_with_everything(path: Path, orientation: int = 1) -> Path:
+    options = {"exif": b"Exif\0\0" + exif_block(orientation), "icc_profile": icc_profile()}
+    if path.suffix == ".png":
+        from PIL import PngImagePlugin
+
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        text.add_text("Comment", "made by hand", zip=True)
+        options["pnginfo"] = text
+    else:
+        options["xmp"] = XMP
+    if path.suffix == ".jpg":
+        options["comment"] = b"made by hand"
+    return save_pillow(path, picture(), **options)
+
+
+@pytest.mark.parametrize("suffix", BLOCKS)
+def test_blocks_are_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    source = source_with_everything(tmp_path / f"in.{suffix}")
+    assert pass_through(source, tmp_path / f"out.{suffix}") == []
+    written = (tmp_path / f"out.{suffix}").read_bytes()
+    assert exif_block() in written
+    assert XMP in written
+    with Image.open(tmp_path / f"out.{suffix}") as new:
+        assert new.info["icc_profile"] == icc_profile()
+        comment = {"jpg": b"made by hand", "png": "made by hand", "webp": None}[suffix]
+        assert new.info.get("comment", new.info.get("Comment")) == comment
+
+
+@pytest.mark.parametrize("into", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("suffix", BLOCKS)
+def test_blocks_move_to_other_kinds(tmp_path: Path, suffix: str, into: str) -> None:
+    source = source_with_everything(tmp_path / f"in.{suffix}", orientation=6)
+    pass_through(source, tmp_path / f"out.{into}")
+    with Image.open(tmp_path / f"out.{into}") as new:
+        tags = new.getexif()
+        assert (tags[0x010F], tags[0x0112]) == ("Maker", 6)
+        assert tags.get_ifd(0x8769)[0x9003] == "2020:02:03 04:05:06"
+        assert tags.get_ifd(0x8769)[0x927C] == bytes(range(1, 200))
+        assert tags.get_ifd(0x8825)[1] == "N"
+        assert new.info["icc_profile"] == icc_profile()
+    assert XMP in (tmp_path / f"out.{into}").read_bytes()
+
+
+@pytest.mark.parametrize("into", ["jpg", "png", "webp", "tif"])
+def test_tiff_tags_move_to_every_kind(tmp_path: Path, into: str) -> None:
+    tags = [
+        (271, 2, 0, "Maker", True),
+        (33432, 2, 0, "me", True),
+        (700, 1, len(XMP), XMP, True),
+        (33723, 7, 12, b"\x1c\x02\x78\0\5hello\0\0", True),
+        (33550, 12, 3, (0.5, 0.5, 0.0), True),  # GeoTIFF: pixel scale
+        (65001, 3, 4, (1, 2, 3, 4), True),  # a maker's own
+    ]
+    for order in "<>":
+        tifffile.imwrite(
+            tmp_path / "in.tif",
+            picture(),
+            photometric="rgb",
+            byteorder=order,
+            resolution=(240, 240),
+            iccprofile=icc_profile(),
+            metadata=None,
+            extratags=tags,
+        )
+        output = tmp_path / f"out{ord(order)}.{into}"
+        pass_through(tmp_path / "in.tif", output)
+        if into == "tif":
+            with tifffile.TiffFile(output) as file:
+                page = file.pages[0]
+                for code, _, _, value, _ in tags:
+                    assert page.tags[code].value == value, code
+                assert page.tags[34675].value == icc_profile()
+                assert page.tags["XResolution"].value == (240, 1)
+            continue
+        with Image.open(output) as new:
+            assert new.getexif()[271] == "Maker"
+            assert new.getexif()[33432] == "me"
+            assert new.info["icc_profile"] == icc_profile()
+            if into != "webp":
+                assert round(float(new.info["dpi"][0])) == 240
+        assert XMP in output.read_bytes()
+        if into == "jpg":
+            assert b"\x1c\x02\x78\0\5hello" in output.read_bytes()
+
+
+def test_long_profiles_are_split_over_jpeg_segments(tmp_path: Path) -> None:
+    long = icc_profile() + np.random.default_rng(0).bytes(150_000)
+    save_pillow(tmp_path / "in.png", picture(), icc_profile=icc_profile())
+    save_pillow(tmp_path / "in.jpg", picture(), icc_profile=long)
+    pass_through(tmp_path / "in.jpg", tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as new:
+        assert new.info["icc_profile"] == long
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_shown_the_same_way_up(tmp_path: Path, suffix: str, orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    source = save_pillow(tmp_path / f"in.{suffix}", picture(), exif=tags)
+    pass_through(source, tmp_path / f"out.{suffix}")
+    shown = []
+    for path in (source, tmp_path / f"out.{suffix}"):
+        with Image.open(path) as image:
+            shown.append(np.asarray(ImageOps.exif_transpose(image)).astype(float))
+    assert shown[0].shape == shown[1].shape
+    assert np.abs(shown[0] - shown[1]).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_kinds_whose_readers_ignore_exif_are_written_upright(
+    tmp_path: Path, orientation: int
+) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    source = save_pillow(tmp_path / "in.png", picture(), exif=tags)
+    pass_through(source, tmp_path / "out.avif")
+    with Image.open(source) as old, Image.open(tmp_path / "out.avif") as new:
+        expected = np.asarray(ImageOps.exif_transpose(old)).astype(float)
+        assert new.getexif().get(0x0112, 1) == 1
+        assert np.abs(np.asarray(new) - expected).mean() < 3
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_thumbnail_goes_and_nothing_else(order: str) -> None:
+    plain, block = exif_block(3, order=order), exif_block(3, thumbnail=True, order=order)
+    assert b"\xff\xd8\xff" in block
+    without = exif.without_thumbnail(block)
+    assert b"\xff\xd8\xff" not in without
+    first = struct.unpack_from(f"{order}I", block, 4)[0]
+    link = first + 2 + 12 * struct.unpack_from(f"{order}H", block, first)[0]
+    assert without[:link] == block[:link] == plain[:link]
+    assert without[link : link + 4] == bytes(4)
+    assert without[link + 4 : len(plain)] == plain[link + 4 :]
+    assert exif.orientation(without) == 3
+    assert exif.orientation(exif.upright(without)) == 1
+
+
+def test_a_jpeg_loses_its_thumbnail_but_not_its_tags(tmp_path: Path) -> None:
+    block = exif_block(thumbnail=True)
+    source = save_pillow(tmp_path / "in.jpg", picture(), exif=b"Exif\0\0" + block)
+    pass_through(source, tmp_path / "out.jpg")
+    data = (tmp_path / "out.jpg").read_bytes()
+    assert data.count(b"\xff\xd8\xff") == 1
+    with Image.open(tmp_path / "out.jpg") as new:
+        assert new.getexif()[0x0110] == "Model 7"
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"]
+)
+def test_damaged_exif_blocks_are_left_as_they_are(block: bytes) -> None:
+    assert exif.orientation(block) == 1
+    assert exif.upright(block) == block
+    assert exif.without_thumbnail(block) == block
+    assert not exif.is_block(block)
+
+
+@pytest.mark.parametrize("quality", [30, 75, 92, 97, 100])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_jpeg_tables_and_chroma_are_at_least_as_fine(
+    tmp_path: Path, quality: int, subsampling: int
+) -> None:
+    source = save_pillow(tmp_path / "in.jpg", picture(), quality=quality, subsampling=subsampling)
+    with open_photo(source) as photo:
+        assert photo.pages[0].traits.quality == quality
+    pass_through(source, tmp_path / "out.jpg")
+    with Image.open(source) as old, Image.open(tmp_path / "out.jpg") as new:
+        for table, before in old.quantization.items():
+            assert (np.array(new.quantization[table]) <= np.array(before)).all()
+        before, after = (image.layer[0][1:3] for image in (old, new))
+        assert after <= before
+
+
+def test_png_of_another_program_keeps_its_resolution_and_no_other(tmp_path: Path) -> None:
+    save_pillow(tmp_path / "with.png", picture(), dpi=(300, 300))
+    save_pillow(tmp_path / "without.png", picture())
+    for name in ("with", "without"):
+        pass_through(tmp_path / f"{name}.png", tmp_path / f"out-{name}.png")
+        with Image.open(tmp_path / f"out-{name}.png") as new:
+            assert ("dpi" in new.info) == (name == "with")
