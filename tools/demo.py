@@ -2,9 +2,9 @@
 
     python tools/demo.py --output demo
 
-The photos ship with scikit-image (public domain or CC0). Two get the noise of a measured camera, two
-that of the synthetic camera's broad recipe; the last is a real photograph through a real telescope,
-noise and all. Everything runs offline.
+The photos ship with scikit-image (public domain or CC0). Two get the noise of a measured camera,
+two that of the synthetic camera's broad recipe; the last is a real photograph through a real
+telescope, noise and all. Everything runs offline.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ p { margin: .2rem 0 .8rem; opacity: .8; }
 .pair { position: relative; overflow: hidden; border-radius: 6px; line-height: 0; }
 .pair img { width: 100%; image-rendering: pixelated; }
 .pair .after { position: absolute; inset: 0; clip-path: inset(0 0 0 var(--at, 50%)); }
-.pair input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; cursor: ew-resize; }
+.pair input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0;
+  cursor: ew-resize; }
 .pair .line { position: absolute; top: 0; bottom: 0; left: var(--at, 50%); width: 2px;
   background: #fff; box-shadow: 0 0 4px #000; pointer-events: none; }
 .tag { position: absolute; bottom: 8px; padding: .1rem .5rem; border-radius: 4px; line-height: 1.4;
@@ -80,7 +81,6 @@ def noisy_photo(sample: Sample) -> tuple[Image, Image | None, str]:
         noisy = simulate(clean, generator, CameraRecipe()).noisy
         origin = "noise of the synthetic camera"
     else:
-        # A stop of under-exposure and its push: the noise of four times the ISO.
         sensor = camera_noise(sample.camera, sample.iso)
         noisy = simulate(clean, generator, CameraRecipe(resample=0.0), sensor=sensor).noisy
         origin = f"noise measured on a {sample.camera} at ISO {sample.iso:.0f}"
@@ -119,7 +119,8 @@ def section(sample: Sample, denoiser: Denoiser, folder: Path) -> str:
 <img src="{embed(files["noisy"])}" alt="before">
 <img class="after" src="{embed(files["denoised"])}" alt="after">
 <span class="tag" style="left:8px">before</span><span class="tag" style="right:8px">after</span>
-<div class="line"></div><input type="range" min="0" max="100" value="50" aria-label="before and after"
+<div class="line"></div>
+<input type="range" min="0" max="100" value="50" aria-label="before and after"
 oninput="this.parentNode.style.setProperty('--at', this.value + '%')">
 </div><figure><img src="{embed(files["noise-map"])}" alt="noise map">
 <figcaption>estimated noise level, white = {255 * peak:.1f} of 255</figcaption></figure></div>"""
