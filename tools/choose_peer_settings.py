@@ -25,7 +25,7 @@ from aindnet.evaluation.runner import evaluate
 
 PACKS = {"polyu": "polyu", "renoir": "renoir", "sidd-sample": "sidd-sample"}
 MULTIPLIERS = {
-    "wavelet": (1.0, 1.5, 2.0, 3.0, 4.0),
+    "wavelet": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
     "nlm": (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
     "bm3d": (1.5, 2.0, 3.0, 4.0, 5.0, 6.0),
     "ffdnet": (0.7, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),

@@ -107,3 +107,31 @@ def test_a_killed_run_goes_on_where_it_stopped(capsys, fake_denoiser, pairs_fold
     assert code == 0
     assert json.loads(out)["n"] == 2
     assert fake_denoiser.calls == 5 + 1 + 1 + 2  # only the torn score is measured again
+
+
+def test_a_subset_of_a_benchmark_is_denoised_but_not_bundled(capsys, fake_denoiser, tmp_path):  # noqa: F811
+    from scipy.io import savemat
+
+    blocks = np.stack([smooth_photo(32, 32, seed=s) for s in range(4)]).reshape(2, 2, 32, 32, 3)
+    savemat(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", {"BenchmarkNoisyBlocksSrgb": blocks})
+    output = tmp_path / "submission"
+    arguments = ("sidd-benchmark", "--root", tmp_path, "--output", output, "--json")
+    code, out, _ = run(capsys, *arguments, "--limit", 3)
+    assert (code, json.loads(out)["bundle"]) == (0, None)
+    calls = fake_denoiser.calls
+    code, out, _ = run(capsys, *arguments)
+    document = json.loads(out)
+    assert code == 0
+    assert fake_denoiser.calls == calls + 1 + 2  # the missing block, and two calls for the time
+    assert (output / "bundle" / "SubmitSrgb.csv").is_file()
+    assert document["published"][0]["name"] == "AINDNet S"
+
+
+def test_a_bundle_needs_a_model_and_a_folder(capsys, fake_denoiser, tmp_path):  # noqa: F811
+    from scipy.io import savemat
+
+    blocks = np.zeros((1, 1, 32, 32, 3), np.uint8)
+    savemat(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", {"BenchmarkNoisyBlocksSrgb": blocks})
+    code, _, err = run(capsys, "sidd-benchmark", "--root", tmp_path)
+    assert code == 2
+    assert "--output" in err

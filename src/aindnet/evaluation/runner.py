@@ -153,10 +153,11 @@ def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[st
     start = time.perf_counter()
     denoised = method(noisy)
     seconds = time.perf_counter() - start
+    own_peak: float | None = getattr(method, "peak_memory_mb", None)
+    added = memory.added_mb() if own_peak is None else own_peak
     restored, seen = denoised.image, pair.noisy
     if sample.window is not None:
         restored, seen = restored[sample.window], seen[sample.window]
-    own_peak: float | None = getattr(method, "peak_memory_mb", None)
     values: dict[str, float] = {}
     sigma = None
     if pair.clean is not None:
@@ -176,7 +177,7 @@ def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[st
         values=values,
         seconds=seconds,
         megapixels=noisy.shape[0] * noisy.shape[1] / 1e6,
-        peak_memory_mb=own_peak if own_peak is not None else memory.added_mb(),
+        peak_memory_mb=added,
         noise_level=None if denoised.noise_level is None else float(np.mean(denoised.noise_level)),
         noise_sigma=sigma,
     )

@@ -18,7 +18,7 @@ from aindnet.evaluation.datasets.matlab_files import open_hdf5
 from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample, Window
 
 DOWNLOAD = (
-    "request the DND data set at noise.visinf.tu-darmstadt.de (dnd_2017.zip, about 12 GB) and give "
+    "request the DND data set at noise.visinf.tu-darmstadt.de (dnd_2017.zip) and give "
     "--root the folder with info.mat and images_srgb/"
 )
 CONTEXT = 80

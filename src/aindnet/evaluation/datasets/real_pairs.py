@@ -56,7 +56,8 @@ class PairFilter:
             "shift_x": self.shift,
         }
         return all(
-            bound is None or abs(float(row.get(key, 0))) <= bound for key, bound in measured.items()
+            bound is None or abs(float(row.get(key) or 0)) <= bound
+            for key, bound in measured.items()
         )
 
     def describe(self) -> str:

@@ -17,7 +17,7 @@ from aindnet.evaluation.datasets.real_pairs import PairFilter, load_renoir_crops
 from aindnet.evaluation.datasets.sample import Dataset, Sample, require_folder, require_samples
 
 DOWNLOAD = (
-    "Mi3_Aligned, S90_Aligned and T3i_Aligned (about 5 GB) from the RENOIR page "
+    "Mi3_Aligned, S90_Aligned and T3i_Aligned from the RENOIR page "
     "(ani.stat.fsu.edu/~abarbu/Renoir.html)"
 )
 

@@ -20,10 +20,9 @@ from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample
 
 PAGE = "the SIDD page of York University (abdokamel.github.io/sidd)"
 VALIDATION_DOWNLOAD = (
-    "download ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat (about 90 and 65 MB) "
-    f"from {PAGE} into --root"
+    f"download ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat from {PAGE} into --root"
 )
-BENCHMARK_DOWNLOAD = f"download BenchmarkNoisyBlocksSrgb.mat (about 90 MB) from {PAGE} into --root"
+BENCHMARK_DOWNLOAD = f"download BenchmarkNoisyBlocksSrgb.mat from {PAGE} into --root"
 
 
 @dataclass

@@ -58,11 +58,14 @@ class Wavelet:
 
     chosen: PeerSettings
     name: str = "wavelet"
+    wavelet: str = "sym4"
+    most_levels: int = 5
 
     @property
     def settings(self) -> str:
         """The settings in words."""
-        return f"scikit-image BayesShrink, {self.chosen.describe()}"
+        levels = f"{self.wavelet}, {self.most_levels} levels"
+        return f"BayesShrink, {levels}, {self.chosen.describe()}"
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +83,8 @@ class Wavelet:
                 sigma=self.chosen.noise_level(noisy),
                 method="BayesShrink",
                 mode="soft",
-                wavelet="sym8",
+                wavelet=self.wavelet,
+                wavelet_levels=self._levels(min(noisy.shape[:2])),
                 convert2ycbcr=colour,
                 channel_axis=-1 if colour else None,
                 rescale_sigma=True,
@@ -88,6 +92,13 @@ class Wavelet:
         except ImportError as error:
             raise MissingExtraError("PyWavelets", "evaluate") from error
         return Denoised(np.asarray(restored, dtype=np.float32))
+
+    def _levels(self, side: int) -> int:
+        """As many as the image allows: noise of camera files reaches into the coarse ones."""
+        import pywt
+
+        longest = pywt.dwt_max_level(side, pywt.Wavelet(self.wavelet).dec_len)
+        return max(1, min(self.most_levels, int(longest)))
 
 
 @dataclass(frozen=True)

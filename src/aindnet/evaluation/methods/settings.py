@@ -48,16 +48,34 @@ DEFAULT_DEV_SET = "polyu"
 
 CHOSEN: Mapping[tuple[str, str], PeerSettings] = MappingProxyType(
     {
+        ("wavelet", "polyu"): PeerSettings(2.5, chosen_on="polyu"),
+        ("nlm", "polyu"): PeerSettings(1.7, 0.5, chosen_on="polyu"),
+        ("bm3d", "polyu"): PeerSettings(5.0, chosen_on="polyu"),
         ("ffdnet", "polyu"): PeerSettings(3.0, chosen_on="polyu"),
-        ("nlm", "polyu"): PeerSettings(1.5, 2.0, chosen_on="polyu"),
-        ("wavelet", "polyu"): PeerSettings(2.0, chosen_on="polyu"),
-        ("bm3d", "polyu"): PeerSettings(2.0, chosen_on="polyu"),
+        ("wavelet", "renoir"): PeerSettings(4.0, chosen_on="renoir"),
+        ("nlm", "renoir"): PeerSettings(2.2, 2.0, chosen_on="renoir"),
+        ("bm3d", "renoir"): PeerSettings(5.0, chosen_on="renoir"),
+        ("ffdnet", "renoir"): PeerSettings(3.0, chosen_on="renoir"),
+        ("wavelet", "sidd-sample"): PeerSettings(2.0, chosen_on="sidd-sample"),
+        ("nlm", "sidd-sample"): PeerSettings(0.8, chosen_on="sidd-sample"),
+        ("bm3d", "sidd-sample"): PeerSettings(3.0, chosen_on="sidd-sample"),
+        ("ffdnet", "sidd-sample"): PeerSettings(2.5, chosen_on="sidd-sample"),
     }
 )
+WHITE = PeerSettings(1.0, subsampling=1)
+"""For noise made white: the plain estimate is right."""
+
+SAME_CAMERAS = MappingProxyType(
+    {"sidd": "sidd-sample", "polyu-fullres": "polyu", "polyu-all": "polyu"}
+)
+"""Data sets that take the numbers of another part of the same set."""
 
 
 def settings_for(peer: str, dataset: str) -> PeerSettings:
     """The peer's numbers on this data set, or those of the default dev set where the data set has
     no dev part.
     """
-    return CHOSEN.get((peer, dataset)) or CHOSEN[(peer, DEFAULT_DEV_SET)]
+    if dataset == "gaussian":
+        return WHITE
+    part = SAME_CAMERAS.get(dataset, dataset)
+    return CHOSEN.get((peer, part)) or CHOSEN[(peer, DEFAULT_DEV_SET)]

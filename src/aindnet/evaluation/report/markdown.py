@@ -8,11 +8,14 @@ from typing import Any
 from aindnet.evaluation.report.tables import group_table, heading, main_rows, table_metrics
 
 
-def markdown_report(document: dict[str, Any], level: int = 1) -> str:
+def markdown_report(
+    document: dict[str, Any], *, level: int = 1, with_conventions: bool = True
+) -> str:
     """Title, protocol, tables, what the numbers were made with; `level` is the title's depth."""
+    measures = f" {conventions()}" if with_conventions else ""
     parts = [
         f"{'#' * level} {document['title']}",
-        f"{document['n']} images. {document['protocol']} {conventions()}",
+        f"{document['n']} images. {document['protocol']}{measures}",
         main_table(document),
     ]
     head, lines = group_table(document)
