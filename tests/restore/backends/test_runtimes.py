@@ -21,6 +21,8 @@ RUNTIMES = [("openvino", "fp32"), ("onnx", "fp32"), ("openvino", "bf16"), ("torc
 def statistics(kind: str) -> list[Given]:
     if kind == "own":
         return ["own", "own"]
+    if kind == "sliding":
+        return [48, 48]
     measured = create_backend(NETWORK, backend="torch", device="cpu", precision="fp32").measure(
         TILES
     )
@@ -41,7 +43,7 @@ def runtime(request: pytest.FixtureRequest) -> Any:
     return create_backend(NETWORK, backend=backend, device="cpu", precision=precision, batch=2)
 
 
-@pytest.mark.parametrize("kind", ["own", "given", "grid"])
+@pytest.mark.parametrize("kind", ["own", "given", "grid", "sliding"])
 def test_runtimes_agree(runtime: Any, kind: str) -> None:
     given = statistics(kind)
     reference = create_backend(NETWORK, backend="torch", device="cpu", precision="fp32")

@@ -57,12 +57,10 @@ class Backend(Protocol):
         """
 
 
-def graph_kind(given: Given, backend: str) -> Literal["own", "given", "grid"]:
+def graph_kind(given: Given) -> Literal["own", "given", "grid"] | int:
     """Which graph a backend made of fixed graphs needs for these statistics."""
-    if isinstance(given, int):
-        raise ValueError(f"sliding windows run on the torch backend only, not on {backend}")
     if not isinstance(given, TileStatistics):
-        return "own"
+        return given
     return "given" if given.rows is None else "grid"
 
 

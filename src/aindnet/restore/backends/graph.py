@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from aindnet.errors import MissingExtraError
-from aindnet.restore.backends.tile_network import GivenPass, OwnPass, TileNetwork
+from aindnet.restore.backends.tile_network import GivenPass, OwnPass, SlidingPass, TileNetwork
 
 OPSET = 17
-GraphKind = Literal["own", "given", "grid"]
-"""Statistics: each tile's own; one scale and shift per channel given; a grid of them given."""
+GraphKind = Literal["own", "given", "grid"] | int
+"""Statistics: each tile's own; one scale and shift per channel given; a grid of them given; sliding
+windows of so many pixels."""
 
 _AXES: dict[str, dict[int, str]] = {
     "tiles": {0: "batch", 2: "height", 3: "width"},
@@ -38,14 +39,18 @@ def tile_graph(network: TileNetwork, kind: GraphKind) -> bytes:
     network = copy.deepcopy(network).cpu().float()
     size, nodes = 64, 3
     inputs: list[Tensor] = [torch.rand(1, network.config.image_channels, size, size)]
-    if kind != "own":
+    if kind in ("given", "grid"):
         across = nodes if kind == "grid" else 1
         inputs.append(torch.rand(1, 2, network.statistic_channels, across, across))
     if kind == "grid":
         inputs += [torch.rand(1, size, nodes).softmax(dim=-1) for _ in range(2)]
     names = ["tiles", "grid", "rows", "columns"][: len(inputs)]
     outputs = ["result", "measured"] if kind == "own" else ["result"]
-    module = OwnPass(network) if kind == "own" else GivenPass(network)
+    module: nn.Module = GivenPass(network)
+    if isinstance(kind, int):
+        module = SlidingPass(network, kind)
+    elif kind == "own":
+        module = OwnPass(network)
     dynamic = {name: dict(_AXES[name]) for name in names + outputs}
     if kind == "given":
         dynamic["grid"] = {0: "batch"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import torch
@@ -58,30 +57,36 @@ class GivenStatistics:
         return layer[:, 0].to(x.dtype), layer[:, 1].to(x.dtype)
 
 
+CELL = 8
+"""Image pixels: local means are taken over cells of this size first, at every scale."""
+
+
 class SlidingStatistics:
     """Around each pixel the box of `window` image pixels, cut at the tile's edge (after TLC).
 
-    Box means are in float32, of cells an eighth of the window wide, and interpolated in between.
+    Box means are in float32, of whole cells, and interpolated in between; the variance is clamped
+    at zero. Tile sides are multiples of `CELL`.
     """
 
     def __init__(self, window: int, tile_height: int) -> None:
-        self._window = window
+        self._half = max(window // (2 * CELL), 1)
         self._tile_height = tile_height
 
     def affine(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) each."""
-        size = (x.shape[2], x.shape[3])
-        wanted = max(self._window * size[0] // self._tile_height // 8, 1)
-        cell = math.gcd(wanted, *size)
-        x32 = F.avg_pool2d(torch.cat([x.float(), x.float().square()], dim=1), cell)
-        half = max(self._window * size[0] // self._tile_height // cell // 2, 1)
-        half = min(half, min(x32.shape[2:]) // 2)
-        box = F.avg_pool2d(x32, 2 * half + 1, 1, half, count_include_pad=False)
-        mean, square = box.chunk(2, dim=1)
-        scale = torch.rsqrt((square - mean.square()).clamp(min=0) + EPSILON)
-        affine = resize_bilinear(torch.cat([scale, -mean * scale], dim=1), size).to(x.dtype)
-        both = affine.chunk(2, dim=1)
+        cell = max(CELL * int(x.shape[2]) // int(self._tile_height), 1)
+        x32 = x.float()
+        mean, square = (self._box(F.avg_pool2d(each, cell)) for each in (x32, x32 * x32))
+        scale = torch.rsqrt((square - mean * mean).clamp(min=0) + EPSILON)
+        affine = torch.cat([scale, -mean * scale], dim=1).to(x.dtype)
+        both = resize_bilinear(affine, (x.shape[2], x.shape[3])).chunk(2, dim=1)
         return both[0], both[1]
+
+    def _box(self, cells: Tensor) -> Tensor:
+        """Means over boxes of cells, (B, C, h, w); boxes at the edge have fewer cells."""
+        side, half = 2 * self._half + 1, self._half
+        rows = F.avg_pool2d(cells, (side, 1), 1, (half, 0), count_include_pad=False)
+        return F.avg_pool2d(rows, (1, side), 1, (0, half), count_include_pad=False)
 
 
 def _average_down(weights: Tensor, size: int) -> Tensor:

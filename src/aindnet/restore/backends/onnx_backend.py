@@ -44,7 +44,7 @@ class ONNXBackend:
 
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
         """See `Backend`."""
-        kind = graph_kind(statistics[0], self.name)
+        kind = graph_kind(statistics[0])
         result = self._infer(kind, [tiles, *stack(statistics)])[0]
         result[:, : tiles.shape[1]] += tiles
         return result
