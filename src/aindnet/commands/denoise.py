@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -117,9 +119,8 @@ def denoise(
             keep_record=resume or any(path.is_dir() for path in inputs),
             in_flight=jobs,
         )
-        # What a job system sends to stop a program is taken like Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        outcomes = runner.run(found)
+        with _terminate_like_ctrl_c():
+            outcomes = runner.run(found)
     progress.summary(outcomes, interrupted=runner.interrupted)
     if json_output:
         print(
@@ -156,6 +157,16 @@ class _Nothing:
     def bands(self, source: Any, **options: Any) -> Any:
         """Never called."""
         raise AssertionError
+
+
+@contextlib.contextmanager
+def _terminate_like_ctrl_c() -> Iterator[None]:
+    """Take what a job system sends to stop a program like Ctrl-C: sum up and leave cleanly."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check(strength: float, chroma_strength: float | None, jobs: int, pixel_limit: float) -> None:

@@ -115,6 +115,12 @@ class AtomicFile:
         self.discard()
 
 
+def check_free(path: Path) -> None:
+    """Raise `ImageWriteError` if something stands at `path`."""
+    if os.path.lexists(path):
+        raise _write_error(path, FileExistsError())
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it. Raises `ImageWriteError`."""
     try:

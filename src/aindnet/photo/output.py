@@ -12,7 +12,7 @@ import numpy as np
 
 from aindnet.errors import ImageWriteError
 from aindnet.photo import encode, exif, jpeg, png, webp
-from aindnet.photo.atomic import AtomicFile
+from aindnet.photo.atomic import AtomicFile, check_free
 from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
 from aindnet.photo.heic import encode_heic
@@ -50,8 +50,8 @@ class PhotoWriter:
 
     def _check(self, overwrite: bool) -> None:
         photo, name = self.photo, shown(self.path)
-        if not overwrite and os.path.lexists(self.path):
-            raise ImageWriteError(f"{name}: exists already; pass --overwrite or --resume")
+        if not overwrite:
+            check_free(self.path)
         if len(photo.pages) > 1 and self.kind is not TIFF:
             raise ImageWriteError(
                 f"{name}: {self.kind.name} holds one picture and the source has "

@@ -11,7 +11,7 @@ from aindnet.commands.batch.jobs import Job
 from aindnet.commands.batch.pictures import CompareSheet, NoiseMap
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.photo import Photo, PhotoWriter, open_photo, writer
-from aindnet.photo.atomic import make_folder
+from aindnet.photo.atomic import check_free, make_folder
 from aindnet.photo.photo import Page, SampleReader
 
 
@@ -42,7 +42,12 @@ class PhotoRun:
     _sheets: list[CompareSheet] = field(default_factory=list)
 
     def open(self) -> None:
-        """Read the header, and decode ahead what fits in memory. Raises `ImageReadError`."""
+        """Read the header, and decode ahead what fits in memory.
+
+        Raises `ImageReadError`, or `ImageWriteError` for an output that stands there already.
+        """
+        if not self.overwrite:
+            check_free(self.job.output)
         self.photo = open_photo(
             self.job.input,
             pixel_limit=self.settings.pixel_limit,
