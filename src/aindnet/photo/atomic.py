@@ -41,7 +41,9 @@ class AtomicFile:
             with contextlib.suppress(OSError):  # a file system without nameless files
                 return os.open(self.path.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
         self._temporary = _hidden_name(self.path)
-        return os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        _lock(descriptor)
+        return descriptor
 
     @property
     def name(self) -> str:
@@ -130,6 +132,29 @@ def make_folder(folder: Path) -> None:
         raise ImageWriteError(
             f"{shown(folder)}: the folder cannot be made ({why}); choose another --output"
         ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed runs; those of runs at work are locked and stay."""
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        with contextlib.suppress(OSError):  # another run is as quick, or the folder is read-only
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                if _lock(descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file until its descriptor is closed, however that comes; False if another has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _hidden_name(path: Path) -> Path:

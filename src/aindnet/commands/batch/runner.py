@@ -17,6 +17,7 @@ from aindnet.commands.batch.manifest import Manifest, hash_bytes_of, hash_settin
 from aindnet.commands.batch.photo_run import PhotoRun
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
+from aindnet.photo.atomic import remove_leftovers
 from aindnet.photo.paths import reason, shown
 
 
@@ -81,7 +82,8 @@ class BatchRunner:
         self._keep_record = keep_record
         self._in_flight = in_flight
         self._manifests: dict[Path, Manifest] = {}
-        self._manifests_mutex = threading.Lock()
+        self._tidied: set[Path] = set()
+        self._mutex = threading.Lock()
         self.interrupted = False
 
     def run(self, jobs: list[Job | Refused]) -> list[Outcome]:
@@ -167,6 +169,7 @@ class BatchRunner:
                         level = known.noise_level
                         task.outcome = Outcome(job.input, job.output, "skipped", noise_level=level)
                         return
+            self._tidy(job.output.parent)
             task.run = PhotoRun(job, self._settings, overwrite)
             task.run.open()
 
@@ -226,10 +229,18 @@ class BatchRunner:
         )
 
     def _manifest(self, root: Path) -> Manifest:
-        with self._manifests_mutex:
+        with self._mutex:
             if root not in self._manifests:
                 self._manifests[root] = Manifest(root)
             return self._manifests[root]
+
+    def _tidy(self, folder: Path) -> None:
+        """Remove what killed runs left in a folder, once a run."""
+        with self._mutex:
+            new = folder not in self._tidied
+            self._tidied.add(folder)
+        if new:
+            remove_leftovers(folder)
 
     def _guard(self, task: _Task, step: Callable[[], None]) -> None:
         """Run a step; what it raises becomes the photo's outcome, and the run goes on."""
