@@ -27,7 +27,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load the public names on first use: `import aindnet` imports neither torch nor its friends."""
+    """Load a public name on first use: `import aindnet` imports neither torch nor its friends."""
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'aindnet' has no attribute {name!r}")
