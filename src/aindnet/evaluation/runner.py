@@ -128,10 +128,11 @@ def _score_sample(
         if score is None:
             try:
                 pair = pair or sample.read()
+                memory = PeakMemory()
                 if method.name not in warm:
                     warm_up(method, pair)
                     warm.add(method.name)
-                score = score_image(method, pair, sample, metrics)
+                score = score_image(method, pair, sample, metrics, memory)
             except (AindnetError, MemoryError) as error:
                 return [], Failure(sample.name, method.name, str(error) or type(error).__name__)
             if journal:
@@ -146,10 +147,15 @@ def warm_up(method: Method, pair: Pair) -> None:
         method(as_float(pair.noisy[:WARM_UP_SIDE, :WARM_UP_SIDE]))
 
 
-def score_image(method: Method, pair: Pair, sample: Sample, metrics: Sequence[str]) -> ImageScore:
-    """Run one method on one pair and measure it; the time is the method's alone."""
+def score_image(
+    method: Method, pair: Pair, sample: Sample, metrics: Sequence[str], memory: PeakMemory
+) -> ImageScore:
+    """Run one method on one pair and measure it; the time is the method's alone.
+
+    `memory` watches since before the call, or since before the warm-up: buffers that a library
+    keeps are its memory too.
+    """
     noisy = as_float(pair.noisy)
-    memory = PeakMemory()
     start = time.perf_counter()
     denoised = method(noisy)
     seconds = time.perf_counter() - start
