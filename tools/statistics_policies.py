@@ -37,8 +37,9 @@ Image = np.ndarray[Any, np.dtype[np.float32]]
 POLICIES: dict[str, StatisticsPolicy] = {
     "tile": PerTile(),
     "whole": WholeImage(),
+    "sliding 64": SlidingWindow(window=64),
+    "sliding 96": SlidingWindow(window=96),
     "sliding 192": SlidingWindow(window=192),
-    "sliding 384": SlidingWindow(window=384),
     "frozen, 16 windows of 256": Frozen(),
     "frozen, 16 windows of 256, pooled": Frozen(pooled=True),
     "frozen, 32 windows of 192": Frozen(samples=32, window=192),
@@ -55,9 +56,9 @@ def table(
     model: str | None = None,
     grid: int = 4,
     limit: int | None = None,
-    tile: int = 512,
-    other_tile: int = 384,
-    backend: Literal["auto", "torch"] = "torch",
+    tile: int = 768,
+    other_tile: int = 512,
+    backend: Literal["auto", "torch", "openvino", "onnx"] = "auto",
     policy: Annotated[list[str] | None, Parameter(negative=())] = None,
     output: Path | None = None,
 ) -> None:
@@ -78,7 +79,7 @@ def table(
     other_tile
         Tile size that the results are compared with for seams.
     backend
-        Sliding windows run on torch only.
+        What runs the network.
     policy
         Rows to measure, by name; all without it.
     output

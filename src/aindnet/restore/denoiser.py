@@ -28,7 +28,6 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
-DEFAULT_OVERLAP = 64
 DEFAULT_STATISTICS: StatisticsPolicy = BySize(WholeImage(), Frozen(), limit=DEFAULT_TILE**2)
 
 
@@ -72,7 +71,7 @@ class Denoiser:
             backend=self._make_backend(network),
             statistics=statistics,
             tile=tile or DEFAULT_TILE,
-            overlap=DEFAULT_OVERLAP if overlap is None else overlap,
+            overlap=statistics.overlap if overlap is None else overlap,
             channels=network.config.image_channels,
         )
 

@@ -32,6 +32,10 @@ TRAINING_WINDOW = 256
 """Pixels: about the size of the patches that the network was trained on."""
 
 
+REACH = 64
+"""Pixels from a tile's border beyond which it changes nothing: `tools/effective_reach.py`."""
+
+
 class ImageStatistics(Protocol):
     """One image's answer, under one mirroring or rotation of it."""
 
@@ -46,6 +50,10 @@ class StatisticsPolicy(Protocol):
     def name(self) -> str:
         """As in the table of `docs/engine.md`."""
 
+    @property
+    def overlap(self) -> int:
+        """Pixels that neighbouring tiles must share, for borders not to be seen."""
+
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
     ) -> ImageStatistics:
@@ -57,6 +65,7 @@ class PerTile:
     """Every tile's own: no second pass, and tiles that disagree. For comparison."""
 
     name: str = "tile"
+    overlap: int = REACH
 
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
@@ -72,6 +81,11 @@ class SlidingWindow:
     window: int = TRAINING_WINDOW
     name: str = "sliding"
 
+    @property
+    def overlap(self) -> int:
+        """Boxes, and those that they were made of, must lie within the tile: three times this."""
+        return REACH + self.window * 3 // 2
+
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
     ) -> ImageStatistics:
@@ -84,6 +98,7 @@ class WholeImage:
     """The whole image's, by running it whole once; memory goes with the image."""
 
     name: str = "whole"
+    overlap: int = REACH
 
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
@@ -110,6 +125,7 @@ class Frozen:
     window: int = TRAINING_WINDOW
     pooled: bool = False
     name: str = "frozen"
+    overlap: int = REACH
 
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
@@ -140,6 +156,7 @@ class Field:
     spacing: int = TRAINING_WINDOW
     window: int = TRAINING_WINDOW
     name: str = "field"
+    overlap: int = REACH
 
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
@@ -160,6 +177,11 @@ class BySize:
     def name(self) -> str:
         """Both names."""
         return f"{self.small.name} up to {self.limit / 1e6:g} MP, {self.large.name} above"
+
+    @property
+    def overlap(self) -> int:
+        """Of the one that needs more."""
+        return max(self.small.overlap, self.large.overlap)
 
     def survey(
         self, backend: Backend, source: RowSource, plan: TilePlan, which: int
