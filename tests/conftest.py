@@ -11,7 +11,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The data folder beside the checkout; where it is missing, a test that asks for it is skipped."""
+    """The data folder beside the checkout; a test that asks for it is skipped without it."""
     if not SHARED.is_dir():
         pytest.skip("the data folder ../shared is not here")
     return SHARED

@@ -41,9 +41,7 @@ SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 class CameraRecipe:
     """The distribution of cameras that `simulate` draws; a probability of 0 leaves a stage out."""
 
-    priors: dict[str, float] = field(
-        default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7}
-    )
+    priors: dict[str, float] = field(default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7})
     """Weights of the noise priors: "uniform" (paper), "log_uniform", "cameras", "unprocessing"."""
     shot_range: Range | None = None
     """Overrides the prior's range of shot noise."""

@@ -45,9 +45,7 @@ class SyntheticNoiseTask(pl.LightningModule):
         assert batch.noise_level is not None
         output = self(batch.noisy)
         restoration = restoration_loss(output.denoised, batch.clean, self.recipe.loss)
-        estimation = noise_level_loss(
-            output, batch.noise_level, self.recipe.estimator_loss
-        )
+        estimation = noise_level_loss(output, batch.noise_level, self.recipe.estimator_loss)
         self.log_dict({"train/restoration": restoration, "train/noise_level": estimation})
         return restoration + self.recipe.estimator_weight * estimation
 
