@@ -25,6 +25,8 @@ from aindnet.photo.store import PixelStore, spool_file
 from aindnet.photo.tiff_pages import TiffAssembler, directory_from
 
 _HEAD_BYTES = 64 << 10
+# Bands of wide photos are taken in pieces: the arithmetic on them makes several copies.
+_PIXELS_AT_ONCE = 1_000_000
 _CLASSIC_TIFF_LIMIT = 3_500_000_000
 _TURNED_BY_READERS = (AVIF, HEIC, JXL)
 
@@ -104,9 +106,12 @@ class PhotoWriter:
                 self.path, page.height, page.width, self._channels(page), self._dtype(page)
             )
             self._reader = page.another_reader()
-        y0 = self._store.rows_written
-        samples = self._reader.read(y0, y0 + len(band))
-        self._store.write(self._fitted(page, page.changed(samples, band)))
+        step = max(1, _PIXELS_AT_ONCE // page.width)
+        for start in range(0, len(band), step):
+            part = band[start : start + step]
+            y0 = self._store.rows_written
+            samples = self._reader.read(y0, y0 + len(part))
+            self._store.write(self._fitted(page, page.changed(samples, part)))
 
     def _dtype(self, page: Page) -> np.dtype[Any]:
         depths = self.kind.depths
