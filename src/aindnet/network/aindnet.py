@@ -80,6 +80,8 @@ class AINDNet(nn.Module):
     def __init__(self, config: AINDNetConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AINDNetConfig()
+        self.detach_map = False
+        """Training only: True keeps the restoration's gradient out of the noise estimator."""
         c1, c2, c3 = config.channels
         e1, e2, e3 = config.encoder_blocks
         d2, d1 = config.decoder_blocks
@@ -135,7 +137,7 @@ class AINDNet(nn.Module):
         x = F.pixel_unshuffle(padded, self.config.unshuffle)
 
         estimate = self.noise_estimator(x)
-        map1 = estimate.noise_level
+        map1 = estimate.noise_level.detach() if self.detach_map else estimate.noise_level
         size1 = (x.shape[-2], x.shape[-1])
 
         x1 = F.relu(self.stem1(x))  # (B, 64, H, W)

@@ -56,6 +56,9 @@ class NoiseLevelEstimator(nn.Module):
             for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
                 cast(Tensor, conv.bias).zero_()
+            # Filters without a mean do not see the picture's brightness, only its detail: the
+            # estimator starts as a measure of high frequencies, which noise is.
+            self.conv1.weight.sub_(self.conv1.weight.mean(dim=(1, 2, 3), keepdim=True)).mul_(4.0)
             # A small positive start, as noise is: a map whose ReLU begins dead never learns, and
             # one that begins far too high is pushed into it.
             self.conv5.weight.mul_(0.05)

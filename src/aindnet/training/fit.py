@@ -69,6 +69,7 @@ def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
     network = load_model(recipe.initial).network if recipe.initial else AINDNet(recipe.network)
+    network.detach_map = recipe.detach_noise_level
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = SyntheticNoiseData(recipe)
     task = SyntheticNoiseTask(recipe, network)

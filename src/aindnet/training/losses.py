@@ -19,6 +19,7 @@ EstimatorLoss = Literal["squared", "relative"]
 ASYMMETRY = 0.25
 """α: over-estimation costs α, under-estimation 1 − α."""
 COARSE_WEIGHT, FINE_WEIGHT = 0.8, 0.2
+RELATIVE_OFFSET = 3 / 255
 
 
 def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -> Tensor:
@@ -39,8 +40,9 @@ def noise_level_loss(
     """The asymmetric loss at both scales of the estimator; σ coarse is the pooled σ fine.
 
     `noise_level` (B, C, H, W) is the true map on the photo's grid. "squared" is the paper's;
-    "relative" divides the error by σ + 1/255, so that 10 % off costs the same at every level
-    (squared errors of weak noise are too small to be learned from).
+    "relative" divides the error by σ + 3/255, so that 10 % off costs about the same at every
+    level (squared errors of weak noise are too small to be learned from; with a smaller offset the
+    nearly clean photos of a batch outweigh the rest and push the estimator's ReLUs into silence).
     """
 
     def pooled(like: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def noise_level_loss(
 
     def loss(estimate: Tensor) -> Tensor:
         truth = pooled(estimate)
-        unit = truth + 1 / 255 if kind == "relative" else torch.ones_like(truth)
+        unit = truth + RELATIVE_OFFSET if kind == "relative" else torch.ones_like(truth)
         return asymmetric_loss(estimate / unit, truth / unit)
 
     coarse, fine = output.noise_level_coarse.float(), output.noise_level_fine.float()

@@ -49,6 +49,8 @@ class TrainingRecipe:
     """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
+    detach_noise_level: bool = False
+    """True: the estimator learns from its own loss alone; False: from the restoration too (paper)."""
     learning_rate: float = 4e-4
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
