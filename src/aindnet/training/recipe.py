@@ -50,7 +50,7 @@ class TrainingRecipe:
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
     detach_noise_level: bool = False
-    """True: the estimator learns from its own loss alone; False: from the restoration too (paper)."""
+    """True: the estimator learns from its own loss alone; False: from both (paper)."""
     learning_rate: float = 4e-4
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
