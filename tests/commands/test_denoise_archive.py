@@ -49,7 +49,13 @@ def start(*arguments: str | Path, seconds: float = 0.01) -> subprocess.Popen[byt
     tests = str(Path(__file__).resolve().parents[1])
     program = PROGRAM.format(tests=tests, seconds=seconds)
     command = [sys.executable, "-c", program, "denoise", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # A test run in the background hands an ignored SIGINT on to its children.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def content(folder: Path) -> dict[str, bytes]:

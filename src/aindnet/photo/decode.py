@@ -44,6 +44,8 @@ def open_vips(source: SourceFile, page: int = 0) -> Any:
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
     if source.format is TIFF:
         options["page"] = page
+        # libvips takes a tile that can't be read or decoded for a warning, and paints it black.
+        options["fail_on"] = "warning"
     if source.format in (TIFF, JPEG):
         options["unlimited"] = True  # photo.open_photo has its own limit on pixels
     try:
