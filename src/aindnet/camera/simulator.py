@@ -81,6 +81,10 @@ class CameraRecipe:
     """Its standard deviation as a share of the noise's."""
     blotch_cell: Range = (6.0, 24.0)
     """Its features' size, pixels, log-uniform."""
+    white: float = 0.0
+    """Probability that an image's noise is white and Gaussian instead (scans, other software)."""
+    white_range: Range = (1 / 255, 60 / 255)
+    """Its standard deviation, log-uniform."""
     jpeg: float = 0.6
     """Probability of JPEG."""
     jpeg_quality: Range = (65.0, 98.0)
@@ -174,6 +178,8 @@ def simulate(
         scale = float(draw.log_uniform(recipe.resample_range)[0])
     noise, level = _sensor_stage(clean, scale, response, sensor, recipe, draw)
     noise = _processing_stage(noise, level, recipe, draw)
+    if recipe.white:
+        noise, level = _white_stage(noise, level, recipe, draw)
     noisy = clean + noise
     if recipe.jpeg:
         noisy = _jpeg_stage(noisy, recipe, draw)
@@ -294,6 +300,16 @@ def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: 
         )
         noise = torch.where(draw.happens(recipe.smooth)[:, None, None, None], smoothed, noise)
     return noise if blotches is None else noise + blotches
+
+
+def _white_stage(
+    noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    """White Gaussian noise, the same everywhere, on the images that it happens to."""
+    happens = draw.happens(recipe.white)[:, None, None, None]
+    sigma = draw.log_uniform(recipe.white_range)[:, None, None, None].expand_as(noise)
+    white = sigma * torch.randn(noise.shape, generator=draw.generator, device=draw.device)
+    return torch.where(happens, white, noise), torch.where(happens, sigma, level)
 
 
 def _jpeg_stage(noisy: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
