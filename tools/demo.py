@@ -42,7 +42,7 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("chelsea.png", "Chelsea", camera="Canon EOS 5D Mark II", iso=12800, seed=1),
+    Sample("chelsea.png", "Chelsea", camera="Canon EOS 5D Mark II", iso=25600, seed=1),
     Sample("coffee.png", "Coffee", camera="Nikon D800", iso=25600, seed=2),
     Sample("astronaut.png", "Astronaut", seed=4),
     Sample("rocket.jpg", "Rocket", seed=7),
@@ -82,7 +82,9 @@ def noisy_photo(sample: Sample) -> tuple[Image, Image | None, str]:
         origin = "noise of the synthetic camera"
     else:
         sensor = camera_noise(sample.camera, sample.iso)
-        noisy = simulate(clean, generator, CameraRecipe(resample=0.0), sensor=sensor).noisy
+        noisy = simulate(
+            clean, generator, CameraRecipe(resample=0.0, smooth=0.0), sensor=sensor
+        ).noisy
         origin = f"noise measured on a {sample.camera} at ISO {sample.iso:.0f}"
     pixels = (noisy[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     return np.ascontiguousarray(pixels), photo, origin
