@@ -29,4 +29,4 @@ def test_a_bundled_model_has_lost_no_quality(name):
 def test_golden_numbers_are_far_above_the_noisy_images():
     for name, entry in read_golden(GOLDEN).items():
         for kind, numbers in entry["numbers"].items():
-            assert numbers["psnr"] > numbers["noisy_psnr"] + 1.0, (name, kind)
+            assert numbers["psnr"] > numbers["noisy_psnr"] + 1.5, (name, kind)
