@@ -60,7 +60,7 @@ class AdaptiveInstanceNorm(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         nn.init.normal_(self.gamma_beta.weight, std=0.02)
         with torch.no_grad():
-            self.conv.weight.mul_(8.0)
+            self.conv.weight.mul_(40.0)
             cast(Tensor, self.gamma_beta.bias).zero_()
 
     def modulation(self, noise_level: Tensor) -> Tensor:

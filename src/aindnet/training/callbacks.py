@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import sys
 import time
+import warnings
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
@@ -17,9 +21,33 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from aindnet.errors import TrainingDivergedError
-from aindnet.training.data import SyntheticNoiseData
-from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import budget_factor, parse_budget
+
+
+class Scheduled(Protocol):
+    """What a recipe says of its budget."""
+
+    @property
+    def budget(self) -> str:
+        """Time or steps."""
+
+    @property
+    def warmup(self) -> float:
+        """Share of the budget in which the learning rate rises."""
+
+    @property
+    def flat(self) -> float:
+        """Share of the budget after which it falls."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimizer's."""
+
+
+class Progressing(Protocol):
+    """Who must know how much of the budget is used."""
+
+    progress: float
 
 
 class Budget(Callback):
@@ -28,7 +56,7 @@ class Budget(Callback):
     Time spent is kept in checkpoints: a resumed run has what is left, not a new budget.
     """
 
-    def __init__(self, recipe: TrainingRecipe, data: SyntheticNoiseData) -> None:
+    def __init__(self, recipe: Scheduled, data: Progressing) -> None:
         self.recipe, self.data = recipe, data
         self.seconds, self.steps = parse_budget(recipe.budget)
         self.spent = 0.0
@@ -58,7 +86,7 @@ class Budget(Callback):
         self.data.progress = progress
         factor = budget_factor(progress, warmup=self.recipe.warmup, flat=self.recipe.flat)
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = self.recipe.learning_rate * factor
+            group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
         pl_module.log("train/learning_rate", self.recipe.learning_rate * factor)
 
     def on_train_batch_end(
@@ -88,6 +116,20 @@ class Budget(Callback):
         self.spent = float(state_dict["spent"])
 
 
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep the trainer's notes on accelerators and loader workers from those who only adapt."""
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
 def warm_average(decay: float) -> Any:
     """EMA whose memory grows to `decay`'s: min(decay, (1 + n) / (10 + n)) after n updates."""
 
@@ -100,9 +142,9 @@ def warm_average(decay: float) -> Any:
     return update
 
 
-def average_of_weights(recipe: TrainingRecipe) -> WeightAveraging:
+def average_of_weights(decay: float) -> WeightAveraging:
     """Lightning's weight averaging with the warm EMA: validation and the final model use it."""
-    return WeightAveraging(multi_avg_fn=warm_average(recipe.ema_decay))
+    return WeightAveraging(multi_avg_fn=warm_average(decay))
 
 
 class DivergenceGuard(Callback):

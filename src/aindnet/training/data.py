@@ -103,7 +103,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
             soft_content=self.recipe.soft_content,
             soft_range=self.recipe.soft_range,
         )
-        noisy, noise_level = simulate(clean, generator, self.recipe.camera)
+        noisy, noise_level = simulate(clean, generator, self.recipe.camera_at(self.progress))
         return Batch(noisy, clean, noise_level, "synthetic")
 
 

@@ -114,7 +114,7 @@ def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveMo
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[
-            average_of_weights(recipe),
+            average_of_weights(recipe.ema_decay),
             budget,
             DivergenceGuard(folder),
             saver,

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from aindnet.network import AINDNetOutput
 
-RestorationLoss = Literal["l1", "log_mse"]
+RestorationLoss = Literal["l1", "relative_l1", "log_mse"]
 EstimatorLoss = Literal["squared", "relative"]
 
 ASYMMETRY = 0.25
 """α: over-estimation costs α, under-estimation 1 − α."""
 COARSE_WEIGHT, FINE_WEIGHT = 0.8, 0.2
 RELATIVE_OFFSET = 3 / 255
+RESTORATION_OFFSET = 10 / 255
 
 
 def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -> Tensor:
@@ -57,10 +58,17 @@ def noise_level_loss(
     return COARSE_WEIGHT * loss(coarse) + FINE_WEIGHT * loss(fine)
 
 
-def restoration_loss(denoised: Tensor, clean: Tensor, kind: RestorationLoss = "l1") -> Tensor:
+def restoration_loss(
+    denoised: Tensor,
+    clean: Tensor,
+    kind: RestorationLoss = "l1",
+    noise_level: Tensor | None = None,
+) -> Tensor:
     """How far the denoised photos (B, C, H, W) are from the clean ones.
 
     "l1": the paper's mean absolute error, in which the noisiest images of a batch decide.
+    "relative_l1": each image's divided by its mean true noise level + 10/255, so that weak noise
+    counts too; it needs `noise_level` (B, C, H, W).
     "log_mse": half the logarithm of each image's mean square error, averaged over the batch, so
     that a decibel counts the same at every noise level; ε = 1e-5 (0.8/255 squared) lets images that
     are clean already count for little.
@@ -68,6 +76,11 @@ def restoration_loss(denoised: Tensor, clean: Tensor, kind: RestorationLoss = "l
     difference = denoised.float() - clean.float()
     if kind == "l1":
         return difference.abs().mean()
+    if kind == "relative_l1":
+        if noise_level is None:
+            raise ValueError('loss "relative_l1" needs the true noise level')
+        unit = noise_level.mean(dim=(1, 2, 3)) + RESTORATION_OFFSET
+        return (difference.abs().mean(dim=(1, 2, 3)) / unit).mean()
     return 0.5 * torch.log(difference.square().mean(dim=(1, 2, 3)) + 1e-5).mean()
 
 
@@ -81,5 +94,5 @@ def synthetic_noise_loss(
     estimator_weight: float = 0.05,
 ) -> Tensor:
     """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1, squared, 0.05)."""
-    restoration = restoration_loss(output.denoised, clean, kind)
+    restoration = restoration_loss(output.denoised, clean, kind, noise_level)
     return restoration + estimator_weight * noise_level_loss(output, noise_level, estimator)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from cyclopts import App, CycloptsError, Parameter
@@ -39,19 +39,26 @@ class TrainingRecipe:
     """Model (name or file) whose weights the run starts from."""
     stages: tuple[tuple[float, int, int], ...] = ((0.0, 128, 16),)
     """(from this share of the budget, crop in pixels, images a step and device)."""
+    white_first: float = 0.0
+    """Share of the budget over which the camera's `white` falls from 1 to its own value: what
+    denoising is, is learned from white noise in minutes, and from all kinds at once in hours."""
     soft_content: float = 0.5
     """Probability that a crop is upsampled: full-resolution photos are softer than reduced ones."""
     soft_range: tuple[float, float] = (1.0, 2.2)
     """Factor of that upsampling."""
     loss: RestorationLoss = "l1"
-    """"l1" (paper) or "log_mse"."""
+    """"l1" (paper), "relative_l1" (each image's over its noise level) or "log_mse"."""
     estimator_loss: EstimatorLoss = "squared"
     """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
     detach_noise_level: bool = False
     """True: the estimator learns from its own loss alone; False: from both (paper)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """"muon": orthogonalised updates for the convolutions inside, AdamW for the rest."""
     learning_rate: float = 4e-4
+    """AdamW's."""
+    muon_learning_rate: float = 0.02
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     gradient_clip: float = 1.0
@@ -93,8 +100,17 @@ class TrainingRecipe:
         for _, crop, batch in self.stages:
             if crop < 32 or batch < 1:
                 raise RecipeError("recipe: a stage needs a crop of 32 pixels at least, and a batch")
+        if not 0 <= self.white_first <= 1:
+            raise RecipeError("recipe: `white_first` is a share of the budget, 0 to 1")
         if self.precision not in ("bf16", "fp32"):
             raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
+
+    def camera_at(self, progress: float) -> CameraRecipe:
+        """The camera at `progress`, 0 … 1 of the budget."""
+        if progress >= self.white_first:
+            return self.camera
+        white = 1 - (1 - self.camera.white) * progress / self.white_first
+        return replace(self.camera, white=white)
 
 
 def load_recipe(path: Path, flags: Sequence[str] = ()) -> TrainingRecipe:

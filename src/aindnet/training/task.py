@@ -13,6 +13,7 @@ from torch import Tensor
 from aindnet.network import AINDNet, AINDNetOutput
 from aindnet.training.data import Batch
 from aindnet.training.losses import noise_level_loss, restoration_loss
+from aindnet.training.muon import Muon, hidden_filters
 from aindnet.training.recipe import TrainingRecipe
 
 
@@ -44,7 +45,9 @@ class SyntheticNoiseTask(pl.LightningModule):
         """The SN loss of one batch."""
         assert batch.noise_level is not None
         output = self(batch.noisy)
-        restoration = restoration_loss(output.denoised, batch.clean, self.recipe.loss)
+        restoration = restoration_loss(
+            output.denoised, batch.clean, self.recipe.loss, batch.noise_level
+        )
         estimation = noise_level_loss(output, batch.noise_level, self.recipe.estimator_loss)
         self.log_dict({"train/restoration": restoration, "train/noise_level": estimation})
         return restoration + self.recipe.estimator_weight * estimation
@@ -83,14 +86,17 @@ class SyntheticNoiseTask(pl.LightningModule):
             self.log("val/psnr", sum(means.values()) / len(means))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; norms' and biases' one-dimensional tensors do not decay."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        kept = [p for p in self.network.parameters() if p.ndim <= 1]
-        return torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.recipe.weight_decay},
-                {"params": kept, "weight_decay": 0.0},
-            ],
-            lr=self.recipe.learning_rate,
-            betas=self.recipe.betas,
-        )
+        """AdamW, whose one-dimensional tensors do not decay, with or without Muon."""
+        recipe = self.recipe
+        by_muon = hidden_filters(self.network) if recipe.optimizer == "muon" else set()
+        named = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
+        rest = [p for n, p in named if n not in by_muon]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in rest if p.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        if recipe.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
+        filters = [p for n, p in named if n in by_muon]
+        groups.append({"params": filters, "lr": recipe.muon_learning_rate, "muon": True})
+        return Muon(groups, lr=recipe.learning_rate, betas=recipe.betas)
