@@ -17,7 +17,7 @@ from aindnet.photo import read_image, to_rgb
 from aindnet.pretrained import load_model
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import TileStatistics
-from aindnet.restore.windows import scale_and_shift
+from aindnet.restore.windows import mean_and_deviation
 
 DISTANCES = (0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
@@ -39,7 +39,7 @@ def reach(photo: Path, *, model: str | None = None, size: int = 512) -> None:
     )
     rgb = to_rgb(read_image(photo))[:size, :size]
     tile = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])
-    given = TileStatistics(scale_and_shift(backend.measure(tile)[0])[..., None, None])
+    given = TileStatistics(mean_and_deviation(backend.measure(tile)[0])[..., None, None])
     whole = backend.run(tile, [given])
     cut = size // 2
     half = backend.run(np.ascontiguousarray(tile[..., :cut]), [given])

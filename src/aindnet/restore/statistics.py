@@ -22,8 +22,8 @@ from aindnet.restore.windows import (
     WindowSurveyor,
     covering_count,
     interpolation,
+    mean_and_deviation,
     measure,
-    scale_and_shift,
     spread,
     transformed,
 )
@@ -109,7 +109,7 @@ class WholeImage:
         pixels = source.rows(0, source.height)
         pixels = reflect_to(pixels, plan.rows.padded, plan.columns.padded)
         measured = measure(backend, [pixels], which)
-        return _Same(TileStatistics(scale_and_shift(measured[0])[..., None, None]))
+        return _Same(TileStatistics(mean_and_deviation(measured[0])[..., None, None]))
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Frozen:
         mean, variance = measured[:, 0].mean(axis=0), measured[:, 1].mean(axis=0)
         if self.pooled:
             variance = variance + measured[:, 0].var(axis=0)
-        grid = scale_and_shift(np.stack([mean, variance]))[..., None, None]
+        grid = mean_and_deviation(np.stack([mean, variance]))[..., None, None]
         return _Same(TileStatistics(grid))
 
 
@@ -229,5 +229,5 @@ class _FieldOfImage:
         """(2, C, nodes across)."""
         if index not in self._rows:
             measured = self._surveyor.measure_row(self._down[index], self._across)
-            self._rows[index] = np.stack([scale_and_shift(each) for each in measured], axis=-1)
+            self._rows[index] = np.stack([mean_and_deviation(each) for each in measured], axis=-1)
         return self._rows[index]

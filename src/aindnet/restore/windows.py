@@ -42,10 +42,9 @@ def measure(backend: Backend, windows: list[Array], which: int) -> Array:
     return np.concatenate(results)
 
 
-def scale_and_shift(measured: Array) -> Array:
-    """Mean and variance (2, C) → the affine map that normalises by them, (2, C)."""
-    scale = 1 / np.sqrt(measured[1] + np.float32(EPSILON))
-    return np.stack([scale, -measured[0] * scale]).astype(np.float32)
+def mean_and_deviation(measured: Array) -> Array:
+    """Mean and variance (2, C) → mean and the deviation that is divided by, (2, C)."""
+    return np.stack([measured[0], np.sqrt(measured[1] + np.float32(EPSILON))]).astype(np.float32)
 
 
 def covering_count(length: int, window: int, spacing: int | None = None) -> int:

@@ -27,7 +27,7 @@ def statistics(kind: str) -> list[Given]:
         TILES
     )
     scale = 1 / np.sqrt(measured[:, 1] + 1e-5)
-    grid = np.stack([scale, -measured[:, 0] * scale], axis=1)[..., None, None]
+    grid = np.stack([measured[:, 0], 1 / scale], axis=1)[..., None, None]
     if kind == "given":
         return [TileStatistics(each) for each in grid]
     wide = grid * RNG.uniform(0.8, 1.2, (*grid.shape[:3], 3, 4)).astype(np.float32)

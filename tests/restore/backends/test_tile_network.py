@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aindnet.restore.backends.tile_network import GivenPass, OwnPass, SlidingPass, TileNetwork
-from aindnet.restore.windows import scale_and_shift
+from aindnet.restore.windows import mean_and_deviation
 from restore_networks import small_network
 
 VARIANTS: list[dict[str, Any]] = [
@@ -35,7 +35,7 @@ def test_every_variant_computes_what_the_network_computes(config: dict[str, Any]
 
     measured = measured_tensor.numpy()
     assert measured.shape == (2, 2, fast.statistic_channels)
-    grid = torch.stack([torch.from_numpy(scale_and_shift(m)) for m in measured])[..., None, None]
+    grid = torch.stack([torch.from_numpy(mean_and_deviation(m)) for m in measured])[..., None, None]
     torch.testing.assert_close(GivenPass(fast)(tiles, grid), both, atol=1e-5, rtol=0)
 
     # The same numbers at each node of a grid are the same everywhere between the nodes.

@@ -18,10 +18,10 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TileStatistics:
-    """What the normalization layers use for one tile: scale and shift of every channel."""
+    """What the normalization layers use for one tile: mean and deviation of every channel."""
 
     grid: Array
-    """(2, channels, gh, gw): scale, shift, at the nodes of a grid; gh = gw = 1 is one for all."""
+    """(2, channels, gh, gw): mean, deviation (> 0) at a grid's nodes; gh = gw = 1: one for all."""
     rows: Array | None = None
     """(h, gh): each row's weights of the grid's rows; None where the grid is 1×1."""
     columns: Array | None = None

@@ -29,15 +29,15 @@ class OwnStatistics:
         """(B, C, 1, 1) each."""
         variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
         self.mean_and_variance.append(torch.stack([mean, variance], dim=1)[..., 0, 0])
-        scale = torch.rsqrt(variance + EPSILON)
-        return scale.to(x.dtype), (-mean * scale).to(x.dtype)
+        return _scale_and_shift(mean, torch.rsqrt(variance + EPSILON), x.dtype)
 
 
 class GivenStatistics:
-    """Scale and shift for all layers, (B, 2, channels, gh, gw): one each (gh = gw = 1), or a grid.
+    """Mean and deviation for all layers, (B, 2, channels, gh, gw): one (gh = gw = 1), or a grid.
 
     A grid is interpolated by the weights `rows` (B, H, gh) and `columns` (B, W, gw), given at the
-    tile's own resolution and averaged down for coarser layers.
+    tile's own resolution and averaged down for coarser layers. Interpolating the scale and the
+    shift instead would not do: between a flat node and a textured one their sum is far off.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class GivenStatistics:
             rows = _average_down(self._rows, x.shape[2])[:, None, None]  # (B, 1, 1, h, gh)
             columns = _average_down(self._columns, x.shape[3])[:, None, None]
             layer = rows @ layer @ columns.transpose(-1, -2)  # (B, 2, C, h, w)
-        return layer[:, 0].to(x.dtype), layer[:, 1].to(x.dtype)
+        return _scale_and_shift(layer[:, 0], 1 / layer[:, 1], x.dtype)
 
 
 CELL = 8
@@ -77,16 +77,20 @@ class SlidingStatistics:
         cell = max(CELL * int(x.shape[2]) // int(self._tile_height), 1)
         x32 = x.float()
         mean, square = (self._box(F.avg_pool2d(each, cell)) for each in (x32, x32 * x32))
-        scale = torch.rsqrt((square - mean * mean).clamp(min=0) + EPSILON)
-        affine = torch.cat([scale, -mean * scale], dim=1).to(x.dtype)
-        both = resize_bilinear(affine, (x.shape[2], x.shape[3])).chunk(2, dim=1)
-        return both[0], both[1]
+        deviation = torch.sqrt((square - mean * mean).clamp(min=0) + EPSILON)
+        both = resize_bilinear(torch.cat([mean, deviation], dim=1), (x.shape[2], x.shape[3]))
+        mean, deviation = both.chunk(2, dim=1)
+        return _scale_and_shift(mean, 1 / deviation, x.dtype)
 
     def _box(self, cells: Tensor) -> Tensor:
         """Means over boxes of cells, (B, C, h, w); boxes at the edge have fewer cells."""
         side, half = 2 * self._half + 1, self._half
         rows = F.avg_pool2d(cells, (side, 1), 1, (half, 0), count_include_pad=False)
         return F.avg_pool2d(rows, (1, side), 1, (0, half), count_include_pad=False)
+
+
+def _scale_and_shift(mean: Tensor, scale: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return scale.to(dtype), (-mean * scale).to(dtype)
 
 
 def _average_down(weights: Tensor, size: int) -> Tensor:
