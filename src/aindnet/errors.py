@@ -45,6 +45,26 @@ class TrainingDivergedError(AindnetError):
     """Training met NaN or a diverging loss; the last good checkpoint was kept."""
 
 
+class AdaptationError(AindnetError):
+    """Photos that a model cannot be adapted with, or an adaptation that does not help."""
+
+
+class TooFewPairsError(AdaptationError):
+    """Too few pairs, or too small ones, to learn from and to check on."""
+
+
+class BurstError(AdaptationError):
+    """A burst whose frames do not show the same thing."""
+
+
+class UnusablePairsError(AdaptationError):
+    """Pairs that are swapped, shifted, over-exposed or otherwise not to be learned from."""
+
+
+class NoGainError(AdaptationError):
+    """The adapted weights are no better than the base on photos held out: nothing is written."""
+
+
 class DeviceError(AindnetError):
     """A device, backend or precision that this machine or installation does not have."""
 

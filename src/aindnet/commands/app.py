@@ -19,8 +19,10 @@ COMMANDS = {
     "models": "List the models at hand, with licence and measured quality.",
     "simulate": "Turn clean photos into noisy ones with the synthetic camera.",
     "train": "Train a model by a recipe.",
+    "adapt": "Adapt the denoiser to your camera, from pairs or a burst.",
     "evaluate": "Measure a model on a benchmark.",
     "export": "Write the model for other programs: ONNX, OpenVINO, darktable.",
+    "convert-tf": "Turn the authors' TF1 checkpoint into a model file.",
     "benchmark": "Time every backend on this machine.",
 }
 
@@ -31,7 +33,8 @@ def build_app() -> App:
         name="aindnet", version=__version__, help="Clean real photographs of real camera noise."
     )
     for name, summary in COMMANDS.items():
-        app.command(f"aindnet.commands.{name}:{name}", name=name, help=summary)
+        function = name.replace("-", "_")
+        app.command(f"aindnet.commands.{function}:{function}", name=name, help=summary)
     return app
 
 

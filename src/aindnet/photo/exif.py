@@ -10,10 +10,11 @@ import struct
 from dataclasses import dataclass
 
 _PREFIX = b"Exif\0\0"
-_ORIENTATION = 0x0112
+_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
+_EXIF_DIRECTORY, _ISO = 0x8769, 0x8827
 _THUMBNAIL_OFFSET = 0x0201
 _THUMBNAIL_LENGTH = 0x0202
-_SHORT = 3
+_ASCII, _SHORT, _LONG = 2, 3, 4
 _ENTRY = 12
 
 
@@ -22,6 +23,62 @@ class _Directory:
     order: str  # "<" or ">"
     entries: dict[int, int]  # tag → where its entry starts
     next_at: int  # where the offset of the next directory stands
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What took a photo, as its EXIF block says; empty or None where it does not."""
+
+    make: str = ""
+    model: str = ""
+    iso: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Make and model, the make not twice.
+
+        >>> Camera("NIKON CORPORATION", "NIKON D800").name, Camera("Canon", "Canon EOS 5D").name
+        ('NIKON D800', 'Canon EOS 5D')
+        >>> Camera("SONY", "ILCE-7M3").name
+        'SONY ILCE-7M3'
+        """
+        first = self.make.split(" ")[0]
+        if not first or self.model.lower().startswith(first.lower()):
+            return self.model
+        return f"{first} {self.model}".strip()
+
+
+def camera(block: bytes | None) -> Camera:
+    """The camera and its ISO; what is missing or damaged stays empty."""
+    if not block or (first := _directory(block, _first_offset(block))) is None:
+        return Camera()
+    iso = None
+    if (at := first.entries.get(_EXIF_DIRECTORY)) is not None:
+        (offset,) = struct.unpack_from(first.order + "I", block, at + 8)
+        inner = _directory(block, offset)
+        if inner is not None and (at := inner.entries.get(_ISO)) is not None:
+            iso = _whole(block, inner.order, at)
+    return Camera(_text(block, first, _MAKE), _text(block, first, _MODEL), iso or None)
+
+
+def _text(block: bytes, directory: _Directory, tag: int) -> str:
+    if (at := directory.entries.get(tag)) is None:
+        return ""
+    kind, length = struct.unpack_from(directory.order + "HI", block, at + 2)
+    if kind != _ASCII:
+        return ""
+    start = at + 8
+    if length > 4:
+        (start,) = struct.unpack_from(directory.order + "I", block, start)
+    text = block[start : start + length].split(b"\0")[0]
+    return text.decode("ascii", "replace").strip()
+
+
+def _whole(block: bytes, order: str, at: int) -> int | None:
+    (kind,) = struct.unpack_from(order + "H", block, at + 2)
+    if kind not in (_SHORT, _LONG):
+        return None
+    return int(struct.unpack_from(order + ("H" if kind == _SHORT else "I"), block, at + 8)[0])
 
 
 def bare(block: bytes | None) -> bytes | None:

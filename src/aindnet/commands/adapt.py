@@ -1,0 +1,229 @@
+"""`aindnet adapt`: the denoiser fitted to one's own camera, from pairs or from a burst."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from aindnet.errors import (
+    AdaptationError,
+    NoGainError,
+    TooFewPairsError,
+    UnusablePairsError,
+)
+
+if TYPE_CHECKING:
+    from aindnet.commands.adaptation.photos import Camera
+    from aindnet.training.transfer.adapt import Adaptation
+    from aindnet.training.transfer.pairs import PhotoPair
+
+
+def adapt(
+    *,
+    pairs: Path | None = None,
+    burst: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = (),
+    output: Path | None = None,
+    model: str | None = None,
+    method: Literal["transfer", "retrain", "scratch"] = "transfer",
+    budget: str = "10m",
+    name: str | None = None,
+    check: Annotated[bool, Parameter(negative=())] = False,
+    seed: int = 0,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Adapt the denoiser to your camera and write a camera profile.
+
+    Nothing is written if the adapted weights do not help on parts of your photos that were held
+    out. `docs/adapting.md` says how to take the photos.
+
+    Parameters
+    ----------
+    pairs
+        Folder with noisy/NAME.ext and clean/NAME.ext.
+    burst
+        Folder of frames of one still scene from a tripod, or of such folders; may be repeated.
+    output
+        The profile: my-camera.safetensors. With --method retrain or scratch, a whole model.
+    model
+        The model to start from: a name or a weights file.
+    method
+        transfer: a small part of the weights; retrain: all; scratch: all, from nothing.
+    budget
+        Time to train ("10m") or steps ("400 steps").
+    name
+        Of the camera; by default as EXIF names it.
+    check
+        Only say which photos can be used, and why others cannot.
+    seed
+        Of the crops and the split.
+    json_output
+        Print one JSON document on stdout.
+    """
+    if (pairs is None) == (not burst):
+        raise AdaptationError("give either --pairs DIR or --burst DIR")
+    if output is None and not check:
+        raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
+    if output is not None and output.suffix != ".safetensors":
+        raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
+    usable, cameras, rejected = _from_pairs(pairs) if pairs else _from_bursts(burst)
+    for photo, reason in rejected.items():
+        _say(f"not used: {photo}: {reason}")
+    scenes = len({pair.scene for pair in usable})
+    _say(f"{len(usable)} pairs of {scenes} scenes can be used")
+    document: dict[str, Any] = {
+        "pairs": [pair.name for pair in usable],
+        "scenes": scenes,
+        "rejected": rejected,
+    }
+    if check or output is None:
+        return _end(document, json_output, 1 if rejected else 0)
+    if not usable:
+        raise UnusablePairsError("no pair is left; docs/adapting.md says how to take better ones")
+    if len(usable) < 2:
+        raise TooFewPairsError("one pair only: take at least two, better four, of other scenes")
+    try:
+        result, about = _adapt(usable, cameras, output, model, method, budget, name, seed)
+    except NoGainError as error:
+        print(f"aindnet: {error}", file=sys.stderr)
+        return _end(document | {"output": None, "error": str(error)}, json_output, 1)
+    gain = result.gain
+    _say(
+        f"wrote {output}: {gain.decibels:+.2f} dB over the base on held-out patches "
+        f"(95 % {gain.low:+.2f} … {gain.high:+.2f}, {gain.patches} patches)"
+    )
+    return _end(document | {"output": str(output), "about": about}, json_output, 0)
+
+
+def _from_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
+    from aindnet.commands.adaptation.photos import read_pairs
+    from aindnet.training.transfer.inspection import inspect, matched
+
+    pairs, cameras = read_pairs(folder)
+    usable, rejected = [], {}
+    swapped = 0
+    for pair in pairs:
+        inspection = inspect(pair)
+        if inspection.problems:
+            rejected[pair.name] = "; ".join(inspection.problems)
+            swapped += "swap" in rejected[pair.name]
+            continue
+        usable.append(matched(pair) if inspection.corrected else pair)
+    if swapped and swapped == len(pairs):
+        raise UnusablePairsError(
+            f"{folder}: in every pair the photo in clean/ is the noisier one; swap the two folders"
+        )
+    return usable, cameras, rejected
+
+
+def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
+    from aindnet.commands.adaptation.photos import read_bursts
+    from aindnet.training.transfer.burst import burst_pairs, check_burst
+
+    usable: list[PhotoPair] = []
+    cameras: list[Camera] = []
+    rejected: dict[str, str] = {}
+    for scene, frames, taken in read_bursts(folders):
+        found = check_burst(scene, frames)
+        rejected |= {f"{scene}/{frame}": reason for frame, reason in found.left_out.items()}
+        usable += burst_pairs(found)
+        cameras += taken
+    return usable, cameras, rejected
+
+
+def _adapt(
+    pairs: list[PhotoPair],
+    cameras: list[Camera],
+    output: Path,
+    model: str | None,
+    method: Literal["transfer", "retrain", "scratch"],
+    budget: str,
+    name: str | None,
+    seed: int,
+) -> tuple[Adaptation, dict[str, Any]]:
+    from aindnet.commands.adaptation.photos import camera_of
+    from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+    from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+
+    base = load_model(model)
+    recipe = AdaptationRecipe(method=method, budget=budget, seed=seed)
+    with _Bar() as bar:
+        result = adapt(base.network, pairs, recipe, watcher=bar.update)
+    gain = result.gain
+    if not gain.certain:
+        raise NoGainError(
+            f"the adapted weights are not surely better than {base.card.name} on held-out patches "
+            f"({gain.decibels:+.2f} dB, 95 % {gain.low:+.2f} … {gain.high:+.2f}): nothing was "
+            f"written; more pairs, other scenes or a longer --budget may help"
+        )
+    make, camera_model, iso = camera_of(cameras)
+    about = {
+        "camera": name or camera_model or output.stem,
+        "make": make,
+        "model": camera_model,
+        "iso": iso,
+        "method": method,
+        "pairs": len(pairs),
+        "scenes": len({pair.scene for pair in pairs}),
+        "gain_db": round(gain.decibels, 3),
+        "gain_interval_db": [round(gain.low, 3), round(gain.high, 3)],
+        "held_out": "other scenes" if result.by_scene else "strips of the same photos",
+        "held_out_patches": gain.patches,
+        "share": result.share,
+        "steps": result.steps,
+        "seconds": round(result.seconds),
+        "date": datetime.date.today().isoformat(),
+    }
+    if method == "transfer":
+        save_camera_profile(output, result.network, base, about)
+    else:
+        card = ModelCard(
+            name=output.stem,
+            description=f"{base.card.name} for {about['camera']}, all weights ({method}).",
+            licence="as the photos that it was adapted with",
+            trained_on=f"{about['pairs']} pairs of {about['camera']}",
+            recipe=json.dumps(about),
+            date=str(about["date"]),
+        )
+        save_model(output, result.network, card)
+    return result, about
+
+
+class _Bar:
+    """A progress bar on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(file=sys.stderr)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(), console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+
+    def __enter__(self) -> _Bar:
+        self.bar.start()
+        self.task = self.bar.add_task("adapting", total=1.0)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def update(self, progress: float, loss: float) -> None:
+        """Move the bar."""
+        self.bar.update(self.task, completed=progress, description=f"adapting, loss {loss:.4f}")
+
+
+def _say(text: str) -> None:
+    print(f"aindnet: {text}", file=sys.stderr)
+
+
+def _end(document: dict[str, Any], as_json: bool, code: int) -> int:
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+    return code

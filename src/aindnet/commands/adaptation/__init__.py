@@ -1,0 +1,1 @@
+"""What `aindnet adapt` reads, checks and reports."""

@@ -1,0 +1,125 @@
+"""A user's pairs and bursts as arrays, read as `aindnet denoise` sees photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aindnet.errors import DatasetError, UnusablePairsError
+from aindnet.photo import SUFFIXES, open_photo, shown
+from aindnet.photo.exif import Camera, camera
+from aindnet.training.transfer.burst import Frame
+from aindnet.training.transfer.pairs import PhotoPair
+
+WINDOW = 3072, 2048
+"""Columns and rows of a photo's middle that are read: enough to learn from, whatever its size."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A photo's middle, (H, W, 3) uint8 or uint16, and what took it."""
+
+    image: npt.NDArray[Any]
+    camera: Camera
+
+
+def read_photo(path: Path) -> Taken:
+    """The middle of a photo of any format. Raises `ImageReadError`."""
+    with open_photo(path) as photo:
+        page = photo.pages[0]
+        width, height = (min(a, b) for a, b in zip(WINDOW, (page.width, page.height), strict=True))
+        y, x = (page.height - height) // 2, (page.width - width) // 2
+        rgb = page.rows(y, y + height)[:, x : x + width]
+        white, dtype = (255, np.uint8) if page.dtype == np.uint8 else (65535, np.uint16)
+        image = np.clip(np.rint(rgb * white), 0, white).astype(dtype)
+        return Taken(image, camera(photo.metadata.exif))
+
+
+def read_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera]]:
+    """The pairs of a folder, and the cameras that took the noisy sides.
+
+    `noisy/NAME.ext` stands with `clean/NAME.ext`; photos in a subfolder of both are of one scene,
+    others are each a scene. Raises `DatasetError` or `UnusablePairsError`, naming the file.
+    """
+    sides = {side: _by_name(folder / side) for side in ("noisy", "clean")}
+    lonely = sorted(sides["noisy"].keys() ^ sides["clean"].keys())
+    if lonely:
+        side = "clean" if lonely[0] in sides["noisy"] else "noisy"
+        raise DatasetError(
+            f"{shown(folder / side / lonely[0])}: missing; every photo in noisy/ needs one of the "
+            f"same name in clean/ ({len(lonely)} without)"
+        )
+    names = sorted(sides["noisy"])
+    with ThreadPoolExecutor() as pool:
+        noisy = list(pool.map(read_photo, (sides["noisy"][name] for name in names)))
+        clean = list(pool.map(read_photo, (sides["clean"][name] for name in names)))
+    pairs = []
+    for name, a, b in zip(names, noisy, clean, strict=True):
+        if a.image.shape != b.image.shape:
+            sizes = [f"{t.image.shape[1]}×{t.image.shape[0]}" for t in (a, b)]
+            raise UnusablePairsError(
+                f"{name}: the noisy photo is {sizes[0]} and the clean one {sizes[1]}; both sides "
+                f"of a pair must be of one size"
+            )
+        scene = str(Path(name).parent) if Path(name).parent.parts else name
+        pairs.append(PhotoPair(name, a.image, b.image, scene))
+    return pairs, [taken.camera for taken in noisy]
+
+
+def read_bursts(folders: Iterable[Path]) -> Iterator[tuple[str, list[Frame], list[Camera]]]:
+    """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        found = False
+        for burst in [folder, *inside]:
+            paths = _photos(burst)
+            if paths:
+                found = True
+                with ThreadPoolExecutor() as pool:
+                    taken = list(pool.map(read_photo, paths))
+                frames = [Frame(p.name, t.image) for p, t in zip(paths, taken, strict=True)]
+                yield burst.name, frames, [t.camera for t in taken]
+        if not found:
+            raise DatasetError(f"{shown(folder)}: holds no photos")
+
+
+def camera_of(cameras: Iterable[Camera]) -> tuple[str, str, tuple[int, int] | None]:
+    """Make, model and ISO range of the photos that name one; empty where none does."""
+    known = [each for each in cameras if each.model]
+    isos = [each.iso for each in known if each.iso]
+    if not known:
+        return "", "", None
+    return known[0].make, known[0].model, (min(isos), max(isos)) if isos else None
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{shown(folder)}: no such folder; pairs lie in noisy/NAME.ext and clean/NAME.ext"
+        )
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in files:
+                raise DatasetError(f"{shown(path)}: a second photo of that name; remove one")
+            files[name] = path
+    if not files:
+        raise DatasetError(f"{shown(folder)}: holds no photos")
+    return files
+
+
+def _photos(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )

@@ -1,0 +1,1 @@
+"""Transfer to a real camera from few pairs, or from a burst."""

@@ -1,0 +1,232 @@
+"""Adapting a model to a camera: a short training on real pairs, a choice, and a judgement.
+
+The AIN modules, the noise estimator and the last convolution move (Kim et al., CVPR 2020, section
+3.4); the other weights keep what pictures look like. Part of each batch is the pairs' clean sides
+under simulated noise, so that other cameras are not forgotten. How far to go from the base weights
+towards the adapted ones is chosen on held-out patches, and judged on others.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from pytorch_lightning.callbacks import Callback  # noqa: TID253
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from aindnet.camera import CameraRecipe, simulate
+from aindnet.errors import RecipeError, TrainingDivergedError
+from aindnet.network import AINDNet
+from aindnet.training.callbacks import Budget, average_of_weights, quiet_lightning
+from aindnet.training.schedule import parse_budget
+from aindnet.training.transfer.held_out import (
+    Gain,
+    between,
+    bootstrap_gain,
+    choose_share,
+    square_errors,
+)
+from aindnet.training.transfer.methods import Method, prepare, trainable
+from aindnet.training.transfer.pairs import Division, PhotoPair, Region, divide, random_pairs
+
+Watcher = Callable[[float, float], None]
+"""Told the share of the budget used, and the loss."""
+
+
+@dataclass(frozen=True)
+class AdaptationRecipe:
+    """Everything that decides an adaptation."""
+
+    method: Method = "transfer"
+    """"transfer" (AIN modules, estimator, last convolution), "retrain" or "scratch" (all)."""
+    budget: str = "10m"
+    """Wall-clock time ("10m") or steps ("400 steps")."""
+    crop: int = 128
+    """Pixels."""
+    batch: int = 8
+    simulated_share: float = 0.25
+    """Share of a batch that is clean sides under simulated noise, against forgetting."""
+    camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
+    """The cameras of that share."""
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    gradient_clip: float = 1.0
+    warmup: float = 0.05
+    flat: float = 0.3
+    ema_decay: float = 0.99
+    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    """Ways from the base weights (0) to the adapted ones (1) that are tried on held-out patches;
+    a scratch run has no base to mix with."""
+    seed: int = 0
+    precision: str = "bf16"
+    """"bf16" (autocast) or "fp32"."""
+    accelerator: str = "auto"
+
+    def __post_init__(self) -> None:
+        parse_budget(self.budget)
+        if not 0 <= self.simulated_share < 1:
+            raise RecipeError("simulated_share: from 0 to below 1")
+        if self.crop < 32 or self.batch < 1:
+            raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What came out."""
+
+    network: AINDNet
+    """The adapted network, in evaluation mode, on the CPU."""
+    share: float
+    """How far from the base towards the trained weights it lies."""
+    gain: Gain
+    """Over the base, on patches that neither trained nor chose."""
+    by_scene: bool
+    """Whether those are of scenes that were not trained on."""
+    steps: int
+    seconds: float
+
+
+def adapt(
+    base: AINDNet,
+    pairs: Sequence[PhotoPair],
+    recipe: AdaptationRecipe | None = None,
+    *,
+    division: Division | None = None,
+    watcher: Watcher | None = None,
+) -> Adaptation:
+    """Adapt a copy of `base` to the camera of `pairs`.
+
+    `division` replaces the automatic hold-out; `watcher` is told the share of the budget used and
+    the loss. Raises `TooFewPairsError`, `RecipeError` or `TrainingDivergedError`.
+    """
+    recipe = recipe or AdaptationRecipe()
+    started = time.monotonic()
+    division = division or divide(pairs, crop=recipe.crop, seed=recipe.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # for a scratch run's start
+        network = prepare(copy.deepcopy(base).cpu().train(), recipe.method)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+    steps = _train(network, division.training, recipe, watcher)
+    trained = network.requires_grad_(False).eval()
+    adapted, share = trained, 1.0
+    if recipe.method != "scratch" and division.choosing:
+        share = choose_share(base, trained, division.choosing, recipe.shares, _errors(recipe))
+        adapted = between(base, trained, share)
+    errors = _errors(recipe)
+    gain = bootstrap_gain(
+        errors(base, division.judging),
+        errors(adapted, division.judging),
+        np.array([region.pair.target_variance for region in division.judging]),
+        seed=recipe.seed,
+    )
+    seconds = time.monotonic() - started
+    return Adaptation(adapted, share, gain, division.by_scene, steps, seconds)
+
+
+def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], Any]:
+    return lambda network, regions: square_errors(network, regions, bf16=recipe.precision == "bf16")
+
+
+class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """Noisy and clean crops (B, 3, crop, crop) without end; a batch is a function of its number."""
+
+    def __init__(self, regions: Sequence[Region], recipe: AdaptationRecipe) -> None:
+        self.regions, self.recipe = regions, recipe
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        recipe = self.recipe
+        simulated = round(recipe.simulated_share * recipe.batch)
+        for step in itertools.count():
+            generator = torch.Generator().manual_seed(recipe.seed * 100_000_007 + step)
+            noisy, clean = random_pairs(self.regions, recipe.batch, recipe.crop, generator)
+            if simulated:
+                noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
+            yield noisy, clean
+
+
+class _Watch(Callback):
+    """Knows how much of the budget is used, and tells."""
+
+    progress = 0.0
+
+    def __init__(self, watcher: Watcher | None) -> None:
+        self.watcher = watcher
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Check the loss, and tell."""
+        loss = float(outputs["loss"])
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                "the adaptation diverged: lower its learning rate, and look at the photos with "
+                "--check"
+            )
+        if self.watcher is not None:
+            self.watcher(self.progress, loss)
+
+
+class RealPairsTask(pl.LightningModule):
+    """L1 between the denoised and the clean side of pairs (paper, section 3.5)."""
+
+    def __init__(self, network: AINDNet, recipe: AdaptationRecipe) -> None:
+        super().__init__()
+        self.network, self.recipe = network, recipe
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one step."""
+        noisy, clean = batch
+        output = self.network(noisy.contiguous(memory_format=torch.channels_last))
+        loss: Tensor = (output.denoised.float() - clean).abs().mean()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW on what the method updates."""
+        recipe = self.recipe
+        return torch.optim.AdamW(
+            list(trainable(self.network).values()),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            betas=recipe.betas,
+        )
+
+
+def _train(
+    network: AINDNet, regions: Sequence[Region], recipe: AdaptationRecipe, watcher: Watcher | None
+) -> int:
+    """Train in place; the averaged weights are left in the network. Returns the steps done."""
+    watch = _Watch(watcher)
+    budget = Budget(recipe, watch)
+    trainer = pl.Trainer(
+        accelerator=recipe.accelerator,
+        devices=1,
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        max_epochs=1,
+        max_steps=-1 if budget.steps is None else budget.steps,
+        gradient_clip_val=recipe.gradient_clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[average_of_weights(recipe.ema_decay), budget, watch],
+    )
+    batches = DataLoader(_Batches(regions, recipe), batch_size=None)
+    with quiet_lightning():
+        trainer.fit(RealPairsTask(network, recipe), batches)
+    network.cpu()
+    return trainer.global_step

@@ -1,0 +1,95 @@
+"""What an adaptation gains on patches that it has not seen."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from aindnet.network import AINDNet
+from aindnet.training.transfer.pairs import Region
+
+Errors = npt.NDArray[np.float64]
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The adapted weights over the base ones, in dB of the mean square error of all patches."""
+
+    decibels: float
+    low: float
+    high: float
+    """Bounds of the 95 % confidence interval, bootstrap over patches."""
+    patches: int
+    base_psnr: float
+    """dB of the base's mean square error."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.low > 0
+
+
+@torch.inference_mode()
+def square_errors(network: AINDNet, regions: Sequence[Region], *, bf16: bool) -> Errors:
+    """Mean square error of each patch on [0, 1], denoised and rounded to 8 bits: (patches,)."""
+    device = next(network.parameters()).device
+    errors = []
+    for region in regions:
+        noisy, clean = (region.read(side)[None] for side in (region.pair.noisy, region.pair.clean))
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            denoised = network(noisy.to(device)).denoised.float().cpu()
+        rounded = (denoised.clamp(0, 1) * 255).round() / 255
+        errors.append(float((rounded - clean).double().square().mean()))
+    return np.array(errors)
+
+
+def decibels(before: Errors, after: Errors, left: Errors) -> float:
+    """10·log10 of the ratio of mean square errors, less the noise left in the targets."""
+    least = 1e-8
+    return 10 * math.log10(
+        max(float((before - left).mean()), least) / max(float((after - left).mean()), least)
+    )
+
+
+def bootstrap_gain(before: Errors, after: Errors, left: Errors, *, seed: int) -> Gain:
+    """The gain with its interval; all of shape (patches,).
+
+    >>> gain = bootstrap_gain(np.full(9, 4e-4), np.full(9, 2e-4), np.zeros(9), seed=0)
+    >>> round(gain.decibels, 2), gain.certain
+    (3.01, True)
+    """
+    random = np.random.default_rng(seed)
+    drawn = random.integers(0, len(before), (RESAMPLES, len(before)))
+    gains = [decibels(before[i], after[i], left[i]) for i in drawn]
+    low, high = np.percentile(gains, (2.5, 97.5))
+    psnr = -10 * math.log10(max(float((before - left).mean()), 1e-8))
+    total = decibels(before, after, left)
+    return Gain(total, float(low), float(high), len(before), psnr)
+
+
+def between(base: AINDNet, adapted: AINDNet, share: float) -> AINDNet:
+    """The network whose weights are (1 - share) · base + share · adapted."""
+    mixed = copy.deepcopy(base).cpu().eval()
+    other = adapted.state_dict()
+    weights = {k: torch.lerp(v, other[k], share) for k, v in mixed.state_dict().items()}
+    mixed.load_state_dict(weights)
+    return mixed
+
+
+def choose_share(
+    base: AINDNet,
+    trained: AINDNet,
+    regions: Sequence[Region],
+    shares: Sequence[float],
+    errors: Callable[[AINDNet, Sequence[Region]], Errors],
+) -> float:
+    """The way from base to trained weights whose error on the patches is least."""
+    totals = [float(errors(between(base, trained, share), regions).mean()) for share in shares]
+    return shares[int(np.argmin(totals))]

@@ -1,0 +1,169 @@
+"""Whether a user's pair can be learned from: brightness, position, exposure, and which is which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from aindnet.training.transfer.pairs import Image, PhotoPair
+
+UNEVEN_PER_NOISE = 0.25
+"""Block means of noise alone differ by this much of it at most; camera noise is coarse."""
+BLOCK = 16
+"""Pixels: over means of such blocks noise all but vanishes, and brightness is compared."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Above these a pair is not used. Brightness is in 8-bit levels."""
+
+    gain: float = 0.15
+    """Largest difference of the exposures that is corrected, as a share."""
+    offset: float = 0.5
+    """Difference of the channels' means from which on the clean side is corrected."""
+    uneven: float = 3.0
+    """Largest difference of block means after the correction, at the 95th percentile."""
+    shift: float = 0.5
+    """Pixels."""
+    clipped: float = 0.4
+    """Share of the target's pixels that are white or black."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was measured on a pair."""
+
+    gain: float
+    """The noisy side's brightness over the clean one's, of the channel that differs most."""
+    offset: float
+    """The largest difference of the channels' means, 8-bit levels."""
+    uneven: float
+    """Difference of block means that gain and offset leave, at the 95th percentile, levels."""
+    shift: tuple[float, float]
+    """How far the noisy side lies from the clean one, rows and columns, pixels."""
+    clipped: float
+    """Share of the clean side's pixels at white or black."""
+    noise: float
+    """Standard deviation of the difference within blocks, their median, 8-bit levels."""
+    corrected: bool
+    """Whether the exposures differ by so much that the clean side should be `matched`."""
+    problems: tuple[str, ...]
+    """Why the pair is not used, and what to do; empty for a good pair."""
+
+
+def inspect(pair: PhotoPair, limits: Limits | None = None) -> Inspection:
+    """Measure one pair.
+
+    >>> flat = np.full((64, 64, 3), 128, np.uint8)
+    >>> "no noise" in inspect(PhotoPair("a", flat, flat, "a")).problems[0]
+    True
+    """
+    limits = limits or Limits()
+    noisy, clean = levels(pair.noisy), levels(pair.clean)
+    gain, offset, corrected = _exposure(noisy, clean)
+    difference = noisy - corrected
+    noise = float(np.median(block_deviations(difference)))
+    blocks = np.abs(block_means(difference)).max(axis=2)
+    uneven = float(np.percentile(blocks, 95))
+    shift = displacement(noisy, clean)
+    clipped = float(((clean >= 254) | (clean <= 1)).any(axis=2).mean())
+    problems = []
+    if noise < 0.3:
+        problems.append("no noise: the two sides are all but the same photo")
+    elif flat_noise(clean) > 1.2 * flat_noise(noisy) + 0.3:
+        problems.append("the clean side is the noisier one: swap the two")
+    if max(map(abs, shift)) > limits.shift:
+        problems.append(
+            f"shifted by {shift[0]:+.1f}, {shift[1]:+.1f} pixels: use a tripod and a remote release"
+        )
+    if abs(gain - 1) > limits.gain:
+        problems.append(
+            f"exposures differ by {100 * (gain - 1):+.0f} %: set the camera to manual exposure"
+        )
+    elif uneven > limits.uneven + UNEVEN_PER_NOISE * noise:
+        problems.append(
+            f"brightness differs from place to place ({uneven:.1f} of 255): something moved, or "
+            f"the light changed"
+        )
+    if clipped > limits.clipped:
+        problems.append(f"{100 * clipped:.0f} % of the pixels are white or black: expose it anew")
+    return Inspection(
+        gain, offset, uneven, shift, clipped, noise, offset > limits.offset, tuple(problems)
+    )
+
+
+def matched(pair: PhotoPair) -> PhotoPair:
+    """The pair with its clean side brought to the noisy one's brightness, channel by channel."""
+    clean = _exposure(levels(pair.noisy), levels(pair.clean))[2]
+    target = np.clip(np.rint(clean * 257), 0, 65535).astype(np.uint16)
+    return replace(pair, clean=target)
+
+
+def levels(image: Image) -> npt.NDArray[np.float32]:
+    """Samples in 8-bit levels."""
+    return image.astype(np.float32) * np.float32(255 / np.iinfo(image.dtype).max)
+
+
+def block_means(image: npt.NDArray[np.float32], block: int = BLOCK) -> npt.NDArray[np.float32]:
+    """(H, W, C) → (H // block, W // block, C)."""
+    height, width = (side // block * block for side in image.shape[:2])
+    parts = image[:height, :width].reshape(height // block, block, width // block, block, -1)
+    return np.asarray(parts.mean(axis=(1, 3)), np.float32)
+
+
+def displacement(
+    moved: npt.NDArray[np.float32], fixed: npt.NDArray[np.float32], side: int = 1024
+) -> tuple[float, float]:
+    """How far `moved` lies from `fixed`, rows and columns, to a tenth of a pixel.
+
+    By phase correlation of the central `side` pixels; (0, 0) where there is nothing to see.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.registration import phase_cross_correlation
+
+    height, width = fixed.shape[:2]
+    y, x = (max(length - side, 0) // 2 for length in (height, width))
+    parts = []
+    for image in (fixed, moved):
+        grey = image[y : y + side, x : x + side].mean(axis=2)
+        # Noise would decide, were the high frequencies left in: they outnumber the picture's.
+        parts.append(gaussian_filter(grey, 1.5) - gaussian_filter(grey, 12.0))
+    if min(part.std() for part in parts) < 0.2:
+        return 0.0, 0.0
+    window = np.outer(*(np.hanning(length) for length in parts[0].shape))
+    found, _, _ = phase_cross_correlation(
+        parts[0] * window, parts[1] * window, upsample_factor=10, normalization=None
+    )
+    return -float(found[0]), -float(found[1])
+
+
+def block_deviations(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Standard deviation within each block, mean of the channels: (H // 16, W // 16)."""
+    variance = block_means(image * image) - np.square(block_means(image))
+    return np.asarray(np.sqrt(np.clip(variance, 0, None)).mean(axis=2), np.float32)
+
+
+def flat_noise(image: npt.NDArray[np.float32]) -> float:
+    """Deviation within the flattest tenth of an image's blocks: its noise, in levels."""
+    return float(np.percentile(block_deviations(image), 10))
+
+
+def _exposure(
+    noisy: npt.NDArray[np.float32], clean: npt.NDArray[np.float32]
+) -> tuple[float, float, npt.NDArray[np.float32]]:
+    """Gain, offset, and the clean side after the least-squares gain and offset of each channel."""
+    target, source = (block_means(side).reshape(-1, 3) for side in (noisy, clean))
+    usable = ((source > 4) & (source < 250)).all(axis=1)
+    if usable.sum() >= 8:
+        target, source = target[usable], source[usable]
+    middle = source.mean(axis=0)
+    spread = np.square(source - middle).sum(axis=0)
+    together = ((source - middle) * (target - target.mean(axis=0))).sum(axis=0)
+    gains = np.where(spread > len(source), together / np.maximum(spread, 1e-6), 1.0)
+    offsets = target.mean(axis=0) - middle
+    ratio = np.median(target / np.maximum(source, 1.0), axis=0)  # what moved does not count
+    worst = float(ratio[np.argmax(np.abs(ratio - 1))])
+    corrected = (clean - middle) * gains + middle + offsets
+    return worst, float(np.abs(offsets).max()), corrected.astype(np.float32)

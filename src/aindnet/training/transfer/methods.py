@@ -1,0 +1,33 @@
+"""Which weights move to the new camera."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import nn
+
+from aindnet.errors import RecipeError
+from aindnet.network import AINDNet, is_transfer_parameter
+
+Method = Literal["transfer", "retrain", "scratch"]
+"""transfer: AIN modules, noise estimator, last convolution (the paper's); retrain: all of them;
+scratch: all, from a random start."""
+
+
+def prepare(network: AINDNet, method: Method) -> AINDNet:
+    """The network to train: `requires_grad` only on what the method updates.
+
+    "scratch" gives a new network of the same configuration. Raises `RecipeError` for another name.
+    """
+    if method not in get_args(Method):
+        raise RecipeError(f"method {method!r}; choose {', '.join(get_args(Method))}")
+    if method == "scratch":
+        network = AINDNet(network.config)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(method != "transfer" or is_transfer_parameter(name))
+    return network
+
+
+def trainable(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Name → parameter of what is updated."""
+    return {name: p for name, p in network.named_parameters() if p.requires_grad}

@@ -1,0 +1,152 @@
+"""Real pairs in memory: noisy photo and target, patches of them, and what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from aindnet.errors import TooFewPairsError
+
+Image = npt.NDArray[Any]
+
+GAP = 16
+"""Pixels between what is trained on and what is held out of one photo."""
+SCENES_TO_HOLD_OUT_WHOLE = 8
+"""From so many scenes on, whole scenes are held out; below, a strip of every photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoPair:
+    """A noisy photo and its target: (H, W, 3) RGB, uint8 or uint16, of one shape."""
+
+    name: str
+    noisy: Image
+    clean: Image
+    scene: str
+    """Photos of one scene are never on both sides of a split."""
+    target_variance: float = 0.0
+    """Variance of the noise left in `clean`, on the [0, 1] scale: of a mean of few frames."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.noisy.shape[0], self.noisy.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A rectangle of one pair."""
+
+    pair: PhotoPair
+    y: int
+    x: int
+    height: int
+    width: int
+
+    def read(self, image: Image) -> Tensor:
+        """That part of one of the pair's images: float32 (3, height, width), white at 1."""
+        part = image[self.y : self.y + self.height, self.x : self.x + self.width]
+        white = float(np.iinfo(part.dtype).max)
+        values = torch.from_numpy(np.ascontiguousarray(part.astype(np.float32)))
+        return values.permute(2, 0, 1) / white
+
+
+@dataclass(frozen=True)
+class Division:
+    """What of the pairs is trained on, what chooses between weights, what judges the result."""
+
+    training: tuple[Region, ...]
+    choosing: tuple[Region, ...]
+    judging: tuple[Region, ...]
+    by_scene: bool
+    """Whether the held-out patches are of scenes that were not trained on at all."""
+
+
+def whole(pair: PhotoPair) -> Region:
+    """All of a pair."""
+    return Region(pair, 0, 0, *pair.shape)
+
+
+def patches(regions: Sequence[Region], size: int, limit: int) -> tuple[Region, ...]:
+    """Square patches side by side in the regions, at most `limit`, evenly chosen.
+
+    A region smaller than `size` gives one patch of what it has.
+    """
+    found = []
+    for region in regions:
+        height, width = min(size, region.height), min(size, region.width)
+        for y in range(0, region.height - height + 1, height):
+            for x in range(0, region.width - width + 1, width):
+                found.append(Region(region.pair, region.y + y, region.x + x, height, width))
+    keep = np.unique(np.linspace(0, len(found) - 1, min(limit, len(found))).round().astype(int))
+    return tuple(found[i] for i in keep)
+
+
+def divide(
+    pairs: Sequence[PhotoPair], *, crop: int, seed: int, patch: int = 128, limit: int = 48
+) -> Division:
+    """Hold a part out: a quarter of the scenes where there are many, else a quarter of each photo.
+
+    Half of it chooses between weights, the other half judges. Raises `TooFewPairsError` where the
+    photos leave nothing to train on.
+    """
+    scenes = sorted({pair.scene for pair in pairs})
+    if len(scenes) >= SCENES_TO_HOLD_OUT_WHOLE:
+        order = np.random.default_rng(seed).permutation(scenes).tolist()
+        count = max(2, len(scenes) // 4)
+        choosing, judging = set(order[: count // 2]), set(order[count // 2 : count])
+        held = choosing | judging
+        return Division(
+            tuple(whole(pair) for pair in pairs if pair.scene not in held),
+            patches([whole(p) for p in pairs if p.scene in choosing], patch, limit),
+            patches([whole(p) for p in pairs if p.scene in judging], patch, limit),
+            by_scene=True,
+        )
+    training, upper, lower = [], [], []
+    for pair in pairs:
+        height, width = pair.shape
+        strip = max(width // 4, min(patch, width // 3))
+        if width - strip - GAP < crop or height < max(crop, 2 * 32 + GAP):
+            raise TooFewPairsError(
+                f"{pair.name}: {width}×{height} pixels are too few to learn from and to check on; "
+                f"photos of at least {2 * crop}×{crop} are needed"
+            )
+        x, half = width - strip, (height - GAP) // 2
+        training.append(Region(pair, 0, 0, height, width - strip - GAP))
+        upper.append(Region(pair, 0, x, half, strip))
+        lower.append(Region(pair, height - half, x, half, strip))
+    return Division(
+        tuple(training), patches(upper, patch, limit), patches(lower, patch, limit), by_scene=False
+    )
+
+
+def random_pairs(
+    regions: Sequence[Region], batch: int, crop: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """`batch` crops, noisy and clean, float32 (batch, 3, crop, crop), mirrored and turned alike.
+
+    Every scene is as likely as any other, whatever its number of photos.
+    """
+    scenes: dict[str, list[Region]] = {}
+    for region in regions:
+        scenes.setdefault(region.pair.scene, []).append(region)
+    groups = list(scenes.values())
+    noisy, clean = [], []
+    for scene, photo, at_y, at_x, turn in torch.rand(batch, 5, generator=generator).tolist():
+        group = groups[int(scene * len(groups))]
+        region = group[int(photo * len(group))]
+        height, width = min(crop, region.height), min(crop, region.width)
+        y = region.y + int(at_y * (region.height - height + 1))
+        x = region.x + int(at_x * (region.width - width + 1))
+        part = Region(region.pair, y, x, height, width)
+        eighth = int(turn * 8)
+        for side, image in ((noisy, region.pair.noisy), (clean, region.pair.clean)):
+            pixels = torch.rot90(part.read(image), eighth % 4, dims=(1, 2))
+            side.append(pixels.flip(2) if eighth >= 4 else pixels)
+    return torch.stack(noisy), torch.stack(clean)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aindnet.commands.app import main
+from aindnet.photo import write_image
+from aindnet.pretrained import ModelCard, load_camera_profile, load_model, save_model
+from restore_networks import small_network
+from transfer_scenes import PHOTOS, frames, scene, tinted_network, with_noise
+
+BUDGET = ("--budget", "25 steps")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    save_model(path, tinted_network(), ModelCard(name="small"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pairs")
+    for side in ("noisy", "clean"):
+        (root / side).mkdir()
+    for number, name in enumerate(PHOTOS):
+        write_image(root / "clean" / f"{name}.png", scene(name, 192, 400))
+        write_image(root / "noisy" / f"{name}.png", with_noise(scene(name, 192, 400), 10, number))
+    return root
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(each) for each in ("adapt", *arguments)])
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_pairs_to_a_profile_that_denoise_takes(
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "mine.safetensors"
+    assert call("--pairs", folder, "--output", output, "--model", model, *BUDGET, "--json") == 0
+    about = printed(capsys)["about"]
+    assert about["gain_db"] > 0
+    assert about["gain_interval_db"][0] > 0
+    assert about["scenes"] == len(PHOTOS)
+    profile = load_camera_profile(output)
+    assert profile.base_sha256 == load_model(model).sha256
+    assert profile.about == about
+
+    photo = folder / "noisy" / "coffee.png"
+    results = []
+    for camera in ((), ("--camera", output)):
+        target = tmp_path / f"{len(camera)}.png"
+        with pytest.raises(SystemExit) as stopped:
+            main(
+                [str(x) for x in ("denoise", photo, "--output", target, "--model", model, *camera)]
+            )
+        assert stopped.value.code == 0
+        results.append(target.read_bytes())
+    assert results[0] != results[1]
+
+
+def test_a_burst_to_a_profile(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("coffee", "chelsea"):
+        (tmp_path / "bursts" / name).mkdir(parents=True)
+        for number in range(5):
+            image = with_noise(scene(name, 192, 400), 10, number)
+            write_image(tmp_path / "bursts" / name / f"{number}.png", image)
+    lit = np.clip(scene("coffee", 192, 400) * 1.1, 0, 255)
+    write_image(tmp_path / "bursts/coffee/lit.png", with_noise(lit, 10, 9))
+    output = tmp_path / "mine.safetensors"
+    code = call(
+        "--burst", tmp_path / "bursts", "--output", output, "--model", model, *BUDGET, "--json"
+    )
+    document = printed(capsys)
+    assert code == 0
+    assert len(document["pairs"]) == 10
+    assert list(document["rejected"]) == ["coffee/lit.png"]
+    assert document["about"]["gain_interval_db"][0] > 0
+
+
+def test_nothing_is_written_where_nothing_is_gained(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = tmp_path / "small.safetensors"
+    save_model(good, small_network(), ModelCard(name="small"))
+    output = tmp_path / "mine.safetensors"
+    code = call("--pairs", folder, "--output", output, "--model", good, "--budget", "1 steps")
+    assert code == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_retrained_model_is_a_whole_model(model: Path, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "mine.safetensors"
+    code = call(
+        "--pairs", folder, "--output", output, "--model", model, "--method", "retrain", *BUDGET
+    )
+    assert code == 0
+    assert load_model(output).card.name == "mine"
+
+
+def test_check_tells_what_can_be_used(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "pairs"
+    for side, other in (("noisy", "clean"), ("clean", "noisy")):
+        (root / side).mkdir(parents=True)
+        for name in PHOTOS:
+            source = other if name == "rocket" else side
+            (root / side / f"{name}.png").write_bytes(
+                (folder / source / f"{name}.png").read_bytes()
+            )
+    assert call("--pairs", root, "--check", "--json") == 1
+    document = printed(capsys)
+    assert set(document["pairs"]) == set(PHOTOS) - {"rocket"}
+    assert "swap" in document["rejected"]["rocket"]
+
+
+def test_wrong_use_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = ("--output", tmp_path / "a.safetensors")
+    lonely = tmp_path / "lonely"
+    swapped = tmp_path / "swapped"
+    for side, other in (("noisy", "clean"), ("clean", "noisy")):
+        for root in (lonely, swapped):
+            (root / side).mkdir(parents=True)
+        (swapped / side / "a.png").write_bytes((folder / other / "coffee.png").read_bytes())
+    write_image(lonely / "noisy/a.png", frames(1)[0].image)
+    write_image(lonely / "clean/b.png", frames(1)[0].image)
+    one = tmp_path / "one"
+    one.mkdir()
+    write_image(one / "a.png", frames(1)[0].image)
+    for arguments, reason in (
+        (output, "either --pairs DIR or --burst"),
+        (("--pairs", folder), "--output"),
+        (("--pairs", folder, "--output", tmp_path / "a.png"), "ends in .safetensors"),
+        (("--pairs", tmp_path / "none", *output), "no such folder"),
+        (("--pairs", lonely, *output), "missing"),
+        (("--pairs", swapped, *output), "swap the two folders"),
+        (("--burst", one, *output), "1 frame"),
+    ):
+        assert call(*arguments) == 2
+        assert reason in capsys.readouterr().err
+    assert not (tmp_path / "a.safetensors").exists()

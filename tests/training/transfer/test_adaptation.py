@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aindnet.errors import RecipeError, TooFewPairsError
+from aindnet.network import is_transfer_parameter
+from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+from aindnet.training.transfer.held_out import between, bootstrap_gain, decibels
+from aindnet.training.transfer.methods import prepare, trainable
+from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs
+from restore_networks import small_network
+from transfer_scenes import pairs, scene, tinted_network
+
+QUICK = AdaptationRecipe(
+    budget="40 steps", crop=48, batch=4, learning_rate=3e-3, simulated_share=0.25, precision="fp32"
+)
+
+
+def overlap(a: Region, b: Region) -> bool:
+    apart = (
+        a.y + a.height <= b.y or b.y + b.height <= a.y
+        or a.x + a.width <= b.x or b.x + b.width <= a.x
+    )  # fmt: skip
+    return a.pair is b.pair and not apart
+
+
+def test_few_scenes_give_strips_that_do_not_overlap() -> None:
+    taken = pairs()
+    division = divide(taken, crop=64, seed=0)
+    assert not division.by_scene
+    parts = (division.training, division.choosing, division.judging)
+    assert all({region.pair.name for region in part} == {p.name for p in taken} for part in parts)
+    for i, part in enumerate(parts):
+        for other in parts[i + 1 :]:
+            assert not any(overlap(a, b) for a in part for b in other)
+
+
+def test_many_scenes_are_held_out_whole() -> None:
+    image = scene("coffee")
+    taken = [PhotoPair(f"{s}{i}", image, image, s) for s in "abcdefghij" for i in range(2)]
+    division = divide(taken, crop=64, seed=3)
+    assert division.by_scene
+    scenes = [{region.pair.scene for region in part} for part in
+              (division.training, division.choosing, division.judging)]  # fmt: skip
+    assert set.union(*scenes) == set("abcdefghij")
+    assert sum(map(len, scenes)) == 10
+    assert divide(taken, crop=64, seed=4) != division
+
+
+def test_both_sides_of_a_crop_are_turned_alike() -> None:
+    taken = [replace(pair, noisy=pair.clean) for pair in pairs()]
+    division = divide(taken, crop=64, seed=0)
+    noisy, clean = random_pairs(division.training, 16, 64, torch.Generator().manual_seed(1))
+    assert noisy.shape == (16, 3, 64, 64)
+    torch.testing.assert_close(noisy, clean)
+    assert noisy.max() <= 1
+
+
+def test_a_method_updates_what_it_says() -> None:
+    network = small_network()
+    everything = {name for name, _ in network.named_parameters()}
+    moved = set(trainable(prepare(network, "transfer")))
+    assert moved == {name for name in everything if is_transfer_parameter(name)}
+    assert moved < everything
+    assert set(trainable(prepare(network, "retrain"))) == everything
+    fresh = prepare(network, "scratch")
+    assert fresh is not network
+    assert set(trainable(fresh)) == everything
+    with pytest.raises(RecipeError, match="choose transfer"):
+        prepare(network, "all")  # type: ignore[arg-type]
+
+
+def test_transfer_gains_and_leaves_the_other_weights_alone() -> None:
+    base = tinted_network()
+    before = {name: value.clone() for name, value in base.state_dict().items()}
+    losses: list[float] = []
+    result = adapt(base, pairs(30.0), QUICK, watcher=lambda progress, loss: losses.append(loss))
+    assert len(losses) == result.steps == 40
+    after = result.network.state_dict()
+    for name, value in base.state_dict().items():
+        assert torch.equal(value, before[name])
+        if not is_transfer_parameter(name):
+            assert torch.equal(after[name], value), name
+    assert any(not torch.equal(after[n], v) for n, v in before.items())
+    assert result.share > 0
+    assert result.gain.certain
+    assert result.gain.decibels > 0.5
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    recipe = replace(QUICK, budget="4 steps", shares=(1.0,))
+    first, second = (adapt(small_network(), pairs(), recipe).network for _ in range(2))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_weights_that_harm_are_not_chosen() -> None:
+    """Pairs whose target is the noisy photo's own noise teach nothing that the base lacks."""
+    recipe = replace(QUICK, budget="6 steps", learning_rate=0.3)
+    result = adapt(small_network(), pairs(3.0), recipe)
+    assert result.share == 0.0
+    assert not result.gain.certain
+    assert result.gain.decibels == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_share_between_base_and_adapted_weights() -> None:
+    base, other = small_network(), small_network()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    mixed = between(base, other, 0.25)
+    for a, b in zip(base.parameters(), mixed.parameters(), strict=True):
+        torch.testing.assert_close(b, a + 0.25)
+
+
+def test_the_noise_of_a_bursts_target_is_taken_off() -> None:
+    true_before, true_after, left = 4e-4, 2e-4, 3e-4
+    measured = np.full(20, true_before + left), np.full(20, true_after + left)
+    gain = bootstrap_gain(*measured, np.full(20, left), seed=0)
+    assert gain.decibels == pytest.approx(10 * np.log10(2))
+    assert decibels(*measured, np.zeros(20)) < 1.5
+
+
+def test_photos_that_are_too_small_are_refused() -> None:
+    image = scene("coffee", 64, 90)
+    with pytest.raises(TooFewPairsError, match="too few"):
+        divide([PhotoPair("a", image, image, "a")], crop=64, seed=0)

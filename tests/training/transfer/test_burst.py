@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aindnet.errors import BurstError
+from aindnet.training.transfer.burst import Frame, burst_pairs, check_burst
+from aindnet.training.transfer.inspection import levels
+from transfer_scenes import frames, scene, with_noise
+
+
+def test_the_mean_of_the_others_is_each_frames_target() -> None:
+    taken = frames(5)
+    found = check_burst("coffee", taken)
+    assert len(found.frames) == 5
+    assert found.left_out == {}
+    assert np.sqrt(found.noise_variance) * 255 == pytest.approx(12, rel=0.05)
+    pairs = burst_pairs(found)
+    assert len(pairs) == 5
+    others = np.mean([levels(frame.image) for frame in taken[1:]], axis=0)
+    np.testing.assert_allclose(levels(pairs[0].clean), others, atol=0.01)
+    assert pairs[0].target_variance == pytest.approx(found.noise_variance / 4)
+    # The target's true error is what is said of it.
+    clean = scene("coffee").astype(float)
+    error = np.square(levels(pairs[0].clean) - clean).mean() / 255**2
+    assert error == pytest.approx(pairs[0].target_variance, rel=0.1)
+
+
+def test_frames_that_moved_flickered_or_show_something_else_are_left_out() -> None:
+    clean = scene("coffee")
+    other = clean.copy()
+    other[40:120, 60:160] = 30
+    bad = {
+        "light.png": with_noise(np.clip(clean * 1.06, 0, 255), 12, 50),
+        "half.png": with_noise((clean + np.roll(clean, 1, 1).astype(float)) / 2, 12, 51),
+        "moved.png": with_noise(other, 12, 52),
+    }
+    taken = [*frames(6), *(Frame(name, image) for name, image in bad.items())]
+    found = check_burst("coffee", taken)
+    assert set(found.left_out) == set(bad)
+    assert "light" in found.left_out["light.png"]
+    assert "camera moved" in found.left_out["half.png"]
+    assert "something moved" in found.left_out["moved.png"]
+
+
+def test_whole_pixels_are_moved_back() -> None:
+    clean = scene("astronaut", 200, 280)
+    shifts = ((0, 0), (3, -2), (1, 4), (0, 0))
+    taken = [
+        Frame(str(i), with_noise(clean[8 - dy : 192 - dy, 8 - dx : 264 - dx], 6, i))
+        for i, (dy, dx) in enumerate(shifts)
+    ]
+    found = check_burst("astronaut", taken)
+    assert found.left_out == {}
+    assert {frame.image.shape for frame in found.frames} == {(181, 250, 3)}
+    assert np.sqrt(found.noise_variance) * 255 == pytest.approx(6, rel=0.1)
+
+
+def test_what_cannot_be_a_burst_is_said() -> None:
+    one, two = frames(2)
+    with pytest.raises(BurstError, match="1 frame"):
+        check_burst("a", [one])
+    with pytest.raises(BurstError, match="several sizes"):
+        check_burst("a", [one, replace(two, image=two.image[:100])])
+    with pytest.raises(BurstError, match="fewer than 2"):
+        check_burst("a", [one, Frame("b", scene("rocket"))])

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aindnet.training.transfer.inspection import displacement, inspect, levels, matched
+from transfer_scenes import pairs, scene, with_noise
+
+
+@pytest.mark.parametrize("sigma", [4.0, 25.0])
+def test_good_pairs_are_accepted(sigma: float) -> None:
+    for pair in pairs(sigma):
+        found = inspect(pair)
+        assert found.problems == ()
+        assert found.noise == pytest.approx(sigma, rel=0.2)
+
+
+def test_each_fault_is_named() -> None:
+    pair = pairs()[1]
+    shifted = replace(pair, noisy=np.roll(pair.noisy, (3, 0), (0, 1)))
+    brighter = replace(pair, noisy=np.clip(pair.noisy * 1.4, 0, 255).astype(np.uint8))
+    other = pair.clean.copy()
+    other[40:100, 60:140] = 30
+    moved = replace(pair, clean=other)
+    white = np.full_like(pair.clean, 255)
+    for faulty, word in (
+        (shifted, "shifted by +3.0"),
+        (brighter, "exposures differ by"),
+        (moved, "something moved"),
+        (replace(pair, noisy=pair.clean, clean=pair.noisy), "swap"),
+        (replace(pair, clean=pair.noisy), "no noise"),
+        (replace(pair, clean=white, noisy=with_noise(white, 20, 1)), "white or black"),
+    ):
+        problems = inspect(faulty).problems
+        assert any(word in problem for problem in problems), (word, problems)
+
+
+def test_a_small_difference_of_exposure_is_corrected() -> None:
+    clean = scene("chelsea")
+    pair = replace(pairs()[2], noisy=with_noise(clean * 0.93 + 2, 8, 3))
+    found = inspect(pair)
+    assert found.corrected
+    assert found.problems == ()
+    after = matched(pair)
+    assert after.clean.dtype == np.uint16
+    before, left = (
+        np.abs((levels(each.clean) - levels(pair.noisy)).mean((0, 1))).max()
+        for each in (pair, after)
+    )
+    assert before > 3
+    assert left < 0.1
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (2, -5), (-7, 1)])
+def test_displacement_is_found_under_noise(shift: tuple[int, int]) -> None:
+    clean = scene("astronaut")
+    moved = levels(with_noise(np.roll(clean, shift, (0, 1)), 15, 2))
+    found = displacement(moved, levels(with_noise(clean, 15, 3)))
+    assert found == pytest.approx(shift, abs=0.15)
