@@ -23,7 +23,7 @@ def denoise(
     *,
     output: Path | None = None,
     model: str | None = None,
-    camera: Path | None = None,
+    camera: str | None = None,
     strength: float = 1.0,
     chroma_strength: float | None = None,
     noise_map: Annotated[bool, _Flag] = False,
@@ -53,7 +53,7 @@ def denoise(
     model
         A bundled or installed model, or a weights file.
     camera
-        A camera profile for the model.
+        A camera profile for the model; "auto" or a folder: the profile of each photo's camera.
     strength
         How much of the change to make: 0 none, 1 all.
     chroma_strength
@@ -107,15 +107,21 @@ def denoise(
     )
     found = find_jobs(inputs, output)
     denoiser: Any = None
+    by_camera: Any = None
     if any(isinstance(job, Job) for job in found):
         options = {"backend": backend, "device": device, "precision": precision, "tile": tile}
-        denoiser = _load(model, camera, options)
+        folder = _camera_folder(camera)
+        profile = Path(camera) if camera and folder is None else None
+        denoiser = _load(model, profile, options)
+        if folder is not None:
+            by_camera = _by_camera(denoiser, folder, model, options)
     with RunProgress(found) as progress:
         runner = BatchRunner(
             denoiser or _Nothing(),
             settings,
             progress,
-            backend=_choices(denoiser, tile, camera),
+            backend=_choices(denoiser, tile, by_camera.identity if by_camera else camera),
+            choose=by_camera,
             keep_record=resume or any(path.is_dir() for path in inputs),
             in_flight=jobs,
         )
@@ -188,8 +194,23 @@ def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> An
     return denoiser
 
 
-def _choices(denoiser: Any, tile: int | None, camera: Path | None) -> dict[str, Any]:
-    """What was chosen in loading that decides a result."""
+def _camera_folder(camera: str | None) -> Path | None:
+    """The folder of profiles that `--camera` means; None where it means a profile, or nothing."""
+    if camera == "auto":
+        from aindnet.pretrained.camera_folder import camera_folder
+
+        return camera_folder()
+    return Path(camera) if camera and Path(camera).is_dir() else None
+
+
+def _by_camera(denoiser: Any, folder: Path, model: str | None, options: dict[str, Any]) -> Any:
+    from aindnet.commands.batch.cameras import DenoiserByCamera
+
+    return DenoiserByCamera(denoiser, folder, lambda profile: _load(model, profile, options))
+
+
+def _choices(denoiser: Any, tile: int | None, camera: str | None) -> dict[str, Any]:
+    """What was chosen in loading that decides a result; `camera` is a profile or a hash."""
     if denoiser is None:
         return {}
     from aindnet.commands.batch.manifest import hash_bytes_of
@@ -199,5 +220,5 @@ def _choices(denoiser: Any, tile: int | None, camera: Path | None) -> dict[str, 
         "device": denoiser.device,
         "precision": denoiser.precision,
         "tile": tile,
-        "camera": hash_bytes_of(camera) if camera is not None else None,
+        "camera": hash_bytes_of(Path(camera)) if camera and Path(camera).is_file() else camera,
     }

@@ -17,6 +17,7 @@ from aindnet.commands.batch.manifest import Manifest, hash_bytes_of, hash_settin
 from aindnet.commands.batch.photo_run import PhotoRun
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
+from aindnet.photo import Photo
 from aindnet.photo.atomic import remove_leftovers
 from aindnet.photo.paths import reason, shown
 
@@ -62,7 +63,8 @@ class BatchRunner:
     """Denoises jobs with one denoiser; one that fails is named and the others are done.
 
     `keep_record` writes the manifest that `--resume` goes by. Up to `in_flight` photos are open
-    at once; with 1, each is finished before the next is read.
+    at once; with 1, each is finished before the next is read. `choose` gives each photo a
+    denoiser of its own.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class BatchRunner:
         backend: dict[str, str] | None = None,
         keep_record: bool = False,
         in_flight: int = 1,
+        choose: Callable[[Photo], BandDenoiser] | None = None,
     ) -> None:
-        self._denoiser = denoiser
+        self._choose = choose or (lambda photo: denoiser)
         self._settings = settings
         self._watcher = watcher
         self._settings_hash = hash_settings(settings.identity(denoiser, backend or {}))
@@ -190,12 +193,13 @@ class BatchRunner:
         """Run the network. Runs in the caller's thread, one photo at a time."""
         run = task.run
         assert run is not None
-        assert run.photo is not None
-        pixels = run.photo.pixels
+        photo = run.photo
+        assert photo is not None
+        pixels = photo.pixels
 
         def denoise() -> None:
             run.denoise(
-                self._denoiser, lambda count: self._watcher.advance(task.job, count, pixels)
+                self._choose(photo), lambda count: self._watcher.advance(task.job, count, pixels)
             )
 
         self._guard(task, denoise)

@@ -9,9 +9,9 @@ from torch import nn
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNet, is_transfer_parameter
 
-Method = Literal["transfer", "retrain", "scratch"]
-"""transfer: AIN modules, noise estimator, last convolution (the paper's); retrain: all of them;
-scratch: all, from a random start."""
+Method = Literal["transfer", "modulation", "retrain", "scratch"]
+"""transfer: AIN modules, noise estimator, last convolution (the paper's); modulation: of these only
+the layers that give γ and β; retrain: all of them; scratch: all, from a random start."""
 
 
 def prepare(network: AINDNet, method: Method) -> AINDNet:
@@ -24,7 +24,8 @@ def prepare(network: AINDNet, method: Method) -> AINDNet:
     if method == "scratch":
         network = AINDNet(network.config)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(method != "transfer" or is_transfer_parameter(name))
+        moves = method in ("retrain", "scratch") or is_transfer_parameter(name)
+        parameter.requires_grad_(moves and (method != "modulation" or ".gamma_beta." in name))
     return network
 
 

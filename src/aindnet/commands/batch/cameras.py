@@ -1,0 +1,46 @@
+"""A denoiser for each photo's own camera: `--camera auto`, or `--camera FOLDER`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from aindnet.commands.batch.manifest import hash_bytes_of
+from aindnet.commands.batch.settings import BandDenoiser
+from aindnet.photo import Photo
+from aindnet.photo.exif import camera
+from aindnet.pretrained.camera_folder import choose_profile, find_profiles
+
+
+class DenoiserByCamera:
+    """Chooses among a folder's profiles by a photo's EXIF make, model and ISO."""
+
+    def __init__(
+        self, base: BandDenoiser, folder: Path, load: Callable[[Path], BandDenoiser]
+    ) -> None:
+        self._base, self._load = base, load
+        self._profiles = find_profiles(folder, base.model_hash)
+        self._loaded: dict[Path, BandDenoiser] = {}
+
+    @property
+    def identity(self) -> str:
+        """Hash of all profiles: a run that resumes with others does its photos again."""
+        digest = hashlib.sha256()
+        for profile in self._profiles:
+            digest.update(hash_bytes_of(profile.path).encode())
+        return digest.hexdigest()
+
+    def __call__(self, photo: Photo) -> BandDenoiser:
+        """The denoiser for this photo; which one is among the photo's notices."""
+        taken = camera(photo.metadata.exif)
+        chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso)
+        if chosen is None:
+            iso = f" at ISO {taken.iso}" if taken.iso else ""
+            name = taken.name or "an unnamed camera"
+            photo.metadata.notice(f"no camera profile for {name}{iso}: the plain model was used")
+            return self._base
+        photo.metadata.notice(f"camera profile {chosen.path.name}")
+        if chosen.path not in self._loaded:
+            self._loaded[chosen.path] = self._load(chosen.path)
+        return self._loaded[chosen.path]

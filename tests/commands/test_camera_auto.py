@@ -1,0 +1,110 @@
+"""`aindnet denoise --camera auto`: each photo by the profile of its own camera."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from aindnet.commands.app import main
+from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+from restore_networks import small_network
+
+PIL_Image = pytest.importorskip("PIL.Image")
+MAKE, MODEL, EXIF, ISO = 0x010F, 0x0110, 0x8769, 0x8827
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    save_model(path, small_network(), ModelCard(name="small"))
+    return path
+
+
+@pytest.fixture
+def cameras(model: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "cameras"
+    for number, (name, iso) in enumerate((("low", [100, 400]), ("high", [1600, 6400]))):
+        base = load_model(model)
+        bias = base.network.head.bias
+        assert bias is not None
+        with torch.no_grad():
+            bias.add_(0.1 * (number + 1))
+        about: dict[str, Any] = {"make": "SONY", "model": "ILCE-7M3", "iso": iso}
+        save_camera_profile(folder / f"{name}.safetensors", base.network, base, about)
+    return folder
+
+
+def photo(path: Path, model: str | None, iso: int | None) -> Path:
+    exif = PIL_Image.Exif()
+    if model:
+        exif[MAKE], exif[MODEL] = "SONY", model
+    if iso:
+        exif.get_ifd(EXIF)[ISO] = iso
+    grey = np.full((48, 64, 3), 100, np.uint8)
+    path.parent.mkdir(exist_ok=True)
+    PIL_Image.fromarray(grey).save(path, quality=98, exif=exif)
+    return path
+
+
+def call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(each) for each in ("denoise", *arguments)])
+    return int(stopped.value.code or 0)
+
+
+def test_make_model_and_iso_choose(
+    model: Path,
+    cameras: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AINDNET_CAMERAS", str(cameras))
+    photo(tmp_path / "photos/a.jpg", "ILCE-7M3", 200)
+    photo(tmp_path / "photos/b.jpg", "ILCE-7M3", 3200)
+    photo(tmp_path / "photos/c.jpg", "ILCE-7M3", 102400)
+    photo(tmp_path / "photos/d.jpg", None, None)
+    for choice in ("auto", cameras):
+        output = tmp_path / f"out-{Path(choice).name}"
+        arguments = ("--output", output, "--model", model, "--camera", choice, "--json")
+        assert call(tmp_path / "photos", *arguments) == 0
+        results = json.loads(capsys.readouterr().out)["results"]
+        notices = [" ".join(result["notices"]) for result in results]
+        assert "low.safetensors" in notices[0]
+        assert "high.safetensors" in notices[1]
+        assert "no camera profile for SONY ILCE-7M3 at ISO 102400" in notices[2]
+        assert "unnamed camera" in notices[3]
+        means = [float(np.asarray(PIL_Image.open(r["output"])).mean()) for r in results]
+        # The two profiles brighten by 0.1 and 0.2 more than the base, which c and d had.
+        assert means[0] - means[3] == pytest.approx(25.5, abs=2)
+        assert means[1] - means[3] == pytest.approx(51, abs=2)
+        assert means[2] == pytest.approx(means[3], abs=0.5)
+
+
+def test_other_profiles_make_a_resumed_run_do_its_photos_again(
+    model: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(tmp_path / "photos/a.jpg", "ILCE-7M3", 200)
+    arguments = (tmp_path / "photos", "--output", tmp_path / "out", "--model", model,
+                 "--camera", cameras, "--resume", "--json")  # fmt: skip
+    statuses = []
+    for step in range(3):
+        if step == 2:
+            (cameras / "high.safetensors").unlink()
+        assert call(*arguments) == 0
+        statuses.append(json.loads(capsys.readouterr().out)["results"][0]["status"])
+    assert statuses == ["done", "skipped", "done"]
+
+
+def test_a_folder_without_profiles_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    path = photo(tmp_path / "photos/a.jpg", None, None)
+    assert call(path, "--model", model, "--camera", tmp_path / "none") == 2
+    assert "no camera profiles" in capsys.readouterr().err

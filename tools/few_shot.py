@@ -1,0 +1,222 @@
+"""The few-shot experiment: PSNR by number of real pairs, in the camera's domain and elsewhere.
+
+    python tools/few_shot.py recipes/few_shot.yaml --data DATA --output runs/few-shot
+
+`--data` holds `real/polyu`, `real/renoir` and `real/sidd-sample`. Of each camera every third scene
+is for testing; pairs to adapt with are crops of the others, drawn by the seed. "Elsewhere" are the
+other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs that are in
+OUTPUT/runs.jsonl are not done again; `--only`, `--counts` and `--seeds` do a part.
+Source: Kim et al., CVPR 2020, Table 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from aindnet.evaluation.datasets import DatasetOptions, open_dataset
+from aindnet.network import AINDNet
+from aindnet.pretrained import load_model
+from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+from aindnet.training.transfer.inspection import levels
+from aindnet.training.transfer.pairs import PhotoPair
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """recipes/few_shot.yaml."""
+
+    cameras: list[str]
+    counts: list[int]
+    seeds: list[int]
+    budget: str
+    test_crops: int
+    variants: dict[str, dict[str, Any]]
+
+
+def polyu(data: Path) -> list[PhotoPair]:
+    """All dev crops whose two sides agree, with their scenes."""
+    dataset = open_dataset("polyu", data / "real/polyu", DatasetOptions(kind="all"))
+    pairs = []
+    for sample in dataset.samples:
+        pair = sample.read()
+        assert pair.clean is not None
+        pairs.append(PhotoPair(sample.name, pair.noisy, pair.clean, sample.group))
+    return pairs
+
+
+def others(data: Path) -> list[PhotoPair]:
+    """RENOIR, brightness-matched, and the SIDD sample."""
+    pairs = []
+    for name in ("renoir", "sidd-sample"):
+        for sample in open_dataset(name, data / "real" / name, DatasetOptions()).samples:
+            pair = sample.read()
+            assert pair.clean is not None
+            clean = pair.clean
+            if clean.dtype.kind == "f":
+                clean = np.rint(clean * 65535).astype(np.uint16)
+            pairs.append(PhotoPair(sample.name, pair.noisy, clean, sample.name))
+    return pairs
+
+
+def evenly(pairs: Sequence[PhotoPair], count: int) -> list[PhotoPair]:
+    """At most `count` of them, evenly chosen by scene."""
+    by_scene: dict[str, list[PhotoPair]] = defaultdict(list)
+    for pair in pairs:
+        by_scene[pair.scene].append(pair)
+    ordered = [
+        p for rank in range(len(pairs)) for s in by_scene.values() for p in s[rank : rank + 1]
+    ]
+    return ordered[:count]
+
+
+@torch.inference_mode()
+def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
+    """Mean PSNR over whole crops, rounded to 8 bits, in dB."""
+    values = []
+    for pair in pairs:
+        noisy = torch.from_numpy(levels(pair.noisy)).permute(2, 0, 1)[None] / 255
+        with torch.autocast("cpu", torch.bfloat16):
+            denoised = network(noisy.contiguous(memory_format=torch.channels_last)).denoised
+        image = (denoised.float()[0].permute(1, 2, 0).clamp(0, 1) * 255).round().numpy()
+        mse = float(np.square(image - np.rint(levels(pair.clean))).mean())
+        values.append(10 * np.log10(255**2 / max(mse, 1e-3)))
+    return float(np.mean(values))
+
+
+def run(
+    experiment: Experiment, data: Path, output: Path, model: str | None, arguments: Any
+) -> None:
+    """Every run that is not done yet; one line of JSON each."""
+    base = load_model(model).network
+    everything, far = polyu(data), others(data)
+    log = output / "runs.jsonl"
+    done = (
+        {json.loads(line)["key"] for line in log.read_text().splitlines()}
+        if log.exists()
+        else set()
+    )
+    for camera in arguments.only or experiment.cameras:
+        own = [pair for pair in everything if pair.name.startswith(camera)]
+        scenes = sorted({pair.scene for pair in own})
+        test = evenly([p for p in own if p.scene in scenes[::3]], experiment.test_crops)
+        pool = [p for p in own if p.scene not in scenes[::3]]
+        away = evenly([p for p in everything if p not in own], experiment.test_crops) + far
+        for count in arguments.counts or experiment.counts:
+            for variant, fields in ({"base": {}} if count == 0 else experiment.variants).items():
+                for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
+                    key = f"{camera} {count} {variant} {seed}"
+                    if key in done:
+                        continue
+                    started = time.monotonic()
+                    network, share = base, 0.0
+                    if count:
+                        recipe = replace(
+                            AdaptationRecipe(budget=experiment.budget, seed=seed), **fields
+                        )
+                        drawn = np.random.default_rng(seed).permutation(len(pool))
+                        chosen = evenly([pool[i] for i in drawn], count)
+                        result = adapt(base, chosen, recipe)
+                        network, share = result.network, result.share
+                    row = {
+                        "key": key, "camera": camera, "count": count, "variant": variant,
+                        "seed": seed, "psnr": psnr(network, test),
+                        "elsewhere": psnr(network, away), "share": share,
+                        "seconds": round(time.monotonic() - started, 1),
+                    }  # fmt: skip
+                    with log.open("a") as stream:
+                        stream.write(json.dumps(row) + "\n")
+                    print(row, file=sys.stderr, flush=True)
+
+
+def summary(rows: list[dict[str, Any]]) -> tuple[list[int], dict[str, dict[int, np.ndarray]]]:
+    """Counts, and variant → count → (runs, 2): gains over the base, in the domain and elsewhere."""
+    base = {row["camera"]: row for row in rows if row["count"] == 0}
+    gains: dict[str, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["count"] and row["camera"] in base:
+            zero = base[row["camera"]]
+            gains[row["variant"]][row["count"]].append(
+                (row["psnr"] - zero["psnr"], row["elsewhere"] - zero["elsewhere"])
+            )
+    counts = sorted({count for by_count in gains.values() for count in by_count})
+    return counts, {v: {n: np.array(g) for n, g in b.items()} for v, b in gains.items()}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Gains in Markdown: mean and standard error over cameras and seeds."""
+    counts, gains = summary(rows)
+    lines = [
+        f"| variant | pairs: {' | '.join(map(str, counts))} |",
+        "|---|" + "---|" * len(counts),
+    ]
+    for variant, by_count in gains.items():
+        cells = []
+        for count in counts:
+            if count not in by_count:
+                cells.append("")
+                continue
+            values = by_count[count]
+            error = values.std(axis=0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else (0, 0)
+            mean = values.mean(axis=0)
+            cells.append(f"{mean[0]:+.2f} ± {error[0]:.2f} / {mean[1]:+.2f}")
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Curves with error bars, in the domain and elsewhere."""
+    import matplotlib.pyplot as plt
+
+    counts, gains = summary(rows)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, which, title in zip(
+        axes, (0, 1), ("other scenes, same camera", "elsewhere"), strict=True
+    ):
+        for variant, by_count in gains.items():
+            have = [count for count in counts if count in by_count]
+            means = [by_count[count][:, which].mean() for count in have]
+            errors = [
+                by_count[count][:, which].std() / max(len(by_count[count]) - 1, 1) ** 0.5
+                for count in have
+            ]
+            axis.errorbar(have, means, errors, label=variant, marker="o", capsize=3)
+        axis.set(xscale="log", xlabel="real pairs", ylabel="gain over the base, dB", title=title)
+        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.axhline(0, color="grey", linewidth=0.8)
+    axes[0].legend()
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    """Run what is missing, print the table, plot the curves."""
+    parser = argparse.ArgumentParser(description="PSNR by number of real pairs.")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=Path("runs/few-shot"))
+    parser.add_argument("--model", help="base model; the bundled default")
+    parser.add_argument("--only", nargs="+", help="cameras")
+    parser.add_argument("--counts", nargs="+", type=int)
+    parser.add_argument("--seeds", nargs="+", type=int)
+    arguments = parser.parse_args()
+    experiment = Experiment(**yaml.safe_load(arguments.recipe.read_text("utf-8")))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    run(experiment, arguments.data, arguments.output, arguments.model, arguments)
+    rows = [json.loads(s) for s in (arguments.output / "runs.jsonl").read_text().splitlines()]
+    print(table(rows))
+    plot(rows, arguments.output / "curves.png")
+
+
+if __name__ == "__main__":
+    main()
