@@ -79,3 +79,20 @@ def test_any_size_from_8_pixels(size: tuple[int, int]) -> None:
         assert noisy.shape == level.shape == clean.shape
         assert noisy.isfinite().all()
         assert level.isfinite().all()
+
+
+def test_the_white_stage_is_white_gaussian_and_flat() -> None:
+    recipe = CameraRecipe(white=1.0, jpeg=0.0, round_8_bit=False)
+    clean = torch.full((6, 3, 128, 128), 0.5)
+    noisy, level = simulate(clean, torch.Generator().manual_seed(4), recipe)
+    noise = noisy - clean
+    sigma = noise.std(dim=(2, 3))
+    torch.testing.assert_close(level[..., 0, 0], sigma, rtol=0.03, atol=0)
+    assert torch.equal(level, level[..., :1, :1].expand_as(level))
+    low, high = recipe.white_range
+    assert (sigma > 0.95 * low).all()
+    assert (sigma < 1.05 * high).all()
+    neighbours = (noise[..., 1:] * noise[..., :-1]).mean(dim=(2, 3)) / sigma.square()
+    assert neighbours.abs().max() < 0.03
+    channels = (noise[:, 0] * noise[:, 1]).mean(dim=(1, 2)) / (sigma[:, 0] * sigma[:, 1])
+    assert channels.abs().max() < 0.03

@@ -74,3 +74,13 @@ def test_log_mse_counts_decibels() -> None:
     decibels = (one - ten) * 20 / torch.log(torch.tensor(10.0))
     assert decibels == pytest.approx(20.0, abs=0.1)
     assert restoration_loss(clean + 0.3, clean) == pytest.approx(0.3)
+
+
+def test_relative_l1_weighs_images_by_their_noise() -> None:
+    clean = torch.zeros(2, 3, 8, 8)
+    level = torch.tensor([10 / 255, 90 / 255]).reshape(2, 1, 1, 1).expand_as(clean)
+    error = torch.tensor([0.02, 0.1]).reshape(2, 1, 1, 1).expand_as(clean)
+    loss = restoration_loss(error, clean, "relative_l1", level)
+    assert loss == pytest.approx((0.02 / (20 / 255) + 0.1 / (100 / 255)) / 2)
+    with pytest.raises(ValueError, match="noise level"):
+        restoration_loss(error, clean, "relative_l1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,24 @@ def test_flags_override_the_file() -> None:
     assert recipe.network.unshuffle == 2
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+TRAINING = [
+    path for path in sorted((ROOT / "recipes").glob("*.yaml")) if "data:" in path.read_text()
+]
+
+
+def test_white_noise_comes_first_and_gives_way() -> None:
+    recipe = load_recipe(
+        ROOT / "recipes/fast.yaml", ["--white-first", "0.2", "--camera.white", "0.4"]
+    )
+    shares = [recipe.camera_at(progress).white for progress in (0.0, 0.1, 0.2, 1.0)]
+    assert shares == pytest.approx([1.0, 0.7, 0.4, 0.4])
+    without = replace(recipe, white_first=0.0)
+    assert without.camera_at(0.0) == recipe.camera
+    with pytest.raises(RecipeError, match="white_first"):
+        replace(recipe, white_first=1.5)
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda p: p.stem)
 def test_every_recipe_of_the_repository_reads(path: Path) -> None:
     assert load_recipe(path).name
 
