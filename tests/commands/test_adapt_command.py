@@ -93,6 +93,24 @@ def test_a_burst_to_a_profile(
     assert document["about"]["gain_interval_db"][0] > 0
 
 
+def test_noisy_photos_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(PHOTOS):
+        write_image(
+            tmp_path / "photos" / f"{name}.png", with_noise(scene(name, 192, 400), 10, number)
+        )
+    output = tmp_path / "mine.safetensors"
+    arguments = ("--noisy", tmp_path / "photos", "--output", output, "--model", model, *BUDGET)
+    assert call(*arguments, "--json") == 0
+    printed_text = capsys.readouterr()
+    assert "experimental" in printed_text.err
+    level = float(printed_text.err.split("noise of ")[1].split(" ")[0])
+    assert level == pytest.approx(10, rel=0.15)
+    assert json.loads(printed_text.out)["about"]["source"] == "noisy photos alone"
+
+
 def test_nothing_is_written_where_nothing_is_gained(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +165,7 @@ def test_wrong_use_is_said(
     one.mkdir()
     write_image(one / "a.png", frames(1)[0].image)
     for arguments, reason in (
-        (output, "either --pairs DIR or --burst"),
+        (output, "one of --pairs DIR"),
         (("--pairs", folder), "--output"),
         (("--pairs", folder, "--output", tmp_path / "a.png"), "ends in .safetensors"),
         (("--pairs", tmp_path / "none", *output), "no such folder"),

@@ -18,7 +18,7 @@ from aindnet.errors import (
 )
 
 if TYPE_CHECKING:
-    from aindnet.commands.adaptation.photos import Camera
+    from aindnet.photo.exif import Camera
     from aindnet.training.transfer.adapt import Adaptation
     from aindnet.training.transfer.pairs import PhotoPair
 
@@ -27,6 +27,7 @@ def adapt(
     *,
     pairs: Path | None = None,
     burst: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = (),
+    noisy: Path | None = None,
     output: Path | None = None,
     model: str | None = None,
     method: Literal["transfer", "retrain", "scratch"] = "transfer",
@@ -47,6 +48,9 @@ def adapt(
         Folder with noisy/NAME.ext and clean/NAME.ext.
     burst
         Folder of frames of one still scene from a tripod, or of such folders; may be repeated.
+    noisy
+        Folder of noisy photos alone (experimental): they are denoised, and made noisy again with
+        the noise measured on their flat parts.
     output
         The profile: my-camera.safetensors. With --method retrain or scratch, a whole model.
     model
@@ -64,13 +68,19 @@ def adapt(
     json_output
         Print one JSON document on stdout.
     """
-    if (pairs is None) == (not burst):
-        raise AdaptationError("give either --pairs DIR or --burst DIR")
+    if sum((pairs is not None, bool(burst), noisy is not None)) != 1:
+        raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
     if output is None and not check:
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
-    usable, cameras, rejected = _from_pairs(pairs) if pairs else _from_bursts(burst)
+    if pairs is not None:
+        usable, cameras, rejected = _from_pairs(pairs)
+    elif noisy is not None:
+        usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
+        _say("experimental: the gain below is on photos made noisy again, not on real noise")
+    else:
+        usable, cameras, rejected = _from_bursts(burst)
     for photo, reason in rejected.items():
         _say(f"not used: {photo}: {reason}")
     scenes = len({pair.scene for pair in usable})
@@ -87,7 +97,8 @@ def adapt(
     if len(usable) < 2:
         raise TooFewPairsError("one pair only: take at least two, better four, of other scenes")
     try:
-        result, about = _adapt(usable, cameras, output, model, method, budget, name, seed)
+        source = "noisy photos alone" if noisy else "burst" if burst else "pairs"
+        result, about = _adapt(usable, cameras, output, model, method, budget, name, seed, source)
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
@@ -135,6 +146,24 @@ def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camer
     return usable, cameras, rejected
 
 
+def _from_noisy(folder: Path, model: str | None, seed: int) -> tuple[list[PhotoPair], list[Camera]]:
+    import torch
+
+    from aindnet.commands.adaptation.photos import read_bursts
+    from aindnet.restore import Denoiser
+    from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
+
+    denoiser = Denoiser.from_pretrained(model)
+    photos, cameras = [], []
+    for _, frames, taken in read_bursts([folder]):
+        photos += [Denoised(f.name, f.image, denoiser(f.image).image) for f in frames]
+        cameras += taken
+    noise = noise_of(photos)
+    level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
+    _say(f"noise of {level:.1f} of 255 at mid-grey, from {noise.blocks} flat blocks")
+    return pseudo_pairs(photos, noise, seed=seed), cameras
+
+
 def _adapt(
     pairs: list[PhotoPair],
     cameras: list[Camera],
@@ -144,6 +173,7 @@ def _adapt(
     budget: str,
     name: str | None,
     seed: int,
+    source: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.commands.adaptation.photos import camera_of
     from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
@@ -167,6 +197,7 @@ def _adapt(
         "model": camera_model,
         "iso": iso,
         "method": method,
+        "source": source,
         "pairs": len(pairs),
         "scenes": len({pair.scene for pair in pairs}),
         "gain_db": round(gain.decibels, 3),

@@ -32,7 +32,8 @@ def orthogonalised(update: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    result: Tensor = x.T if tall else x
+    return result
 
 
 def hidden_filters(network: nn.Module) -> set[str]:
@@ -78,6 +79,7 @@ class Muon(torch.optim.AdamW):
             state = self.state[filters]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(filters)
+                state["step"] = torch.zeros(())  # AdamW asks every state for it when it is loaded
             momentum = state["momentum"].lerp_(filters.grad, 1 - MOMENTUM)
             rows = filters.shape[0]
             update = orthogonalised(filters.grad.lerp(momentum, MOMENTUM).reshape(rows, -1))

@@ -133,7 +133,7 @@ def displacement(
     if min(part.std() for part in parts) < 0.2:
         return 0.0, 0.0
     window = np.outer(*(np.hanning(length) for length in parts[0].shape))
-    found, _, _ = phase_cross_correlation(
+    found, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         parts[0] * window, parts[1] * window, upsample_factor=10, normalization=None
     )
     return -float(found[0]), -float(found[1])

@@ -137,7 +137,8 @@ def random_pairs(
     for region in regions:
         scenes.setdefault(region.pair.scene, []).append(region)
     groups = list(scenes.values())
-    noisy, clean = [], []
+    noisy: list[Tensor] = []
+    clean: list[Tensor] = []
     for scene, photo, at_y, at_x, turn in torch.rand(batch, 5, generator=generator).tolist():
         group = groups[int(scene * len(groups))]
         region = group[int(photo * len(group))]
