@@ -31,6 +31,8 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
             f"{name}: {values['psnr']:.2f} ({values['noisy_psnr']:.2f})"
             for name, values in card.quality.items()
         )
+        for data_set, loss in card.int8_loss_db.items():
+            quality += f"\nint8 on {data_set}: {-loss:+.3f} dB"
         name = f"{card.name} (default)" if card.name == DEFAULT_MODEL else card.name
         table.add_row(name, card.licence, quality or "not measured", card.trained_on)
     Console().print(table)

@@ -19,6 +19,8 @@ from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained.card import ModelCard
 
 FORMAT = "aindnet-model-1"
+CONFIGURATION_KEY = "aindnet_configuration"
+"""A tensor that says what a state dict is, for loaders that see no header (`state_dict.py`)."""
 DEFAULT_MODEL = "aindnet-fast"
 _BUNDLED = Path(__file__).parent / "weights"
 
@@ -33,6 +35,8 @@ class LoadedModel:
     path: Path
     sha256: str
     """Of the weights file: what a camera profile and a report name as their model."""
+    int8_ranges: dict[str, tuple[float, float]] | None = None
+    """By convolution, the range of what goes into it; None where the card has no int8 loss."""
 
 
 def model_folders() -> list[Path]:
@@ -86,7 +90,9 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
     Raises `ModelNotFoundError`, or `InvalidModelFileError` where the file is damaged.
     """
     path = find_model(name_or_path)
-    config, card, tensors = _read(path)
+    metadata, tensors = read_safetensors(path)
+    config, card = _parse(metadata, path)
+    tensors.pop(CONFIGURATION_KEY, None)
     network = AINDNet(config)
     try:
         network.load_state_dict({k: v.float() for k, v in tensors.items()})
@@ -95,7 +101,13 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
         raise InvalidModelFileError(
             f"{path}: weights do not fit their configuration: {reason}"
         ) from error
-    return LoadedModel(network=network.eval(), card=card, path=path, sha256=file_sha256(path))
+    return LoadedModel(
+        network=network.eval(),
+        card=card,
+        path=path,
+        sha256=file_sha256(path),
+        int8_ranges=_parse_ranges(metadata, path) if card.int8_loss_db else None,
+    )
 
 
 def save_model(
@@ -103,12 +115,37 @@ def save_model(
 ) -> None:
     """Write a model file, whole or not at all; `dtype` is the storage precision of the weights."""
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    write_safetensors(path, tensors, model_metadata(network.config, card))
+
+
+def save_with_int8(
+    source: Path, path: Path, card: ModelCard, int8_ranges: dict[str, tuple[float, float]]
+) -> None:
+    """Write the model file `source` again, its tensors as they are, with what int8 needs.
+
+    `card` says what int8 costs (`int8_loss_db`): without that the ranges are not taken.
+    """
+    metadata, tensors = read_safetensors(source)
+    config, _ = _parse(metadata, source)
+    write_safetensors(path, tensors, model_metadata(config, card, int8_ranges))
+
+
+def model_metadata(
+    config: AINDNetConfig,
+    card: ModelCard,
+    int8_ranges: dict[str, tuple[float, float]] | None = None,
+) -> dict[str, str]:
+    """What the header of a model file says; no word of int8 where its ranges are not given."""
+    if int8_ranges is None:
+        card = dataclasses.replace(card, int8_loss_db={}, int8_command="")
     metadata = {
         "format": FORMAT,
-        "config": json.dumps(dataclasses.asdict(network.config), sort_keys=True),
+        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
         "card": card.to_json(),
     }
-    write_safetensors(path, tensors, metadata)
+    if int8_ranges is not None:
+        metadata["int8_ranges"] = json.dumps(int8_ranges, sort_keys=True)
+    return metadata
 
 
 def write_safetensors(
@@ -152,11 +189,6 @@ def _read_header(path: Path) -> tuple[AINDNetConfig, ModelCard]:
     return _parse(metadata, path)
 
 
-def _read(path: Path) -> tuple[AINDNetConfig, ModelCard, dict[str, torch.Tensor]]:
-    metadata, tensors = read_safetensors(path)
-    return *_parse(metadata, path), tensors
-
-
 def _parse(metadata: dict[str, str], path: Path) -> tuple[AINDNetConfig, ModelCard]:
     if metadata.get("format") != FORMAT:
         raise InvalidModelFileError(
@@ -165,6 +197,14 @@ def _parse(metadata: dict[str, str], path: Path) -> tuple[AINDNetConfig, ModelCa
     return config_from_json(metadata["config"], source=str(path)), ModelCard.from_json(
         metadata["card"], source=str(path)
     )
+
+
+def _parse_ranges(metadata: dict[str, str], path: Path) -> dict[str, tuple[float, float]]:
+    try:
+        ranges = json.loads(metadata["int8_ranges"])
+        return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidModelFileError(f"{path}: its int8 ranges are damaged ({error!r})") from error
 
 
 def config_from_json(text: str, *, source: str) -> AINDNetConfig:

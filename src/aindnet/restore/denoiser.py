@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 import numpy.typing as npt
 
+from aindnet.errors import DeviceError
 from aindnet.network import AINDNet
 from aindnet.photo.pixels import from_rgb, to_rgb
 from aindnet.restore.backends import create_backend
+from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine
 from aindnet.restore.statistics import BySize, Frozen, StatisticsPolicy, WholeImage
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
@@ -58,6 +60,7 @@ class Denoiser:
         overlap: int | None = None,
         statistics: StatisticsPolicy = DEFAULT_STATISTICS,
         batch: int | None = None,
+        int8_ranges: Ranges | None = None,
     ) -> None:
         self.network = network
         self.model_name = name
@@ -65,7 +68,12 @@ class Denoiser:
         self.camera: CameraProfile | None = None
         self._sha256 = sha256
         self._make_backend = partial(
-            create_backend, backend=backend, device=device, precision=precision, batch=batch
+            create_backend,
+            backend=backend,
+            device=device,
+            precision=precision,
+            batch=batch,
+            int8_ranges=int8_ranges,
         )
         self._engine = Engine(
             backend=self._make_backend(network),
@@ -90,14 +98,20 @@ class Denoiser:
             name=loaded.card.name,
             sha256=loaded.sha256,
             card=loaded.card,
+            int8_ranges=loaded.int8_ranges,
             **options,
         )
 
     def load_camera(self, path: str | Path) -> None:
         """Change to a camera's profile, adapted from this very model.
 
-        Raises `InvalidModelFileError`, or `WrongBaseModelError` for another model's profile.
+        Raises `InvalidModelFileError`, `WrongBaseModelError` for another model's profile, or
+        `DeviceError` in int8, whose ranges and loss are those of the model alone.
         """
+        if self.precision == "int8":
+            raise DeviceError(
+                "int8 was measured without a camera profile: take another --precision with one"
+            )
         from aindnet.pretrained import LoadedModel, ModelCard, load_camera_profile
 
         base = LoadedModel(

@@ -9,6 +9,7 @@ import torch
 from aindnet.errors import DeviceError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Backend
+from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.backends.onnx_backend import ONNXBackend
 from aindnet.restore.backends.openvino_backend import OpenVINOBackend
 from aindnet.restore.backends.torch_backend import TorchBackend
@@ -16,9 +17,13 @@ from aindnet.restore.backends.torch_backend import TorchBackend
 GPU_BATCH = 8
 PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),
-    "openvino": ("fp32", "bf16"),
+    "openvino": ("fp32", "bf16", "int8"),
     "onnx": ("fp32",),
 }
+NO_INT8 = (
+    "int8: this model's card does not say what int8 costs it: take another --precision, or "
+    "calibrate and measure it by tools/calibrate_int8.py (docs/engine.md, int8)"
+)
 
 
 def create_backend(
@@ -28,11 +33,13 @@ def create_backend(
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
+    int8_ranges: Ranges | None = None,
 ) -> Backend:
     """The network, ready to run tiles.
 
     "auto" takes a GPU where PyTorch has one; on the CPU OpenVINO where it is installed, which
-    `aindnet benchmark` finds the fastest; and bf16 where the hardware multiplies in it.
+    `aindnet benchmark` finds the fastest; and bf16 where the hardware multiplies in it. It never
+    takes int8, which costs quality: that is asked for, and needs the model's `int8_ranges`.
     Raises `DeviceError` for what this machine cannot do, `MissingExtraError` for what is not
     installed.
     """
@@ -41,6 +48,8 @@ def create_backend(
         if backend not in ("auto", "torch"):
             raise DeviceError(f'a model with resize="tf1" runs on torch, not on {backend}')
         backend = "torch"
+    if precision == "int8" and backend == "auto":
+        backend = "openvino"
     device = _choose_device(device, backend)
     if backend == "auto":
         openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
@@ -57,7 +66,12 @@ def create_backend(
     if backend == "openvino":
         if device != "cpu":
             raise DeviceError(f"the openvino backend runs on the cpu, not on {device}")
-        return OpenVINOBackend(network, precision=precision, batch=size)
+        if precision != "int8":
+            return OpenVINOBackend(network, precision=precision, batch=size)
+        if int8_ranges is None:
+            raise DeviceError(NO_INT8)
+        floating = _fastest_precision(device, backend)
+        return OpenVINOBackend(network, precision=floating, batch=size, int8_ranges=int8_ranges)
     if backend == "onnx":
         return ONNXBackend(network, device=device, batch=size)
     return TorchBackend(network, device=device, precision=precision, batch=size)

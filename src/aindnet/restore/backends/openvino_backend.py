@@ -14,6 +14,7 @@ from aindnet.errors import MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Given, graph_kind, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
+from aindnet.restore.backends.int8 import Ranges, in_int8
 from aindnet.restore.backends.tile_network import TileNetwork
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -22,17 +23,27 @@ COMPILED_AT_ONCE = 4
 
 
 class OpenVINOBackend:
-    """Graphs compiled for each static shape; as many threads as PyTorch would take."""
+    """Graphs compiled for each static shape; as many threads as PyTorch would take.
+
+    With `int8_ranges` the convolutions of `int8_layers` run in eight bits, all else in `precision`.
+    """
 
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, network: AINDNet, *, precision: str, batch: int = 1) -> None:
+    def __init__(
+        self,
+        network: AINDNet,
+        *,
+        precision: str,
+        batch: int = 1,
+        int8_ranges: Ranges | None = None,
+    ) -> None:
         try:
             import openvino
         except ModuleNotFoundError as error:
             raise MissingExtraError("openvino", "openvino") from error
-        self.precision = precision
+        self.precision = precision if int8_ranges is None else "int8"
         self.batch = batch
         self._core = openvino.Core()
         self._options = {
@@ -42,6 +53,8 @@ class OpenVINOBackend:
         }
         self._lock = threading.Lock()
         self._network = TileNetwork(network)
+        if int8_ranges is not None:
+            self._network = in_int8(self._network, int8_ranges)
         self._graphs: dict[GraphKind, bytes] = {}
         self._compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
