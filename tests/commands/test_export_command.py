@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from aindnet.commands.app import main
-from aindnet.pretrained import ModelCard, save_model
+from aindnet.network import AINDNet, AINDNetConfig
+from aindnet.pretrained import ModelCard, load_model, save_model
 from restore_networks import small_network
 
 
@@ -42,6 +45,8 @@ def test_what_it_writes_runs(model: Path, tmp_path: Path) -> None:
         (("--format", "onnx", "--output", "a.xml"), "must end in .onnx"),
         (("--format", "onnx", "--output", "a.onnx", "--size", "100"), "multiple of 32"),
         (("--format", "darktable", "--output", "a.dtmodel", "--dynamic"), "--dynamic"),
+        (("--format", "safetensors", "--output", "a.pth"), "must end in .safetensors"),
+        (("--format", "safetensors", "--output", "a.safetensors", "--size", "64"), "no size"),
     ],
 )
 def test_wrong_use_is_said_and_nothing_written(
@@ -56,3 +61,31 @@ def test_wrong_use_is_said_and_nothing_written(
     assert call(*arguments, "--model", model) == 2
     assert reason in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def detect(path: Path) -> AINDNet | None:
+    """A loader of another program, written from docs/engine.md: it sees tensors and no header."""
+    tensors = load_file(path)
+    described = tensors.pop("aindnet_configuration", None)
+    if described is None:
+        return None
+    configuration = json.loads(bytes(described.tolist()).decode("utf-8"))
+    if (configuration["architecture"], configuration["version"]) != ("aindnet", 1):
+        return None
+    network = AINDNet(AINDNetConfig(**configuration["config"]))
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def test_a_loader_knows_the_state_dict_by_its_tensors_alone(model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "state.safetensors"
+    assert call("--format", "safetensors", "--output", output, "--model", model) == 0
+    image = torch.rand(1, 3, 40, 56)
+    found = detect(output)
+    assert found is not None
+    assert found.config == small_network().config
+    torch.testing.assert_close(found(image), small_network()(image), rtol=0, atol=0)
+    again = load_model(output)  # and it is a model file all the same
+    torch.testing.assert_close(again.network(image), found(image), rtol=0, atol=0)
+    assert again.card == ModelCard(name="small")
+    assert detect(model) is None

@@ -10,19 +10,26 @@ from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "darktable": ".dtmodel"}
+SUFFIXES = {
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "darktable": ".dtmodel",
+    "safetensors": ".safetensors",
+}
 
 
 def export(
     *,
-    format_: Annotated[Literal["onnx", "openvino", "darktable"], Parameter(name="--format")],
+    format_: Annotated[
+        Literal["onnx", "openvino", "darktable", "safetensors"], Parameter(name="--format")
+    ],
     output: Annotated[Path, Parameter(alias="-o")],
     model: str | None = None,
     camera: Path | None = None,
     size: int | None = None,
     dynamic: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Write the model as ONNX, OpenVINO IR, or a darktable neural-restore package.
+    """Write the model as ONNX, OpenVINO IR, a darktable neural-restore package, or a state dict.
 
     Input and output are sRGB-encoded RGB in [0, 1], float32, N×3×H×W.
 
@@ -30,7 +37,8 @@ def export(
     ----------
     format_
         onnx: one .onnx file, opset 17; openvino: .xml and .bin; darktable: one .dtmodel package,
-        installed there by preferences, AI, import from file.
+        installed there by preferences, AI, import from file; safetensors: a plain state dict for
+        PyTorch programs, which says its architecture and configuration.
     output
         File to write. Its name is the model's id in darktable.
     model
@@ -42,7 +50,7 @@ def export(
     dynamic
         Leave batch, height and width open (height and width in multiples of 32).
     """
-    from aindnet.pretrained import load_camera_profile, load_model
+    from aindnet.pretrained import export_state_dict, load_camera_profile, load_model
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
 
     suffix = SUFFIXES[format_]
@@ -50,12 +58,16 @@ def export(
         raise AindnetError(f"{output}: a file of format {format_} must end in {suffix}")
     if dynamic and (size is not None or format_ == "darktable"):
         raise AindnetError("--dynamic leaves the size open: it goes with no --size nor darktable")
+    if format_ == "safetensors" and (dynamic or size is not None):
+        raise AindnetError("a state dict has no size: --size and --dynamic go with graphs only")
     if size is not None and (size % 32 or size <= 0):
         raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
     loaded = load_model(model)
     if camera is not None:
         load_camera_profile(camera).apply_to(loaded)
-    if format_ == "darktable":
+    if format_ == "safetensors":
+        export_state_dict(loaded, output)
+    elif format_ == "darktable":
         export_darktable(loaded, output, size=size or 768)
     else:
         write = export_onnx if format_ == "onnx" else export_openvino
