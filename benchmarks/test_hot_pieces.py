@@ -15,6 +15,8 @@ from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import TileStatistics
+from aindnet.restore.backends.int8 import int8_layers
+from aindnet.restore.backends.tile_network import TileNetwork
 from aindnet.restore.mixing import mix
 from aindnet.restore.streaming import StripBlender
 from aindnet.restore.tiling import plan_tiles
@@ -26,6 +28,7 @@ RUNTIMES = [
     ("onnx", "fp32"),
     ("openvino", "fp32"),
     ("openvino", "bf16"),
+    ("openvino", "int8"),
 ]
 
 
@@ -38,8 +41,11 @@ def network() -> AINDNet:
 @pytest.fixture(scope="module", params=RUNTIMES, ids=" ".join)
 def runtime(request: pytest.FixtureRequest, network: AINDNet) -> Any:
     backend, precision = request.param
+    ranges = {name: (-1.0, 4.0) for name in int8_layers(TileNetwork(network))}
     try:
-        return create_backend(network, backend=backend, precision=precision, device="cpu")
+        return create_backend(
+            network, backend=backend, precision=precision, device="cpu", int8_ranges=ranges
+        )
     except (DeviceError, MissingExtraError) as error:
         pytest.skip(str(error))
 

@@ -8,7 +8,8 @@ import pytest
 
 from aindnet.commands.app import main
 from aindnet.pretrained import ModelCard, save_model
-from aindnet.restore.benchmark import example_image, flops, psnr
+from aindnet.restore.benchmark import example_image, psnr
+from aindnet.restore.ceilings import work
 from restore_networks import small_network
 
 KEYS = {
@@ -40,6 +41,13 @@ def test_the_json_document_is_as_promised(
     # Every backend denoised the same image to nearly the same quality.
     assert all(abs(run["psnr_difference"]) < 0.1 for run in runs.values())
     assert {"torch fp32 cpu", "torch bf16 cpu"} <= runs.keys()
+    for run in runs.values():
+        assert run["seconds_per_megapixel"] == pytest.approx(1 / run["megapixels_per_second"])
+        assert run["share_of_ceiling"] > 0
+        assert run["share_of_copy"] > 0
+    assert document["ceilings"]["convolution_tflops"].keys() >= {"cpu fp32", "cpu bf16"}
+    assert document["ceilings"]["copy_gb_per_second"]["cpu"] > 0
+    assert "calibrate_int8.py" in document["skipped"]["openvino int8 cpu"]
     assert chart.read_bytes().startswith(b"\x89PNG")
 
 
@@ -47,7 +55,15 @@ def test_arithmetic_is_counted_as_by_hand() -> None:
     """One more block at scale 1 costs its four modulation and two own convolutions."""
     fewer, more = small_network(), small_network(encoder_blocks=(2, 1, 1))
     per_pixel = 2 * (2 * (25 * 3 * 6 + 9 * 6 * 12) + 2 * 9 * 6 * 6)
-    assert flops(more, 64) - flops(fewer, 64) == per_pixel * 64 * 64
+    assert work(more, 64).operations - work(fewer, 64).operations == per_pixel * 64 * 64
+
+
+def test_memory_traffic_is_counted_as_by_hand() -> None:
+    """The same block's six convolutions read and write these values, and their weights."""
+    fewer, more = small_network(), small_network(encoder_blocks=(2, 1, 1))
+    per_pixel = 2 * ((3 + 6) + (6 + 12) + (6 + 6))
+    weights = 2 * (25 * 3 * 6 + 6 + 9 * 6 * 12 + 12 + 9 * 6 * 6 + 6)
+    assert work(more, 64).values - work(fewer, 64).values == per_pixel * 64 * 64 + weights
 
 
 def test_the_example_is_the_same_every_time_and_as_noisy_as_it_says() -> None:

@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from aindnet.errors import AindnetError, MissingExtraError
 
 if TYPE_CHECKING:
-    from aindnet.restore.benchmark import Ceilings, Run
+    from aindnet.restore.benchmark import Run
+    from aindnet.restore.ceilings import Ceilings
 
 
 def benchmark(
@@ -53,6 +54,7 @@ def benchmark(
         loaded.network,
         size=size,
         repeats=repeats,
+        int8_ranges=loaded.int8_ranges,
         report=lambda name: print(f"{name} …", file=sys.stderr),
     )
     naive = next(run for run in runs if run.name == "naive")
@@ -107,10 +109,12 @@ def _peers(size: int, naive: Run, skipped: dict[str, str]) -> list[dict[str, Any
                 "device": "cpu",
                 "seconds": seconds,
                 "first_seconds": first,
+                "seconds_per_megapixel": seconds / (size * size) * 1e6,
                 "megapixels_per_second": size * size / 1e6 / seconds,
                 "peak_rss_mb": peak,
                 "tflops": None,
                 "share_of_ceiling": None,
+                "share_of_copy": None,
                 "psnr": quality,
                 "is_default": False,
                 "times_naive": naive.seconds / seconds,
@@ -125,25 +129,38 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
     from rich.table import Table
 
     table = Table()
-    headings = ("", "seconds", "s/MP", "× naive", "of conv ceiling", "peak MB", "PSNR, dB")
+    headings = (
+        "",
+        "seconds",
+        "s/MP",
+        "× naive",
+        "of conv",
+        "of copy",
+        "peak MB",
+        "PSNR",
+        "− naive",
+    )
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=not number)
     for row in rows:
-        share, peak = row["share_of_ceiling"], row["peak_rss_mb"]
+        shares = (row["share_of_ceiling"], row["share_of_copy"])
+        peak = row["peak_rss_mb"]
         table.add_row(
             f"{row['name']} (default)" if row["is_default"] else row["name"],
             f"{row['seconds']:.3f}",
-            f"{1 / row['megapixels_per_second']:.2f}",
+            f"{row['seconds_per_megapixel']:.2f}",
             f"{row['times_naive']:.1f}",
-            "" if share is None else f"{share:.0%}",
+            *("" if share is None else f"{share:.0%}" for share in shares),
             "" if peak is None else f"{peak:.0f}",
             f"{row['psnr']:.2f}",
+            f"{row['psnr_difference']:+.3f}",
         )
     console = Console()
     console.print(table)
     for kind, rate in ceilings.convolution_tflops.items():
         console.print(f"convolution ceiling, {kind}: {rate:.2f} TFLOP/s")
-    console.print(f"memory copy: {ceilings.copy_gb_per_second:.1f} GB/s")
+    for device, rate in ceilings.copy_gb_per_second.items():
+        console.print(f"memory copy, {device}: {rate:.1f} GB/s")
     for name, reason in skipped.items():
         console.print(f"{name}: not run ({reason})")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.choice import PRECISIONS
-from aindnet.restore.backends.torch_backend import DTYPES
+from aindnet.restore.backends.int8 import Ranges
+from aindnet.restore.ceilings import BYTES, Ceilings, measure_ceilings, torch_kinds, work
 from aindnet.restore.denoiser import Denoiser
 
 Image = npt.NDArray[np.float32]
@@ -36,6 +35,7 @@ class Run:
     """Median of the repeats, after one call to warm up."""
     first_seconds: float
     """Of the first call, which compiles where the backend does."""
+    seconds_per_megapixel: float
     megapixels_per_second: float
     peak_rss_mb: float | None
     """The process's peak resident memory during the calls; None where the system does not tell."""
@@ -43,20 +43,13 @@ class Run:
     """Arithmetic of the network (10¹² multiplications and additions a second)."""
     share_of_ceiling: float | None
     """Of the convolution rate measured in the same run at the same precision."""
+    share_of_copy: float | None
+    """Of the copy rate measured in the same run, were each convolution's input and output read and
+    written once (`Work.values`)."""
     psnr: float
     """dB, of the output against the clean image."""
     is_default: bool
     """Whether `--backend auto --precision auto` takes this one here."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ceilings:
-    """What the machine can do at best, measured now."""
-
-    convolution_tflops: dict[str, float]
-    """By device and precision: a 3×3 convolution of 128 channels in PyTorch, channels-last."""
-    copy_gb_per_second: float
-    """Of memory read and written by one large copy."""
 
 
 def example_image(size: int) -> tuple[Image, Image]:
@@ -74,18 +67,21 @@ def example_image(size: int) -> tuple[Image, Image]:
 
 
 def benchmark(
-    network: AINDNet, *, size: int = 512, repeats: int = 3, report: Callable[[str], None] = print
+    network: AINDNet,
+    *,
+    size: int = 512,
+    repeats: int = 3,
+    int8_ranges: Ranges | None = None,
+    report: Callable[[str], None] = print,
 ) -> tuple[list[Run], Ceilings, dict[str, str]]:
     """Run the plain network ("naive") and then every backend and precision there is.
 
     Gives the runs, the machine's ceilings, and what could not run, with the reason.
     """
     clean, noisy = example_image(size)
-    work = flops(network, size)
-    convolution = {}
-    for device, precision in _torch_kinds():
-        convolution[f"{device} {precision}"] = convolution_rate(device, precision) / 1e12
-    ceilings = Ceilings(convolution_tflops=convolution, copy_gb_per_second=copy_rate() / 1e9)
+    asked = work(network, size)
+    report("ceilings")
+    ceilings = measure_ceilings()
     auto = Denoiser(network)
     default = (auto.backend, auto.precision, auto.device)
     del auto
@@ -93,13 +89,14 @@ def benchmark(
     for name, backend, precision, device in _candidates():
         report(name)
         try:
-            call = _method(network, name, backend, precision, device)
+            call = _method(network, name, backend, precision, device, int8_ranges)
             first, seconds, peak, output = time_calls(call, noisy, repeats)
         except (DeviceError, MissingExtraError) as error:
             skipped[name] = str(error)
             continue
-        rate = work / seconds / 1e12
-        ceiling = convolution.get(f"{device} {precision}")
+        rate = asked.operations / seconds / 1e12
+        moved = asked.values * BYTES[precision] / seconds / 1e9
+        ceiling = ceilings.convolution_tflops.get(f"{device} {precision}")
         runs.append(
             Run(
                 name=name,
@@ -108,10 +105,12 @@ def benchmark(
                 device=device,
                 seconds=seconds,
                 first_seconds=first,
+                seconds_per_megapixel=seconds / (size * size) * 1e6,
                 megapixels_per_second=size * size / 1e6 / seconds,
                 peak_rss_mb=peak,
                 tflops=rate,
                 share_of_ceiling=rate / ceiling if ceiling else None,
+                share_of_copy=moved / ceilings.copy_gb_per_second[device],
                 psnr=psnr(output, clean),
                 is_default=name != "naive" and (backend, precision, device) == default,
             )
@@ -138,68 +137,35 @@ def psnr(image: Image, clean: Image) -> float:
     return float(10 * np.log10(255**2 / np.mean((rounded[0] - rounded[1]) ** 2)))
 
 
-def flops(network: AINDNet, size: int) -> float:
-    """Multiplications and additions of the plain network on one image of size × size."""
-    counter = FlopCounterMode(display=False)
-    with counter, torch.inference_mode():
-        copy.deepcopy(network).to("meta")(
-            torch.empty(1, network.config.image_channels, size, size, device="meta")
-        )
-    return float(counter.get_total_flops())
-
-
-def convolution_rate(device: str, precision: str) -> float:
-    """Multiplications and additions a second of one large 3×3 convolution."""
-    channels, size = 128, 256
-    layer = torch.nn.Conv2d(channels, channels, 3, padding=1)
-    layer = layer.to(device, DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    x = torch.rand(1, channels, size, size, device=device, dtype=DTYPES[precision])
-    x = x.contiguous(memory_format=torch.channels_last)
-    times = []
-    with torch.inference_mode():
-        for _ in range(6):
-            start = time.perf_counter()
-            layer(x)
-            if device == "cuda":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-    return 2 * 9 * channels**2 * size**2 / min(times)
-
-
-def copy_rate() -> float:
-    """Bytes a second, read and written."""
-    source = np.ones(1 << 27, np.uint8)
-    target = np.empty_like(source)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        times.append(time.perf_counter() - start)
-    return 2 * source.nbytes / min(times)
-
-
-def _torch_kinds() -> Iterator[tuple[str, str]]:
-    yield from (("cpu", "fp32"), ("cpu", "bf16"))
-    if torch.cuda.is_available():
-        yield from (("cuda", precision) for precision in ("fp32", "bf16", "fp16"))
-
-
 def _candidates() -> Iterator[tuple[str, str, str, str]]:
     """Name, backend, precision, device."""
     yield "naive", "torch", "fp32", "cpu"
-    for device, precision in _torch_kinds():
+    for device, precision in torch_kinds():
         yield f"torch {precision} {device}", "torch", precision, device
     for backend in ("onnx", "openvino"):
         for precision in PRECISIONS[backend]:
             yield f"{backend} {precision} cpu", backend, precision, "cpu"
+    if torch.cuda.is_available():
+        yield "onnx fp32 cuda", "onnx", "fp32", "cuda"
 
 
 def _method(
-    network: AINDNet, name: str, backend: str, precision: str, device: str
+    network: AINDNet,
+    name: str,
+    backend: str,
+    precision: str,
+    device: str,
+    int8_ranges: Ranges | None,
 ) -> Callable[[Image], Image]:
     if name == "naive":
         return lambda noisy: _naive(network, noisy)
-    denoiser = Denoiser(network, backend=backend, precision=precision, device=device)  # type: ignore[arg-type]
+    denoiser = Denoiser(
+        network,
+        backend=backend,  # type: ignore[arg-type]
+        precision=precision,  # type: ignore[arg-type]
+        device=device,  # type: ignore[arg-type]
+        int8_ranges=int8_ranges,
+    )
     return lambda noisy: denoiser(noisy).image
 
 
