@@ -1,10 +1,11 @@
 """The table behind the default of `aindnet.restore.statistics`: quality, seams, time, memory.
 
-Real pairs are at hand as small crops; `--grid N` joins N × N of them, in the order of their
-names, into one large picture, more varied than a photo of that size. Every policy denoises every
-picture at two tile sizes; the difference between the two results is what tile borders can show.
+    python tools/statistics_policies.py --polyu DATA/real/polyu [--root PAIRS …] [--model …]
 
-    python tools/statistics_policies.py --root PAIRS [--root PAIRS …] [--model …] [--grid 4]
+`--polyu` puts real photos together again from the crops of a PolyU pack, which lie side by side;
+`--root` takes whole pairs. Every policy denoises every photo at two tile sizes, in a process of its
+own: the difference between the two results is all that tile borders can show. The seconds are of
+the first size, without the compiling of its tiles.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +26,8 @@ import cyclopts
 import numpy as np
 from cyclopts import Parameter
 
-from aindnet.photo import read_image
+from aindnet.evaluation.datasets.pairs import load_pairs
+from aindnet.evaluation.datasets.real_pairs import load_polyu, read_index
 from aindnet.restore import Denoiser
 from aindnet.restore.benchmark import peak_mb, psnr, reset_peak
 from aindnet.restore.statistics import (
@@ -32,12 +39,14 @@ from aindnet.restore.statistics import (
     WholeImage,
 )
 
-Image = np.ndarray[Any, np.dtype[np.float32]]
+Image = np.ndarray[Any, np.dtype[np.uint8]]
+Photo = tuple[Image, Image]
+"""Noisy, clean."""
+CROP = 512
 
 POLICIES: dict[str, StatisticsPolicy] = {
     "tile": PerTile(),
     "whole": WholeImage(),
-    "sliding 64": SlidingWindow(window=64),
     "sliding 96": SlidingWindow(window=96),
     "sliding 192": SlidingWindow(window=192),
     "frozen, 16 windows of 256": Frozen(),
@@ -46,16 +55,16 @@ POLICIES: dict[str, StatisticsPolicy] = {
     "field, 192 every 192": Field(window=192, spacing=192),
     "field, 256 every 256": Field(),
     "field, 256 every 512": Field(spacing=512),
-    "field, 384 every 384": Field(window=384, spacing=384),
 }
 
 
 def table(
     *,
-    root: Annotated[list[Path], Parameter(negative=())],
+    polyu: Path | None = None,
+    root: Annotated[list[Path] | None, Parameter(negative=())] = None,
     model: str | None = None,
-    grid: int = 4,
-    limit: int | None = None,
+    limit: int = 2,
+    largest: float = 2.4,
     tile: int = 768,
     other_tile: int = 512,
     backend: Literal["auto", "torch", "openvino", "onnx"] = "auto",
@@ -66,14 +75,16 @@ def table(
 
     Parameters
     ----------
+    polyu
+        A PolyU pack: index.csv and tars of crops.
     root
         Pairs folders: ROOT/noisy and ROOT/clean with files of the same names.
     model
         A bundled or installed model, or a weights file.
-    grid
-        Join grid × grid pairs into one picture; 1 takes the pairs as they are.
     limit
-        At most so many pictures of each folder.
+        At most so many photos of each; of PolyU the largest of every camera come first.
+    largest
+        Megapixels of a PolyU photo at most.
     tile
         Tile size of the results that are scored.
     other_tile
@@ -85,63 +96,101 @@ def table(
     output
         Also write the numbers there as JSON.
     """
-    pictures = [pair for folder in root for pair in list(_pictures(folder, grid))[:limit]]
+    photos = list(_assembled(polyu, limit, largest)) if polyu else []
+    for folder in root or []:
+        for sample in load_pairs(folder).samples[:limit]:
+            pair = sample.read()
+            photos.append((np.asarray(pair.noisy), np.asarray(pair.clean)))
+    if not photos:
+        sys.exit("statistics_policies: no photos: name --polyu or --root")
+    megapixels = sum(clean.shape[0] * clean.shape[1] for _, clean in photos) / 1e6
+    noisy = float(np.mean([psnr(n / np.float32(255), c / np.float32(255)) for n, c in photos]))
+    print(f"{len(photos)} photos, {megapixels:.2f} MP in all; noisy {noisy:.3f} dB\n")
+    print("| statistics | PSNR, dB | worst difference / 255 | mean / 255 | s/MP | peak MB |")
+    print("|---|---|---|---|---|---|", flush=True)
     rows = []
     for name in policy or list(POLICIES):
-        options: dict[str, Any] = {"backend": backend, "statistics": POLICIES[name]}
-        denoiser = Denoiser.from_pretrained(model, tile=tile, **options)
-        other = Denoiser.from_pretrained(model, tile=other_tile, **options)
-        rows.append({"policy": name, **_measure(denoiser, other, pictures)})
-        print(json.dumps(rows[-1]), file=sys.stderr)
-    megapixels = np.mean([clean.shape[0] * clean.shape[1] for _, clean in pictures]) / 1e6
-    noisy = np.mean([psnr(noisy, clean) for noisy, clean in pictures])
-    print(f"{len(pictures)} pictures of {megapixels:.2f} MP, noisy {noisy:.3f} dB\n")
-    print("| statistics | PSNR, dB | worst difference / 255 | mean / 255 | s/MP | peak MB |")
-    print("|---|---|---|---|---|---|")
-    for row in rows:
+        # Each in a new process, so that none finds another's memory or its threads warm.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            task = pool.submit(_measure, name, model, backend, (tile, other_tile), photos)
+            try:
+                row = task.result()
+            except BrokenProcessPool:
+                print(f"| {name} | killed, for its memory most likely | | | | |", flush=True)
+                continue
+        rows.append({"policy": name, **row})
         print(
-            f"| {row['policy']} | {row['psnr']:.3f} | {row['worst']:.3f} | {row['mean']:.4f} "
-            f"| {row['seconds_per_megapixel']:.2f} | {row['peak_mb'] or 0:.0f} |"
+            f"| {name} | {row['psnr']:.3f} | {row['worst']:.3f} | {row['mean']:.4f} "
+            f"| {row['seconds_per_megapixel']:.2f} | {row['peak_mb'] or 0:.0f} |",
+            flush=True,
         )
     if output is not None:
-        output.write_text(json.dumps({"noisy": noisy, "rows": rows}, indent=2))
+        document = {"photos": len(photos), "megapixels": megapixels, "noisy": noisy, "rows": rows}
+        output.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _pictures(root: Path, grid: int) -> Iterator[tuple[Image, Image]]:
-    names = sorted(path.name for path in (root / "noisy").iterdir())
-    for start in range(0, len(names) - grid**2 + 1, grid**2):
-        part = names[start : start + grid**2]
-        noisy, clean = (
-            _joined([root / kind / n for n in part], grid) for kind in ("noisy", "clean")
+def _assembled(pack: Path, limit: int, largest: float) -> Iterator[Photo]:
+    """The largest rectangles without a gap that the full-resolution crops of a scene cover."""
+    samples = {sample.name: sample for sample in load_polyu(pack, kind="fullres").samples}
+    scenes: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
+    for row in read_index(pack / "index.csv", {"name", "scene", "kind", "y", "x"}):
+        if row["kind"] == "full-res-crop":
+            scenes[row["scene"]][int(row["y"]), int(row["x"])] = row["name"]
+    cameras: dict[str, list[list[list[str]]]] = defaultdict(list)
+    for scene, crops in sorted(scenes.items()):
+        cameras[scene.split("_")[0]].append(_rectangle(crops, largest))
+    ranked = [
+        (rank, -sum(map(len, names)), camera, names)
+        for camera, found in sorted(cameras.items())
+        for rank, names in enumerate(sorted(found, key=lambda names: -sum(map(len, names))))
+    ]
+    for _, _, _, names in sorted(ranked, key=lambda each: each[:3])[:limit]:
+        pairs = [[samples[name].read() for name in row] for row in names]
+        yield (
+            np.concatenate([np.concatenate([p.noisy for p in row], axis=1) for row in pairs]),
+            np.concatenate([np.concatenate([p.clean for p in row], axis=1) for row in pairs]),  # type: ignore[arg-type]
         )
-        yield noisy, clean
 
 
-def _joined(paths: list[Path], grid: int) -> Image:
-    crops = [read_image(path).astype(np.float32) / 255 for path in paths]
-    height, width = (min(crop.shape[axis] for crop in crops) for axis in (0, 1))
-    crops = [crop[:height, :width] for crop in crops]
-    rows = [np.concatenate(crops[i * grid : (i + 1) * grid], axis=1) for i in range(grid)]
-    return np.concatenate(rows, axis=0)
+def _rectangle(crops: dict[tuple[int, int], str], largest: float) -> list[list[str]]:
+    """Names, row by row, of the largest rectangle of adjacent crops up to so many megapixels."""
+    best: list[list[str]] = []
+    sizes = range(1, int(largest * 1e6 / CROP**2) + 1)
+    for (top, left), height, width in product(sorted(crops), sizes, sizes):
+        if not sum(map(len, best)) < height * width <= sizes[-1]:
+            continue
+        names = [
+            [crops.get((top + CROP * i, left + CROP * j)) for j in range(width)]
+            for i in range(height)
+        ]
+        whole = [[name for name in row if name is not None] for row in names]
+        if whole == names:
+            best = whole
+    return best
 
 
 def _measure(
-    denoiser: Denoiser, other: Denoiser, pictures: list[tuple[Image, Image]]
-) -> dict[str, float | None]:
-    scores, worst, mean, seconds, pixels = [], 0.0, [], 0.0, 0
-    denoiser(pictures[0][0][:64, :64])
+    name: str, model: str | None, backend: str, tiles: tuple[int, int], photos: list[Photo]
+) -> dict[str, Any]:
+    options = {"backend": backend, "statistics": POLICIES[name]}
+    denoiser, other = (Denoiser.from_pretrained(model, tile=tile, **options) for tile in tiles)
+    # Two tiles and their survey, for what is compiled once.
+    denoiser(photos[0][0][: tiles[0], : tiles[0] + 32])
+    results, seconds, pixels = [], 0.0, 0
     reset_peak()
-    peak = None
-    for noisy, clean in pictures:
+    for noisy, _ in photos:
+        unit = noisy.astype(np.float32) / 255
         start = time.perf_counter()
-        result = denoiser(noisy).image
+        results.append(denoiser(unit).image)
         seconds += time.perf_counter() - start
         pixels += noisy.shape[0] * noisy.shape[1]
-        peak = peak_mb()
-        difference = np.abs(result - other(noisy).image)
+    peak = peak_mb()
+    scores, worst, mean = [], 0.0, []
+    for result, (noisy, clean) in zip(results, photos, strict=True):
+        difference = np.abs(result - other(noisy.astype(np.float32) / 255).image)
         worst = max(worst, float(difference.max()) * 255)
         mean.append(float(difference.mean()) * 255)
-        scores.append(psnr(result, clean))
+        scores.append(psnr(result, clean.astype(np.float32) / 255))
     return {
         "psnr": float(np.mean(scores)),
         "worst": worst,
