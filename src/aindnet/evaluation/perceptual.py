@@ -1,21 +1,32 @@
-"""Perceptual measures through pyiqa, where the package and its weights are installed.
+"""Perceptual measures through pyiqa, where the package is installed.
 
 None of them is part of the contract; full-reference ones (lpips, dists) compare with the clean
-image, no-reference ones (niqe, musiq) look at the restored one alone.
+image, no-reference ones (niqe, musiq) look at the restored one alone. pyiqa fetches a measure's
+weights on its first use; without a network that is an error that says so, unless they are in its
+cache (TORCH_HOME) already.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import lru_cache
 from typing import Any
 
 from aindnet.errors import AindnetError, MissingExtraError
 from aindnet.evaluation.metrics import METRICS, Image, Metric, to_unit
 
+SET_MEASURES = ("fid", "inception_score")
+"""Parts of the names of pyiqa's measures of whole sets of images."""
+
 
 class UnknownMetricError(AindnetError):
-    """A metric that neither this project nor an installed pyiqa knows."""
+    """A metric that neither this project nor an installed pyiqa knows, or can load."""
+
+
+class MetricFailedError(AindnetError):
+    """A perceptual metric that could not be taken of an image (too small, mostly)."""
 
 
 def find_metric(name: str) -> Metric:
@@ -26,7 +37,9 @@ def find_metric(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    if not name.replace("-", "").replace("_", "").isalnum() or name.startswith(("psnr", "ssim")):
+    plain = name.replace("-", "").replace("_", "").replace("+", "").replace(".", "")
+    # pyiqa's psnr and ssim are of other readings than ours: their names would mislead.
+    if not plain.isalnum() or name.startswith(("psnr", "ssim")):
         raise UnknownMetricError(f"--metric {name}: not known; there are {', '.join(METRICS)}")
     return _pyiqa_metric(name)
 
@@ -40,21 +53,32 @@ def _pyiqa_metric(name: str) -> Callable[[Image, Image], float]:
     if name not in pyiqa.list_models():
         known = ", ".join(METRICS)
         raise UnknownMetricError(f"--metric {name}: neither pyiqa's nor one of {known}")
+    if any(part in name for part in SET_MEASURES):
+        raise UnknownMetricError(f"--metric {name}: a measure of sets of images, not of one image")
     try:
-        measure = pyiqa.create_metric(name, device="cpu")
+        # It prints what it loads; stdout is for the results.
+        with redirect_stdout(sys.stderr):
+            measure = pyiqa.create_metric(name, device="cpu")
     except OSError as error:
         raise UnknownMetricError(f"--metric {name}: its weights are not here ({error})") from error
+    except ImportError as error:
+        raise UnknownMetricError(f"--metric {name}: pyiqa cannot load it ({error})") from error
 
     def compute(restored: Image, clean: Image) -> float:
         arguments = [_tensor(restored)]
         if measure.metric_mode == "FR":
             arguments.append(_tensor(clean))
-        return float(measure(*arguments))
+        try:
+            with redirect_stdout(sys.stderr):
+                return float(measure(*arguments))
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            raise MetricFailedError(f"--metric {name}: {error or type(error).__name__}") from error
 
     return compute
 
 
 def _tensor(image: Image) -> Any:
+    """The image as (1, 3, H, W) float32 on [0, 1], as pyiqa takes it."""
     import torch
 
     unit = to_unit(image)
