@@ -1,15 +1,18 @@
 """Choose the peers' settings on the dev part of the real pairs: the best of a grid by mean PSNR.
 
-    python tools/choose_peer_settings.py --root DATA/real --every 4
+    python tools/choose_peer_settings.py --root DATA/real --every 4 --write
+    python tools/choose_peer_settings.py --root DATA/real --dataset renoir --peer bm3d --write
 
-prints every number of the grid and the lines for `CHOSEN` in
-`src/aindnet/evaluation/methods/settings.py`. `--root` holds the packs `polyu`, `renoir` and
-`sidd-sample`; those that are missing are left out.
+prints every number of the grid and each peer's best; `--write` puts the best into
+`src/aindnet/evaluation/methods/settings.json`. `--root` holds the packs `polyu`, `renoir` and
+`sidd-sample`; those that are missing are left out, and named. A killed run goes on where it
+stopped (`--scores`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,11 +22,13 @@ import numpy as np
 
 from aindnet.evaluation.datasets.catalogue import open_dataset
 from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample
+from aindnet.evaluation.methods import settings as settings_module
 from aindnet.evaluation.methods.registry import PEERS
-from aindnet.evaluation.methods.settings import PeerSettings
-from aindnet.evaluation.runner import evaluate
+from aindnet.evaluation.methods.settings import SETTINGS_FILE, PeerSettings
+from aindnet.evaluation.runner import Journal, evaluate
+from aindnet.evaluation.whole_files import whole_file
 
-PACKS = {"polyu": "polyu", "renoir": "renoir", "sidd-sample": "sidd-sample"}
+PACKS = ("polyu", "renoir", "sidd-sample")
 MULTIPLIERS = {
     "wavelet": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
     "nlm": (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
@@ -51,23 +56,43 @@ def centre_crops(dataset: Dataset, size: int) -> Dataset:
         return Pair(pair.noisy[window], pair.clean[window])
 
     samples = tuple(replace(sample, read=partial(read, sample)) for sample in dataset.samples)
-    return replace(dataset, samples=samples)
+    protocol = f"{dataset.protocol} Central {size} pixels."  # scores are kept under it
+    return replace(dataset, samples=samples, protocol=protocol)
 
 
-def choose(peer: str, dataset: Dataset) -> PeerSettings:
+def choose(peer: str, dataset: Dataset, journal: Journal | None = None) -> PeerSettings:
     """The setting with the highest mean PSNR on the data set."""
     found = []
     for settings in grid(peer):
-        evaluation = evaluate(dataset, [PEERS[peer](settings)], metrics=("psnr",))
+        evaluation = evaluate(dataset, [PEERS[peer](settings)], metrics=("psnr",), journal=journal)
         psnr = evaluation.methods[0].mean("psnr")
         found.append((psnr, settings))
         tried = f"×{settings.multiplier:g} colour ×{settings.chroma:g}"
         print(f"{dataset.name} {peer} {tried}: {psnr:.3f}", flush=True)
-    return max(found, key=lambda entry: entry[0])[1]
+    best = max(found, key=lambda entry: entry[0])[1]
+    if best.multiplier in (MULTIPLIERS[peer][0], MULTIPLIERS[peer][-1]):
+        print(f"{dataset.name} {peer}: the best lies at the edge of the grid; widen MULTIPLIERS")
+    return best
+
+
+def keep(dataset: str, peer: str, best: PeerSettings, path: Path) -> None:
+    """Put a peer's best numbers into the settings file, one line a peer."""
+    stored = json.loads(path.read_text("utf-8"))
+    numbers = {"multiplier": best.multiplier}
+    if best.chroma != 1:
+        numbers["chroma"] = best.chroma
+    stored.setdefault(dataset, {})[peer] = numbers
+    sets = []
+    for name, peers in sorted(stored.items()):
+        lines = ",\n".join(f'    "{p}": {json.dumps(n)}' for p, n in sorted(peers.items()))
+        sets.append(f'  "{name}": {{\n{lines}\n  }}')
+    with whole_file(path) as partial_file:
+        partial_file.write_text("{\n" + ",\n".join(sets) + "\n}\n", encoding="utf-8")
+    path.chmod(0o644)
 
 
 def main() -> None:
-    """Run the search and print the lines for the table."""
+    """Run the search, print the best, and keep it if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,11 +100,13 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--peer", action="append", choices=list(PEERS))
-    parser.add_argument("--dataset", action="append", choices=list(PACKS))
+    parser.add_argument("--dataset", action="append", choices=PACKS)
+    parser.add_argument("--scores", type=Path, default=Path("runs/peer-settings.jsonl"))
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    lines = []
+    target = Path(settings_module.__file__).with_name(SETTINGS_FILE)
     for name in arguments.dataset or PACKS:
-        root = arguments.root / PACKS[name]
+        root = arguments.root / name
         if not root.is_dir():
             print(f"{root}: not here, left out")
             continue
@@ -88,11 +115,10 @@ def main() -> None:
         every = arguments.every if len(dataset.samples) > 20 else 1
         dataset = centre_crops(dataset.subset(every=every), arguments.crop)
         for peer in arguments.peer or PEERS:
-            best = choose(peer, dataset)
-            chroma = f", {best.chroma:g}" if best.chroma != 1 else ""
-            numbers = f"{best.multiplier:g}{chroma}"
-            lines.append(f'("{peer}", "{name}"): PeerSettings({numbers}, chosen_on="{name}"),')
-    print("\n".join(lines))
+            best = choose(peer, dataset, Journal(arguments.scores))
+            print(f"{name} {peer}: best at ×{best.multiplier:g}, colour ×{best.chroma:g}")
+            if arguments.write:
+                keep(name, peer, best, target)
 
 
 if __name__ == "__main__":

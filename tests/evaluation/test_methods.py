@@ -15,7 +15,7 @@ from aindnet.evaluation.methods.ffdnet import FFDNet, FFDNetColour
 from aindnet.evaluation.methods.noise_level import estimate_noise_level
 from aindnet.evaluation.methods.onnx_file import OnnxFile
 from aindnet.evaluation.methods.registry import UnknownPeerError
-from aindnet.evaluation.methods.settings import CHOSEN, PeerSettings
+from aindnet.evaluation.methods.settings import PeerSettings, chosen_settings
 from aindnet.evaluation.metrics import psnr
 from evaluation_stand_ins import smooth_photo, with_noise
 
@@ -62,7 +62,7 @@ def test_a_stronger_setting_smooths_more(name):
 
 def test_every_built_in_peer_has_settings_for_any_data_set():
     for peer in PEERS:
-        assert (peer, "polyu") in CHOSEN
+        assert (peer, "polyu") in chosen_settings()
     names = [method.name for method in make_peers(["all", "nlm"], "a-set-of-your-own")]
     assert names == list(PEERS)
 

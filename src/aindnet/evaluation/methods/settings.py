@@ -1,15 +1,18 @@
 """The peers' settings, chosen on the dev part of each data set so that every peer shows its best.
 
-A peer's noise level is the blind estimate of `noise_level.py` times `multiplier`. The numbers are
-the best of a grid by mean PSNR; this finds them again:
+A peer's noise level is the blind estimate of `noise_level.py` times `multiplier`. The numbers lie
+in `settings.json`: the best of a grid by mean PSNR, which this finds again and writes there:
 
-    python tools/choose_peer_settings.py --root DATA/real --every 4
+    python tools/choose_peer_settings.py --root DATA/real --every 4 --write
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from types import MappingProxyType
 
 from aindnet.evaluation.methods.method import FloatImage
@@ -45,22 +48,8 @@ class PeerSettings:
 
 
 DEFAULT_DEV_SET = "polyu"
+SETTINGS_FILE = "settings.json"
 
-CHOSEN: Mapping[tuple[str, str], PeerSettings] = MappingProxyType(
-    {
-        ("wavelet", "polyu"): PeerSettings(2.5, chosen_on="polyu"),
-        ("nlm", "polyu"): PeerSettings(1.7, 0.5, chosen_on="polyu"),
-        ("bm3d", "polyu"): PeerSettings(5.0, chosen_on="polyu"),
-        ("ffdnet", "polyu"): PeerSettings(3.0, chosen_on="polyu"),
-        ("wavelet", "renoir"): PeerSettings(4.0, chosen_on="renoir"),
-        ("nlm", "renoir"): PeerSettings(2.2, 2.0, chosen_on="renoir"),
-        ("ffdnet", "renoir"): PeerSettings(4.0, chosen_on="renoir"),
-        ("wavelet", "sidd-sample"): PeerSettings(2.0, chosen_on="sidd-sample"),
-        ("nlm", "sidd-sample"): PeerSettings(0.8, chosen_on="sidd-sample"),
-        ("bm3d", "sidd-sample"): PeerSettings(3.0, chosen_on="sidd-sample"),
-        ("ffdnet", "sidd-sample"): PeerSettings(2.5, chosen_on="sidd-sample"),
-    }
-)
 WHITE = PeerSettings(1.0, subsampling=1)
 """For noise made white: the plain estimate is right."""
 
@@ -70,11 +59,25 @@ SAME_CAMERAS = MappingProxyType(
 """Data sets that take the numbers of another part of the same set."""
 
 
+@cache
+def chosen_settings() -> Mapping[tuple[str, str], PeerSettings]:
+    """The chosen numbers by peer and dev set."""
+    text = resources.files("aindnet.evaluation.methods").joinpath(SETTINGS_FILE).read_text("utf-8")
+    return MappingProxyType(
+        {
+            (peer, dataset): PeerSettings(**numbers, chosen_on=dataset)
+            for dataset, peers in json.loads(text).items()
+            for peer, numbers in peers.items()
+        }
+    )
+
+
 def settings_for(peer: str, dataset: str) -> PeerSettings:
     """The peer's numbers on this data set, or those of the default dev set where the data set has
     no dev part.
     """
     if dataset == "gaussian":
         return WHITE
+    chosen = chosen_settings()
     part = SAME_CAMERAS.get(dataset, dataset)
-    return CHOSEN.get((peer, part)) or CHOSEN[(peer, DEFAULT_DEV_SET)]
+    return chosen.get((peer, part)) or chosen[(peer, DEFAULT_DEV_SET)]
