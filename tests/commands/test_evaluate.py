@@ -135,3 +135,31 @@ def test_a_bundle_needs_a_model_and_a_folder(capsys, fake_denoiser, tmp_path):  
     code, _, err = run(capsys, "sidd-benchmark", "--root", tmp_path)
     assert code == 2
     assert "--output" in err
+
+
+def test_scores_can_be_kept_apart_and_shared(capsys, fake_denoiser, pairs_folder, tmp_path):  # noqa: F811
+    scores, output = tmp_path / "kept" / "scores.jsonl", tmp_path / "kept"
+    shared = ("pairs", "--root", pairs_folder, "--peer", "nlm", "--json")
+    code, _, _ = run(capsys, *shared, "--model", "none", "--scores", scores)
+    assert code == 0
+    assert [path.name for path in output.iterdir()] == ["scores.jsonl"]
+    peers_alone = scores.read_text()
+    code, out, _ = run(capsys, *shared, "--output", output)
+    assert code == 0
+    assert scores.read_text().startswith(peers_alone)
+    assert scores.read_text().count('"nlm"') == 3  # none of them measured again
+    assert {row["name"] for row in json.loads(out)["methods"]} == {"noisy", "nlm", "fake"}
+
+
+def test_folders_of_a_gaussian_set_can_be_chosen(capsys, fake_denoiser, tmp_path):  # noqa: F811
+    for folder, name in (("set12", "a"), ("bsd68", "b"), ("cbsd68", "c")):
+        save(tmp_path / folder / f"{name}.png", smooth_photo(24, 24))
+    call = ("gaussian", "--root", tmp_path, "--sigma", "25", "--json")
+    code, out, _ = run(capsys, *call, "--folder", "set12", "--folder", "bsd68")
+    document = json.loads(out)
+    assert code == 0
+    assert [row["name"] for row in document["per_image"]] == ["set12/a σ=25", "bsd68/b σ=25"]
+    assert document["title"] == "White Gaussian noise: set12, bsd68"
+    code, _, err = run(capsys, *call, "--folder", "nowhere")
+    assert code == 2
+    assert "nowhere" in err

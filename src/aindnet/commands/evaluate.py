@@ -43,6 +43,8 @@ class Selection:
     """RENOIR: map each clean side to its noisy side's brightness."""
     sigma: Annotated[tuple[float, ...], Flag] = (15.0, 25.0, 50.0)
     """gaussian: noise levels in 8-bit levels, repeatable."""
+    folder: Annotated[tuple[str, ...], Flag] = ()
+    """gaussian: take these folders of --root alone, repeatable."""
 
 
 @Parameter(name="*")
@@ -80,6 +82,7 @@ def evaluate(
     model: str | None = None,
     camera: Path | None = None,
     output: Path | None = None,
+    scores: Path | None = None,
     peer: Annotated[tuple[str, ...], Flag] = (),
     ensemble: Annotated[bool, Flag] = False,
     metric: Annotated[tuple[str, ...], Flag] = (),
@@ -103,6 +106,9 @@ def evaluate(
         A camera profile to load on the model.
     output
         A folder for the report (HTML, Markdown, JSON) and bundles; a killed run goes on there.
+    scores
+        A file that keeps the scores, OUTPUT/scores.jsonl if not given; what is in it is not
+        measured again.
     peer
         A method to compare with, repeatable: wavelet, nlm, bm3d, ffdnet (each also as
         NAME@MULTIPLIER of its noise estimate), FILE.onnx, 'command {input} {output}', or all.
@@ -117,7 +123,9 @@ def evaluate(
     from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
 
     bounds = PairFilter(selection.max_channel_bias, selection.low_freq_mismatch, selection.shift)
-    options = DatasetOptions(selection.kind, bounds, selection.match_brightness, selection.sigma)
+    options = DatasetOptions(
+        selection.kind, bounds, selection.match_brightness, selection.sigma, selection.folder
+    )
     whole = open_dataset(dataset, root, options)
     images = whole.subset(every=selection.every, limit=selection.limit, contains=selection.only)
     ours = None if model == "none" else _load_model(model, camera, running)
@@ -134,7 +142,7 @@ def evaluate(
             json_output=json_output,
         )
     methods = _methods(images, ours, peer, ensemble)
-    document, code = _measure(images, methods, ours, metric, output)
+    document, code = _measure(images, methods, ours, metric, output, scores)
     if pictures.figure:
         from aindnet.evaluation.figure import write_figure
 
@@ -184,6 +192,7 @@ def _measure(
     ours: OurModel | None,
     metrics: tuple[str, ...],
     output: Path | None,
+    scores: Path | None,
 ) -> tuple[dict[str, Any], int]:
     from aindnet.evaluation.document import evaluation_document
     from aindnet.evaluation.provenance import provenance
@@ -191,11 +200,13 @@ def _measure(
     from aindnet.evaluation.runner import CONTRACT_METRICS, Journal
     from aindnet.evaluation.runner import evaluate as run
 
+    if scores is None and output is not None:
+        scores = output / "scores.jsonl"
     evaluation = run(
         images,
         methods,
         metrics=tuple(dict.fromkeys([*CONTRACT_METRICS, *metrics])),
-        journal=Journal(output / "scores.jsonl") if output else None,
+        journal=Journal(scores) if scores else None,
         progress=_progress(),
     )
     name = ours.name if ours else None

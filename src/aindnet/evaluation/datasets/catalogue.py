@@ -34,6 +34,7 @@ class DatasetOptions:
     pair_filter: PairFilter = field(default_factory=PairFilter)
     match_brightness: bool = True
     sigmas: tuple[float, ...] = SIGMAS
+    folders: tuple[str, ...] = ()
 
 
 def _polyu(root: Path, options: DatasetOptions) -> Dataset:
@@ -58,7 +59,7 @@ LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = Mapp
         "nind": lambda root, options: load_nind(root),
         "sidd": lambda root, options: load_sidd_validation(root),
         "sidd-sample": lambda root, options: load_sidd_sample(root),
-        "gaussian": lambda root, options: load_gaussian(root, options.sigmas),
+        "gaussian": lambda root, options: load_gaussian(root, options.sigmas, options.folders),
         "estimator": lambda root, options: load_estimator(root),
         "noisy": lambda root, options: load_noisy_only(root),
         "dnd": lambda root, options: load_dnd(root),

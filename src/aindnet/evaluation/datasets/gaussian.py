@@ -50,12 +50,20 @@ def seed_of(name: str, sigma: float) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def load_gaussian(root: Path, sigmas: Sequence[float] = SIGMAS) -> Dataset:
-    """Every image of the folder, or of its folders, at every σ; groups are `folder σ=25`."""
+def load_gaussian(
+    root: Path, sigmas: Sequence[float] = SIGMAS, only: Sequence[str] = ()
+) -> Dataset:
+    """Every image of the folder, or of its folders, at every σ; groups are `folder σ=25`.
+
+    `only` names the folders of `root` that are taken; grey and colour sets are never one table.
+    """
     require_folder(root, DOWNLOAD)
     if any(sigma <= 0 for sigma in sigmas):
         raise DatasetError("--sigma takes numbers above 0, in 8-bit levels")
-    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    if only:
+        folders = [require_folder(root / name, DOWNLOAD) for name in only]
+    else:
+        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
     samples = []
     for folder in folders:
         for sigma in sigmas:
@@ -66,7 +74,7 @@ def load_gaussian(root: Path, sigmas: Sequence[float] = SIGMAS) -> Dataset:
                 samples.append(Sample(name, read, group=group))
     return Dataset(
         name="gaussian",
-        title="White Gaussian noise",
+        title=f"White Gaussian noise: {', '.join(only)}" if only else "White Gaussian noise",
         samples=require_samples(samples, root, f"image; expected {DOWNLOAD}"),
         protocol="Seeded noise added to the 8-bit image, neither clipped nor rounded; "
         f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",

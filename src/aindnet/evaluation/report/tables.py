@@ -92,7 +92,8 @@ def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     if not methods:
         return [], []
     metric = "noise_level_error" if "noise_level_error" in methods[-1] else "psnr"
-    published = [row for row in document["published"] if row["group"]]
+    groups = {entry["group"] for entry in methods[0]["by_group"]}
+    published = [row for row in document["published"] if row["group"] in groups]
     names = list(dict.fromkeys(row["name"] for row in published))
     lines = []
     for index, entry in enumerate(methods[0]["by_group"]):
