@@ -1,12 +1,14 @@
 """The paper's ablation: how the noise map acts on the features, everything else equal.
 
-    python tools/ablation.py --recipe recipes/fast.yaml --budget 25m --root DATA/real/renoir
-    --dataset renoir
+    python tools/ablation.py --data DATA                   # four trainings of 25 minutes each
+    python tools/ablation.py --data DATA --budget 5m       # shorter; the table says so
+    python tools/ablation.py --data DATA --dry-run         # only print the commands
 
 Trains the recipe once for each kind of modulation (none, map concatenated, gated ResBlock, AIN)
-with the same seed and time budget, evaluates each on the data set, and prints the table with the
-paper's rows. A variant whose model file is already there is not trained again. `--dry-run` only
-prints the commands.
+with the same seed and budget, evaluates each on the real pairs under `--data`, and keeps the
+numbers in OUTPUT/ablation.json, from which `tools/write_results.py` makes the table of
+`docs/results.md`. A killed run goes on where it stopped, within a training too. What follows `--`
+goes to `aindnet train`.
 """
 
 from __future__ import annotations
@@ -16,19 +18,169 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.report.markdown import markdown_table
+from aindnet.evaluation.whole_files import whole_file
 
 VARIANTS = {
     "none": "instance norm, no map",
     "concatenate": "instance norm, map concatenated",
     "gated": "gated ResBlock",
-    "ain": "AIN (the paper's network)",
+    "ain": "AIN",
 }
 PAPER = {"concatenate": "38.53 / 34.74", "gated": "39.19 / 34.93", "ain": "39.53 / 35.19"}
 """DND / SIDD validation, dB (Kim et al. 2020, trained on synthetic noise only)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A data set that the variants are compared on."""
+
+    title: str
+    dataset: str
+    place: str
+    """Folder under DATA; empty for a set that is built in."""
+    flags: tuple[str, ...] = ()
+
+
+SETS = (
+    Measured("RENOIR", "renoir", "real/renoir"),
+    Measured("SIDD sample", "sidd-sample", "real/sidd-sample"),
+    Measured("PolyU crops", "polyu", "real/polyu", ("--every", "4")),
+    Measured("samples", "samples", ""),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained and where it is kept."""
+
+    data: Path
+    recipe: Path
+    budget: str
+    output: Path
+    limit: int | None = None
+    """Images of each set; all if None."""
+    fields: tuple[str, ...] = ()
+    """Further fields of the recipe, as flags of `aindnet train`."""
+
+    @property
+    def record(self) -> Path:
+        """The numbers."""
+        return self.output / "ablation.json"
+
+    def folder(self, variant: str) -> Path:
+        """The training run's folder."""
+        return self.output / f"ablation-{variant}"
+
+    def model(self, variant: str) -> Path:
+        """The trained model's file."""
+        return self.folder(variant) / f"ablation-{variant}.safetensors"
+
+    def train(self, variant: str) -> list[str]:
+        """The call of `aindnet` that trains a variant."""
+        name = ["--name", f"ablation-{variant}", "--output", str(self.output)]
+        kind = ["--budget", self.budget, "--network.modulation", variant]
+        return ["train", str(self.recipe), *name, *kind, *self.fields]
+
+    def measure(self, variant: str, measured: Measured) -> list[str]:
+        """The call of `aindnet` that measures a variant on a set."""
+        root = ["--root", str(self.data / measured.place)] if measured.place else []
+        limit = [] if self.limit is None else ["--limit", str(self.limit)]
+        model = ["--model", str(self.model(variant)), "--json"]
+        return ["evaluate", measured.dataset, *root, *measured.flags, *limit, *model]
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """Train and measure what the record does not have yet, and keep it after every variant."""
+    document: dict[str, Any] = {"rows": {}}
+    if plan.record.is_file():
+        document = json.loads(plan.record.read_text(encoding="utf-8"))
+    for variant in VARIANTS:
+        commands = [shlex.join(plan.train(variant))]
+        commands += [shlex.join(plan.measure(variant, measured)) for measured in SETS]
+        if document["rows"].get(variant, {}).get("commands") == commands:
+            continue
+        train_variant(plan, variant)
+        document["rows"][variant] = {"commands": commands, **measure_variant(plan, variant)}
+        document |= {"recipe": str(plan.recipe), "budget": plan.budget, **provenance()}
+        with whole_file(plan.record) as partial:
+            partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        plan.record.chmod(0o644)
+    return document
+
+
+def train_variant(plan: Plan, variant: str) -> None:
+    """Train a variant, from its last checkpoint if a killed run of the same command left one."""
+    folder = plan.folder(variant)
+    begun, checkpoint = folder / "command.txt", folder / "last.ckpt"
+    command = plan.train(variant)
+    text = shlex.join(command) + "\n"
+    if not (begun.is_file() and begun.read_text(encoding="utf-8") == text):
+        checkpoint.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        begun.write_text(text, encoding="utf-8")
+    resume = ["--resume", str(checkpoint)] if checkpoint.is_file() else []
+    aindnet([*command, *resume])
+
+
+def measure_variant(plan: Plan, variant: str) -> dict[str, Any]:
+    """PSNR and SSIM on every set, the number of weights, and how long the training was."""
+    from aindnet.pretrained import load_model
+
+    loaded = load_model(plan.model(variant))
+    sets = {}
+    for measured in SETS:
+        document = json.loads(aindnet(plan.measure(variant, measured)))
+        sets[measured.title] = {key: document[key] for key in ("psnr", "ssim", "noisy_psnr", "n")}
+    return {
+        "parameters": sum(parameter.numel() for parameter in loaded.network.parameters()),
+        "trained": loaded.card.hardware,
+        "sets": sets,
+    }
+
+
+def ablation_section(document: dict[str, Any]) -> str:
+    """The table as Markdown, with what was done."""
+    rows = {variant: row for variant, row in document["rows"].items() if variant in VARIANTS}
+    sets = list(next(iter(rows.values()))["sets"])
+    head = ["how the map acts", "weights", *(f"{name}, dB" for name in sets)]
+    lines = [["noisy input", "", *_cells(next(iter(rows.values())), sets, "noisy_psnr"), ""]]
+    for variant, row in rows.items():
+        weights = f"{row['parameters']:,}"
+        cells = _cells(row, sets, "psnr")
+        lines.append([VARIANTS[variant], weights, *cells, PAPER.get(variant, "–")])
+    counts = ", ".join(f"{name}: {next(iter(rows.values()))['sets'][name]['n']}" for name in sets)
+    trained = "; ".join(f"{VARIANTS[variant]}: {row['trained']}" for variant, row in rows.items())
+    machine = document["machine"]
+    command = f"python tools/ablation.py --data DATA --budget {shlex.quote(document['budget'])}"
+    return "\n\n".join(
+        [
+            "## Ablation: how the noise map acts",
+            f"`{Path(document['recipe']).name}` trained once for each kind, same seed, "
+            f"{document['budget']} each; blind, on synthetic noise only. One run each: what lies "
+            f"within the spread of seeds tells nothing. Mean PSNR; images: {counts}.",
+            markdown_table([*head, "paper: DND / SIDD validation, dB"], lines),
+            f"- Command: `{command}`\n"
+            f"- Trained: {trained}\n"
+            f"- Machine: {machine['processor']}, {machine['cores']} cores; {document['date']}",
+        ]
+    )
+
+
+def _cells(row: dict[str, Any], sets: list[str], key: str) -> list[str]:
+    return [f"{row['sets'][name][key]:.2f}" for name in sets]
+
+
+def aindnet(arguments: list[str]) -> str:
+    """Print and run a command of `aindnet`; what it prints on stdout."""
+    print(shlex.join(["aindnet", *arguments]), file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "aindnet", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main() -> None:
@@ -36,38 +188,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--recipe", type=Path, default=Path("recipes/fast.yaml"))
-    parser.add_argument("--budget", default="25m")
-    parser.add_argument("--output", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--dataset", default="samples")
-    parser.add_argument("--root", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, default=Path("recipes/ablation.yaml"))
+    parser.add_argument("--budget", default="25m", help="of each of the four trainings")
+    parser.add_argument("--output", type=Path, default=Path("runs/results/ablation"))
+    parser.add_argument("--limit", type=int, help="measure on so many images of each set only")
     parser.add_argument("--dry-run", action="store_true")
-    arguments = parser.parse_args()
-    lines = []
-    for variant, title in VARIANTS.items():
-        name = f"ablation-{variant}"
-        model = arguments.output / name / f"{name}.safetensors"
-        train = ["train", str(arguments.recipe), "--name", name, "--output", str(arguments.output)]
-        train += ["--budget", arguments.budget, "--network.modulation", variant]
-        measure = ["evaluate", arguments.dataset, "--model", str(model), "--json"]
-        measure += ["--root", str(arguments.root)] if arguments.root else []
-        if arguments.dry_run:
-            print(shlex.join(["aindnet", *train]), shlex.join(["aindnet", *measure]), sep="\n")
-            continue
-        if not model.is_file():
-            aindnet(train)
-        document: dict[str, Any] = json.loads(aindnet(measure))
-        values = [f"{document[key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 4))]
-        lines.append([title, *values, PAPER.get(variant, "–")])
-    if lines:
-        head = ["modulation", "PSNR, dB", "SSIM", "paper: DND / SIDD validation, dB"]
-        print(markdown_table(head, lines))
-
-
-def aindnet(arguments: list[str]) -> str:
-    """Run `aindnet` and hand back what it prints on stdout."""
-    command = [sys.executable, "-m", "aindnet", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    parser.add_argument("fields", nargs="*", help="after --: fields of the recipe, as flags")
+    given = parser.parse_args()
+    plan = Plan(
+        given.data, given.recipe, given.budget, given.output, given.limit, tuple(given.fields)
+    )
+    if given.dry_run:
+        for variant in VARIANTS:
+            calls = [plan.train(variant), *(plan.measure(variant, measured) for measured in SETS)]
+            print("\n".join(shlex.join(["aindnet", *call]) for call in calls))
+        return
+    print(ablation_section(run(plan)))
 
 
 if __name__ == "__main__":

@@ -1,158 +1,241 @@
 """`docs/results.md` from the reports of `aindnet evaluate`, and the runs that make those reports.
 
-    python tools/write_results.py --data DATA --reports runs/results --run   # measure, then write
-    python tools/write_results.py --data DATA --reports runs/results         # only write again
+    python tools/write_results.py --data DATA --run                  # measure what is missing
+    python tools/write_results.py --data DATA --run --part model     # a new model; peers are kept
+    python tools/write_results.py --data DATA --run --only renoir    # one table, repeatable
+    python tools/write_results.py --data DATA --run --only ablation  # four trainings, their table
+    python tools/write_results.py --data DATA                        # only write the page again
 
-`--data` is a folder with the sets at the places that `RUNS` names; one that is not there is left
-out. A killed run goes on where it stopped.
+`--data` is a folder with the sets at the places that `TABLES` names; a table whose set is not there
+is left out, and said so. A report is made again when its command, the model's weights or a peer's
+settings are not what they were; `--again` measures anew what would be kept. Scores are kept image
+by image under `--reports`, so a killed run goes on where it stopped, and the peers' scores outlive
+any model. A peer without settings for a set has them chosen first. `--limit 2` is for a trial; give
+it `--reports` and `--output` of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aindnet.evaluation.datasets import dnd, nind, real_mean, renoir, sidd
+from ablation import ablation_section
+from choose_peer_settings import PACKS
+from results_tables import NOT_RUN, TABLES, Places, Table
+
+from aindnet.evaluation.methods.registry import PEERS
+from aindnet.evaluation.methods.settings import chosen_settings
 from aindnet.evaluation.published import PUBLISHED
 from aindnet.evaluation.report.markdown import conventions, markdown_report, markdown_table
+from aindnet.evaluation.whole_files import whole_file
+from aindnet.pretrained.files import file_sha256, find_model
 
-PEERS = ("--peer", "wavelet", "--peer", "nlm", "--peer", "bm3d", "--peer", "ffdnet")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One evaluation: its report's folder, data set, place under `--data`, and flags."""
-
-    name: str
-    dataset: str
-    place: str
-    flags: tuple[str, ...] = ()
-
-    def command(self, data: Path, reports: Path, model: str | None) -> list[str]:
-        """The call of `aindnet` that makes the report."""
-        root = ["--root", str(data / self.place)] if self.place else []
-        chosen = ["--model", model] if model else []
-        output = ["--output", str(reports / self.name)]
-        return ["evaluate", self.dataset, *root, *chosen, *self.flags, *output]
-
-
-RUNS = (
-    Run("polyu", "polyu", "real/polyu", (*PEERS, "--ensemble")),
-    Run("polyu-fullres", "polyu", "real/polyu", ("--kind", "fullres", "--every", "4", *PEERS)),
-    Run("renoir", "renoir", "real/renoir", (*PEERS, "--ensemble")),
-    Run("sidd-sample", "sidd-sample", "real/sidd-sample", (*PEERS, "--ensemble")),
-    Run(
-        "gaussian", "gaussian", "clean-test", ("--peer", "ffdnet", "--peer", "bm3d", "--every", "4")
-    ),
-    Run("estimator", "estimator", "clean-test/kodak8"),
-    Run("samples", "samples", "", PEERS),
-)
-
-NOT_RUN: tuple[tuple[str, str, str, str], ...] = (
-    (
-        "DND",
-        "dnd",
-        "The data set is given out on request and scored by its server only.",
-        dnd.DOWNLOAD,
-    ),
-    ("SIDD validation", "sidd", "The two files are not here.", sidd.VALIDATION_DOWNLOAD),
-    (
-        "SIDD benchmark",
-        "sidd-benchmark",
-        "The truth is not published; the old server is closed, a CSV is scored now.",
-        sidd.BENCHMARK_DOWNLOAD,
-    ),
-    ("CC", "cc", "Not here.", real_mean.CC_DOWNLOAD),
-    ("Nam", "nam", "Not here.", real_mean.NAM_DOWNLOAD),
-    (
-        "PolyU, all 100 crops",
-        "polyu",
-        "62 of the 100 are here; whole scenes are kept apart.",
-        real_mean.POLYU_DOWNLOAD,
-    ),
-    ("RENOIR, whole", "renoir", "13 crops are here.", renoir.DOWNLOAD),
-    ("NIND", "nind", "Not here.", nind.DOWNLOAD),
+TOOLS = Path(__file__).resolve().parent
+ABLATION = "ablation"
+PARTS = ("peers", "model")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
 )
 
 
-def run_missing(data: Path, reports: Path, model: str | None) -> None:
-    """Run every evaluation whose data is there and whose report is not."""
-    for run in RUNS:
-        if run.place and not (data / run.place).is_dir():
-            print(f"{run.name}: {data / run.place} is not here, left out")
-            continue
-        if (reports / run.name / "report.json").is_file():
-            continue
-        command = run.command(data, reports, model)
-        print(shlex.join(["aindnet", *command]), flush=True)
-        # A process each: one run's libraries and threads must not slow the next one's timing.
-        subprocess.run([sys.executable, "-m", "aindnet", *command], check=True)
+class Runner:
+    """Runs commands one after the other, prints each, and remembers which failed."""
+
+    def __init__(self, threads: int) -> None:
+        self.failed: list[str] = []
+        self._environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        if hasattr(os, "sched_setaffinity"):
+            # OpenVINO and BM3D heed no variable; every library heeds the cores that it may use.
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+    def aindnet(self, arguments: Sequence[str]) -> bool:
+        """Run `aindnet`; whether it succeeded."""
+        return self._run(["aindnet", *arguments], [sys.executable, "-m", "aindnet", *arguments])
+
+    def tool(self, name: str, arguments: Sequence[str]) -> bool:
+        """Run a tool of this folder; whether it succeeded."""
+        command = [sys.executable, str(TOOLS / name), *arguments]
+        return self._run(["python", f"tools/{name}", *arguments], command)
+
+    def _run(self, shown: list[str], command: list[str]) -> bool:
+        print(shlex.join(shown), flush=True)
+        succeeded = subprocess.run(command, check=False, env=self._environment).returncode == 0
+        if not succeeded:
+            self.failed.append(shlex.join(shown))
+        return succeeded
 
 
-def results_page(reports: Path, data: Path) -> str:
+def run_tables(
+    runner: Runner,
+    tables: Sequence[Table],
+    places: Places,
+    model: str | None,
+    *,
+    parts: Sequence[str] = PARTS,
+    again: bool = False,
+) -> None:
+    """Run what is missing of every table whose data are there."""
+    model_hash = file_sha256(find_model(model))
+    for table in tables:
+        if table.place and not (places.data / table.place).is_dir():
+            print(f"{table.name}: {places.data / table.place} is not here, left out")
+            continue
+        chosen = "peers" in parts and choose_settings(runner, table, places)
+        missing = table.missing_parts(places, model, model_hash)
+        if again:
+            forget(table.folder(places) / "scores.jsonl", parts)
+        if chosen or again:
+            missing = {"peers", "model"}
+        # A figure is drawn from pictures, not from scores: its peers run with the model.
+        if "peers" in missing and "peers" in parts and not table.figure:
+            for peer in table.peers:
+                runner.aindnet(table.peer_command(places, peer))
+        if missing and "model" in parts:
+            runner.aindnet(table.model_command(places, model))
+
+
+def choose_settings(runner: Runner, table: Table, places: Places) -> bool:
+    """Choose the settings of the peers that have none for the table's dev set; whether any were."""
+    if table.dataset not in PACKS:
+        return False
+    known = chosen_settings()
+    lacking = [peer for peer in table.peers if (peer, table.dataset) not in known]
+    if not lacking:
+        return False
+    root = (places.data / table.place).parent
+    peers = [part for peer in lacking for part in ("--peer", peer)]
+    flags = ["--root", str(root), "--dataset", table.dataset, *peers, "--write"]
+    runner.tool("choose_peer_settings.py", flags)
+    chosen_settings.cache_clear()
+    return True
+
+
+def forget(journal: Path, parts: Sequence[str]) -> None:
+    """Drop the kept scores of the peers, or of the model, so that they are measured anew."""
+    if not journal.is_file():
+        return
+    kept = []
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        try:
+            method = json.loads(line)["score"]["method"]
+        except json.JSONDecodeError:
+            continue  # cut off by a kill
+        part = "peers" if method in PEERS else "model"
+        if method == "noisy" or part not in parts:
+            kept.append(line)
+    with whole_file(journal) as partial:
+        partial.write_text("\n".join(kept), encoding="utf-8")
+
+
+def results_page(places: Places) -> str:
     """The page: a summary, a section a report, the published tables, what was not run."""
-    documents = []
-    for run in RUNS:
-        path = reports / run.name / "report.json"
-        if path.is_file():
-            document = json.loads(path.read_text(encoding="utf-8"))
-            document["command"] = public_command(document["command"], data, reports)
-            documents.append(document)
+    made = [(table, document) for table in TABLES if (document := table.report(places))]
+    for _, document in made:
+        document["command"] = public_command(document["command"], places)
+    shown = [document for table, document in made if table.in_summary]
     parts = [
         "# Results",
-        "Every table here is made by the command under it; this page is written by "
-        "`python tools/write_results.py` from the JSON that the commands leave. `DATA` is the "
-        f"folder of the data sets. {conventions()}",
+        "Every table here is made by the command under it; `python tools/write_results.py --data "
+        "DATA --run` makes them all and writes this page, and `--only NAME` one of them (`"
+        + "`, `".join(table.name for table in TABLES)
+        + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
         "The peers' settings are the best of a grid on the dev part of each set "
         "(`python tools/choose_peer_settings.py`), so the peers are shown at their best, and the "
         "model as it is, with nothing set. Times are of one machine, with what else ran on it.",
         "## Summary",
-        summary_table(documents),
+        f"PSNR, dB; images of real noise. {models_of(document for _, document in made)}",
+        summary_table(shown),
     ]
-    parts += [
-        markdown_report(document, level=2, with_conventions=False).strip() for document in documents
-    ]
+    for table, document in made:
+        if table.figure:
+            parts += [figure_section(table, document, places)]
+        else:
+            parts += [table_section(table, document)]
+    record = places.reports / ABLATION / "ablation.json"
+    if record.is_file():
+        parts += [ablation_section(json.loads(record.read_text(encoding="utf-8")))]
     parts += ["## Published numbers, for comparison", *published_tables()]
-    parts += ["## What could not be run here", not_run_table()]
+    parts += [not_run_section()]
     return "\n\n".join(parts) + "\n"
 
 
-def public_command(command: str, data: Path, reports: Path) -> str:
+def public_command(command: str, places: Places) -> str:
     """The command with the reader's folders instead of this machine's."""
-    return command.replace(str(data), "DATA").replace(str(reports), "runs/results")
+    words = shlex.split(command)
+    if "--model" in words:
+        at = words.index("--model") + 1
+        words[at] = Path(words[at]).name
+    folders = {
+        places.data: "DATA",
+        places.reports: "runs/results",
+        places.figures: "docs/figures",
+    }
+    for folder, public in folders.items():
+        words = [word.replace(f"{folder}/", f"{public}/") for word in words]
+    return shlex.join(words)
+
+
+def models_of(documents: Any) -> str:
+    """Which model the tables are of; tables of several models are said to be so."""
+    models = {(d["model"], d["model_hash"]) for d in documents if d["model_hash"]}
+    if len(models) > 1:
+        return "**Not all tables are of the same weights: see the line under each.**"
+    return "".join(f"Ours is {name}, SHA-256 `{digest[:16]}…`." for name, digest in models)
+
+
+def table_section(table: Table, document: dict[str, Any]) -> str:
+    """The report as a section, with what its reader must know."""
+    section = markdown_report(document, level=2, with_conventions=False).strip()
+    if table.note:
+        title, _, rest = section.partition("\n\n")
+        section = f"{title}\n\n{table.note.format(model=document['model'])}\n\n{rest}"
+    return section
+
+
+def figure_section(table: Table, document: dict[str, Any], places: Places) -> str:
+    """The comparison figure with its command."""
+    parts = [f"## Figure: {document['title']}"]
+    if table.kept and table.figure_path(places).is_file():
+        parts += [f"![{document['title']}](figures/{table.figure})"]
+    model = f"{document['model']}, SHA-256 `{str(document['model_hash'])[:16]}…`"
+    parts += [table.credit, f"- Command: `{document['command']}`\n- Model: {model}"]
+    return "\n\n".join(parts)
 
 
 def summary_table(documents: Sequence[dict[str, Any]]) -> str:
-    """A line a data set: noisy, the best peer, ours, and the difference."""
+    """A line a data set: noisy, every peer, ours, and the difference to the best peer."""
     lines = []
     for document in documents:
-        own = document["psnr"]
-        peers = [
-            m
-            for m in document["methods"]
-            if m["name"] not in ("noisy", document["model"], f"{document['model']}*")
-            and m["psnr"] is not None
-        ]
-        best = max(peers, key=lambda m: float(m["psnr"])) if peers else None
+        psnr = {method["name"]: method["psnr"] for method in document["methods"]}
+        own, ensemble = document["psnr"], psnr.get(f"{document['model']}*")
+        known = [psnr[peer] for peer in PEERS if psnr.get(peer) is not None]
+        difference = "–" if own is None or not known else f"{own - max(known):+.2f}"
         lines.append(
             [
                 document["title"],
                 str(document["n"]),
-                f"{document['noisy_psnr']:.2f}",
-                f"{best['psnr']:.2f} ({best['name']})" if best else "–",
-                f"**{own:.2f}**" if own is not None else "–",
-                f"{own - best['psnr']:+.2f}" if best and own is not None else "–",
+                *(_decibels(psnr.get(name)) for name in ("noisy", *PEERS)),
+                f"**{_decibels(own)}**",
+                _decibels(ensemble),
+                difference.replace("-", "−"),
             ]
         )
-    head = ["data set", "images", "noisy, dB", "best peer, dB", "ours, dB", "ours − best peer"]
+    head = ["data set", "images", "noisy", *PEERS, "ours", "ours ×8", "ours − best peer"]
     return markdown_table(head, lines)
+
+
+def _decibels(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def published_tables() -> list[str]:
@@ -172,32 +255,64 @@ def published_tables() -> list[str]:
     return tables
 
 
-def not_run_table() -> str:
-    """What is missing, why, and the command for whoever has the data."""
+def not_run_section() -> str:
+    """What is missing, why, and the commands for whoever has the data."""
     lines = [
-        [title, why, download, f"`aindnet evaluate {name} --root DIR --output REPORT`"]
-        for title, name, why, download in NOT_RUN
+        [entry.title, entry.why, entry.download, "<br>".join(f"`{c}`" for c in entry.commands)]
+        for entry in NOT_RUN
     ]
-    return markdown_table(["data set", "why not", "where it is", "command"], lines)
+    return "\n\n".join(
+        [
+            "## What could not be run here",
+            "No number of ours exists for these. Each command runs as it stands once `--root` "
+            "holds the files; add `--camera PROFILE` for a camera of your own, `--every N` for a "
+            "quick look. The loaders are tested on small stand-ins of exactly the real formats. "
+            "[What each folder must hold](evaluation.md#data-sets).",
+            markdown_table(["data set", "why not", "where it is", "command"], lines),
+        ]
+    )
 
 
-def main() -> None:
-    """Run what is missing if asked to, then write the page."""
+def main() -> int:
+    """Run what is missing if asked to, then write the page; 1 where a run failed."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--reports", type=Path, default=Path("runs/results"))
     parser.add_argument("--output", type=Path, default=Path("docs/results.md"))
-    parser.add_argument("--model", help="default: the bundled one")
-    parser.add_argument("--run", action="store_true", help="run what has no report yet")
-    arguments = parser.parse_args()
-    if arguments.run:
-        run_missing(arguments.data, arguments.reports, arguments.model)
-    page = results_page(arguments.reports, arguments.data)
-    arguments.output.write_text(page, encoding="utf-8")
-    print(arguments.output)
+    parser.add_argument("--model", help="name or file; default: the bundled one")
+    parser.add_argument("--run", action="store_true", help="run what is missing first")
+    parser.add_argument(
+        "--only", action="append", choices=[*(t.name for t in TABLES), ABLATION], metavar="TABLE"
+    )
+    parser.add_argument("--part", choices=PARTS, help="default: both, the peers first")
+    parser.add_argument("--again", action="store_true", help="measure anew what is there")
+    parser.add_argument("--threads", type=int, default=available, help="default: every core")
+    parser.add_argument("--limit", type=int, help="images a table, for a trial")
+    parser.add_argument("--budget", default="25m", help="of each training of the ablation")
+    given = parser.parse_args()
+    places = Places(given.data, given.reports, given.output.parent / "figures", given.limit)
+    failed: list[str] = []
+    if given.run:
+        runner = Runner(given.threads)
+        tables = [t for t in TABLES if given.only is None or t.name in given.only]
+        parts = (given.part,) if given.part else PARTS
+        run_tables(runner, tables, places, given.model, parts=parts, again=given.again)
+        if given.only and ABLATION in given.only:
+            output = places.reports / ABLATION
+            flags = ["--data", str(places.data), "--budget", given.budget, "--output", str(output)]
+            runner.tool("ablation.py", flags)
+        failed = runner.failed
+    with whole_file(given.output) as partial:
+        partial.write_text(results_page(places), encoding="utf-8")
+    given.output.chmod(0o644)
+    print(given.output)
+    for command in failed:
+        print(f"failed: {command}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
