@@ -21,7 +21,7 @@ COMMANDS = {
     "train": "Train a model by a recipe.",
     "adapt": "Adapt the denoiser to your camera, from pairs or a burst.",
     "evaluate": "Measure a model on a benchmark.",
-    "export": "Write the model for other programs: ONNX, OpenVINO, darktable.",
+    "export": "Write the model for other programs: ONNX, OpenVINO, darktable, a state dict.",
     "convert-tf": "Turn the authors' TF1 checkpoint into a model file.",
     "benchmark": "Time every backend on this machine.",
 }
