@@ -5,8 +5,8 @@
 
 prints every number of the grid and each peer's best; `--write` puts the best into
 `src/aindnet/evaluation/methods/settings.json`. `--root` holds the packs `polyu`, `renoir` and
-`sidd-sample`; those that are missing are left out, and named. A killed run goes on where it
-stopped (`--scores`).
+`sidd-sample`; those that are missing are left out, and named; `samples` is built in. A killed run
+goes on where it stopped (`--scores`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from aindnet.evaluation.methods.settings import SETTINGS_FILE, PeerSettings
 from aindnet.evaluation.runner import Journal, evaluate
 from aindnet.evaluation.whole_files import whole_file
 
-PACKS = ("polyu", "renoir", "sidd-sample")
+BUILT_IN = "samples"
+PACKS = ("polyu", "renoir", "sidd-sample", BUILT_IN)
 MULTIPLIERS = {
-    "wavelet": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
-    "nlm": (0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
-    "bm3d": (1.5, 2.0, 3.0, 4.0, 5.0, 6.0),
+    "wavelet": (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
+    "nlm": (0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
+    "bm3d": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0),
     "ffdnet": (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0),
 }
 CHROMA = {"nlm": (0.5, 1.0, 2.0)}
@@ -106,8 +107,8 @@ def main() -> None:
     arguments = parser.parse_args()
     target = Path(settings_module.__file__).with_name(SETTINGS_FILE)
     for name in arguments.dataset or PACKS:
-        root = arguments.root / name
-        if not root.is_dir():
+        root = None if name == BUILT_IN else arguments.root / name
+        if root is not None and not root.is_dir():
             print(f"{root}: not here, left out")
             continue
         dataset = open_dataset(name, root)

@@ -112,9 +112,9 @@ def choose_settings(runner: Runner, table: Table, places: Places) -> bool:
     lacking = [peer for peer in table.peers if (peer, table.dataset) not in known]
     if not lacking:
         return False
-    root = (places.data / table.place).parent
     peers = [part for peer in lacking for part in ("--peer", peer)]
-    flags = ["--root", str(root), "--dataset", table.dataset, *peers, "--write"]
+    root = ["--root", str(places.data / "real")]
+    flags = [*root, "--dataset", table.dataset, *peers, "--write"]
     runner.tool("choose_peer_settings.py", flags)
     chosen_settings.cache_clear()
     return True

@@ -206,3 +206,14 @@ def test_the_packs_at_hand(shared):
     assert pair.noisy.shape == (512, 512, 3)
     assert len(open_dataset("renoir", shared / "data" / "real" / "renoir").samples) == 13
     assert len(open_dataset("sidd-sample", shared / "data" / "real" / "sidd-sample").samples) == 4
+
+
+def test_a_subset_has_a_photo_under_every_noise_or_not_at_all(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"{name}.png", smooth_photo(16, 16))
+    for dataset, noises in (("gaussian", 3), ("estimator", 6)):
+        whole = open_dataset(dataset, tmp_path)
+        half = whole.subset(every=2)
+        assert len(half.samples) == 2 * noises
+        assert {s.group for s in half.samples} == {s.group for s in whole.samples}
+        assert len(whole.subset(limit=1).samples) == noises

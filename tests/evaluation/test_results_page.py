@@ -17,6 +17,7 @@ from aindnet.evaluation.report import write_report
 from aindnet.evaluation.runner import evaluate
 from evaluation_stand_ins import FakeDenoiser
 
+DEV_SETS = ("polyu", "renoir", "sidd-sample", "samples")
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -33,7 +34,7 @@ def known():
     """Settings of every peer on every dev set; `without` holds those that are not chosen yet."""
 
     def chosen():
-        peers = {(peer, name) for peer in PEERS for name in ("polyu", "renoir", "sidd-sample")}
+        peers = {(peer, name) for peer in PEERS for name in DEV_SETS}
         return dict.fromkeys(peers - chosen.without, PeerSettings(2.0))
 
     chosen.without = set()

@@ -26,9 +26,9 @@ class Selection:
     """Which images of the data set count."""
 
     every: int = 1
-    """Take every so-many-th image."""
+    """Take every so-many-th photo, under every noise that the data set puts on it."""
     limit: int | None = None
-    """Take at most so many images."""
+    """Take at most so many photos."""
     only: str | None = None
     """Take images whose name contains this."""
     kind: Literal["crops", "fullres", "all"] = "crops"

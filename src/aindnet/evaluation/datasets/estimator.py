@@ -39,7 +39,7 @@ def load_estimator(root: Path) -> Dataset:
             group = f"σs={shot:g} σc={read_noise:g}"
             for stem, path in files.items():
                 read = partial(_photograph, path, shot, read_noise, seed_of(f"{stem} {group}", 0))
-                samples.append(Sample(f"{stem} {group}", read, group=group))
+                samples.append(Sample(f"{stem} {group}", read, group=group, photo=stem))
     return Dataset(
         name="estimator",
         title="Accuracy of the estimated noise level",

@@ -68,10 +68,10 @@ def load_gaussian(
     for folder in folders:
         for sigma in sigmas:
             for stem, path in image_files(folder).items():
-                name = f"{folder.resolve().name}/{stem} σ={sigma:g}"
+                photo = f"{folder.resolve().name}/{stem}"
                 read = partial(_read_with_noise, path, sigma, seed_of(stem, sigma))
                 group = f"{folder.resolve().name} σ={sigma:g}"
-                samples.append(Sample(name, read, group=group))
+                samples.append(Sample(f"{photo} σ={sigma:g}", read, group=group, photo=photo))
     return Dataset(
         name="gaussian",
         title=f"White Gaussian noise: {', '.join(only)}" if only else "White Gaussian noise",

@@ -46,6 +46,9 @@ class Sample:
     independent.
     """
 
+    photo: str = ""
+    """The photo, where several samples are made of one: a subset has all of them or none."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -69,11 +72,13 @@ class Dataset:
     def subset(
         self, *, every: int = 1, limit: int | None = None, contains: str | None = None
     ) -> Dataset:
-        """Every `every`-th sample, at most `limit` of those whose name contains `contains`."""
+        """Every `every`-th photo, at most `limit` of those whose name contains `contains`."""
         if every < 1 or (limit is not None and limit < 1):
             raise DatasetError("--every and --limit take whole numbers from 1 on")
-        chosen = [sample for sample in self.samples if contains is None or contains in sample.name]
-        chosen = chosen[::every][:limit]
+        named = [sample for sample in self.samples if contains is None or contains in sample.name]
+        photos = list(dict.fromkeys(sample.photo or sample.name for sample in named))
+        taken = set(photos[::every][:limit])
+        chosen = [sample for sample in named if (sample.photo or sample.name) in taken]
         if not chosen:
             raise DatasetError(
                 f"{self.name}: no image is left to evaluate; loosen --only, --every or the filters"
