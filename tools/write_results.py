@@ -140,8 +140,8 @@ def forget(journal: Path, parts: Sequence[str]) -> None:
 def results_page(places: Places) -> str:
     """The page: a summary, a section a report, the published tables, what was not run."""
     made = [(table, document) for table in TABLES if (document := table.report(places))]
-    for _, document in made:
-        document["command"] = public_command(document["command"], places)
+    for table, document in made:
+        document["command"] = public_command(document["command"], table)
     shown = [document for table, document in made if table.in_summary]
     parts = [
         "# Results",
@@ -169,19 +169,20 @@ def results_page(places: Places) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def public_command(command: str, places: Places) -> str:
+def public_command(command: str, table: Table) -> str:
     """The command with the reader's folders instead of this machine's."""
     words = shlex.split(command)
-    if "--model" in words:
-        at = words.index("--model") + 1
-        words[at] = Path(words[at]).name
-    folders = {
-        places.data: "DATA",
-        places.reports: "runs/results",
-        places.figures: "docs/figures",
+    figures = "docs/figures" if table.kept else f"runs/results/{table.name}"
+    public = {
+        "--root": f"DATA/{table.place}",
+        "--output": f"runs/results/{table.name}",
+        "--figure": f"{figures}/{table.figure}",
     }
-    for folder, public in folders.items():
-        words = [word.replace(f"{folder}/", f"{public}/") for word in words]
+    for at, word in enumerate(words[:-1]):
+        if word == "--model":
+            words[at + 1] = Path(words[at + 1]).name
+        elif word in public:
+            words[at + 1] = public[word]
     return shlex.join(words)
 
 

@@ -112,11 +112,15 @@ def test_the_page_has_every_report_and_what_was_not_run(tool, places, pairs_fold
         evaluation, model="fake", model_hash="0" * 64, provenance=provenance(), ours="fake"
     )
     document["command"] = (
-        f"aindnet evaluate polyu --root {places.data}/real/polyu --model {places.data}/runs/m.st"
+        f"aindnet evaluate polyu --root {places.data}/real/polyu --model {places.data}/runs/m.st "
+        f"--output {places.reports}/polyu"
     )
     write_report(document, [], places.reports / "polyu")
     page = tool.results_page(places)
-    assert "aindnet evaluate polyu --root DATA/real/polyu --model m.st" in page
+    assert (
+        "aindnet evaluate polyu --root DATA/real/polyu --model m.st --output runs/results/polyu"
+        in page
+    )
     assert str(places.data.parent) not in page
     assert f"**{document['psnr']:.2f}**" in page
     assert "Ours is fake" in page
