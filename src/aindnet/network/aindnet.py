@@ -7,7 +7,7 @@ graph differ, the released graph is the default and the paper's reading is a fie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,6 +48,10 @@ class AINDNetConfig:
     """How the map comes to a scale: "bilinear" (released graph) or "average" pooling (paper)."""
     resize: ResizeMode = "half_pixel"
     """"tf1": legacy resize and SAME pooling, to run the authors' checkpoint exactly."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What convolutions see beyond the border: zeros (released graph), or the outermost pixel. AIN
+    gives features large constants, and zeros beside them make a border that outweighs the picture
+    in the instance statistics, the more so the smaller the patch."""
     unshuffle: int = 1
     """Pixel-unshuffle factor of the stem: 2 moves every scale down by two (the fast variant)."""
 
@@ -55,6 +59,8 @@ class AINDNetConfig:
         for name in ("channels", "encoder_blocks", "decoder_blocks"):
             # JSON and YAML know lists only.
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.padding not in ("zeros", "replicate"):
+            raise ValueError('padding must be "zeros" or "replicate"')
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -121,6 +127,9 @@ class AINDNet(nn.Module):
         self.skip1 = ResBlock(c1)
         self.decoder1 = blocks(d1, c1, 1)
         self.head = nn.Conv2d(c1, in_channels, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.padding_mode = config.padding
         nn.init.zeros_(self.head.weight)  # training starts from the photo as it is
         nn.init.zeros_(cast(Tensor, self.head.bias))
 

@@ -16,6 +16,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"one_plus_gamma": False},
     {"map_resize": "average", "coarse_stride": 4},
     {"resize": "tf1"},
+    {"padding": "replicate", "unshuffle": 2},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},

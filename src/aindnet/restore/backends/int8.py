@@ -45,7 +45,10 @@ class Int8Conv2d(nn.Module):
         low, high = min(low, 0.0), max(high, 0.0)  # zero, which borders are padded with, is exact
         scale = max((high - low) / 255, torch.finfo(torch.float32).eps)
         self.stride = cast("tuple[int, int]", conv.stride)
-        self.padding = cast("tuple[int, int]", conv.padding)
+        padding = cast("tuple[int, int]", conv.padding)
+        replicate = conv.padding_mode == "replicate"
+        self.padding = (0, 0) if replicate else padding
+        self.border = (padding[1], padding[1], padding[0], padding[0]) if replicate else None
         self.register_buffer("scale", torch.tensor(scale))
         self.register_buffer("zero", torch.tensor(round(-low / scale), dtype=torch.int32))
         weight = conv.weight.detach().clone()
@@ -57,6 +60,8 @@ class Int8Conv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, D, H', W'), as the convolution it was made of."""
+        if self.border is not None:
+            x = F.pad(x, self.border, mode="replicate")
         x = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255)
         weight = torch.fake_quantize_per_channel_affine(
             self.weight, self.weight_scale, self.weight_zero, 0, -128, 127

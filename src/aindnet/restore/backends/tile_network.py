@@ -40,7 +40,13 @@ class BlockGroup(nn.Module):
         self.convs: nn.Conv2d | None = None
         if norms:
             first = norms[0].conv
-            self.convs = nn.Conv2d(first.in_channels, first.out_channels * len(norms), 5, padding=2)
+            self.convs = nn.Conv2d(
+                first.in_channels,
+                first.out_channels * len(norms),
+                5,
+                padding=2,
+                padding_mode=first.padding_mode,
+            )
             self.convs.weight.data = torch.cat([norm.conv.weight.data for norm in norms])
             biases = [norm.conv.bias for norm in norms if norm.conv.bias is not None]
             self.convs.bias = nn.Parameter(torch.cat([bias.data for bias in biases]))
