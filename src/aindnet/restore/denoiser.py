@@ -18,7 +18,7 @@ from aindnet.photo.pixels import from_rgb, to_rgb
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine
-from aindnet.restore.statistics import BySize, Frozen, StatisticsPolicy, WholeImage
+from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, WholeImage
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
-DEFAULT_STATISTICS: StatisticsPolicy = BySize(WholeImage(), Frozen(), limit=DEFAULT_TILE**2)
+DEFAULT_STATISTICS: StatisticsPolicy = BySize(
+    WholeImage(), Field(spacing=128, window=128), limit=160**2
+)
+"""Windows of the size of the patches that the bundled model was trained on, and images no larger
+than those as they are: `docs/engine.md`."""
 
 
 @dataclass(frozen=True)
