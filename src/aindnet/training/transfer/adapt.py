@@ -212,21 +212,21 @@ def _train(
     """Train in place; the averaged weights are left in the network. Returns the steps done."""
     watch = _Watch(watcher)
     budget = Budget(recipe, watch)
-    trainer = pl.Trainer(
-        accelerator=recipe.accelerator,
-        devices=1,
-        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-        max_epochs=1,
-        max_steps=-1 if budget.steps is None else budget.steps,
-        gradient_clip_val=recipe.gradient_clip,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[average_of_weights(recipe.ema_decay), budget, watch],
-    )
     batches = DataLoader(_Batches(regions, recipe), batch_size=None)
     with quiet_lightning():
+        trainer = pl.Trainer(
+            accelerator=recipe.accelerator,
+            devices=1,
+            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+            max_epochs=1,
+            max_steps=-1 if budget.steps is None else budget.steps,
+            gradient_clip_val=recipe.gradient_clip,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[average_of_weights(recipe.ema_decay), budget, watch],
+        )
         trainer.fit(RealPairsTask(network, recipe), batches)
     network.cpu()
     return trainer.global_step
