@@ -150,7 +150,7 @@ def test_check_tells_what_can_be_used(
 
 
 def test_wrong_use_is_said(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = ("--output", tmp_path / "a.safetensors")
     lonely = tmp_path / "lonely"
@@ -172,6 +172,8 @@ def test_wrong_use_is_said(
         (("--pairs", lonely, *output), "missing"),
         (("--pairs", swapped, *output), "swap the two folders"),
         (("--burst", one, *output), "1 frame"),
+        (("--pairs", folder, "--output", model), "exists already"),
+        (("--pairs", folder, "--output", one / "a.png/b.safetensors"), "cannot be written"),
     ):
         assert call(*arguments) == 2
         assert reason in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 
 from aindnet.errors import (
     AdaptationError,
+    ImageWriteError,
     NoGainError,
     TooFewPairsError,
     UnusablePairsError,
@@ -74,6 +76,8 @@ def adapt(
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
+    if output is not None:
+        _check_writable(output)
     if pairs is not None:
         usable, cameras, rejected = _from_pairs(pairs)
     elif noisy is not None:
@@ -108,6 +112,15 @@ def adapt(
         f"(95 % {gain.low:+.2f} … {gain.high:+.2f}, {gain.patches} patches)"
     )
     return _end(document | {"output": str(output), "about": about}, json_output, 0)
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before the training that nothing can be written, or that it would replace a file."""
+    if output.exists():
+        raise ImageWriteError(f"{output}: exists already; remove it, or give another name")
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
 
 
 def _from_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
