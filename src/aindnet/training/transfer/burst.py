@@ -1,8 +1,9 @@
 """A burst of a still scene as pairs: the mean of the other frames is the target of each.
 
 With n frames the target keeps 1/(n - 1) of the noise's variance, independent of the frame's own
-noise: it does not bias what is learned (Noise2Noise, Lehtinen et al., ICML 2018; with two frames it
-is just that), and it is taken off when the result is measured.
+noise (Noise2Noise, Lehtinen et al., ICML 2018; with two frames it is just that), and it is taken
+off when the result is measured. L1 learns the median: noise that is not symmetric, as where it is
+clipped at black, biases it a little, the less the more frames there are.
 """
 
 from __future__ import annotations
