@@ -1,11 +1,14 @@
 """The table behind the default of `aindnet.restore.statistics`: quality, seams, time, memory.
 
     python tools/statistics_policies.py --polyu DATA/real/polyu [--root PAIRS …] [--model …]
+    python tools/statistics_policies.py --dataset renoir=DATA/real/renoir \\
+        --tile 512 --other-tile 320
 
 `--polyu` puts real photos together again from the crops of a PolyU pack, which lie side by side;
-`--root` takes whole pairs. Every policy denoises every photo at two tile sizes, in a process of its
-own: the difference between the two results is all that tile borders can show. The seconds are of
-the first size, without the compiling of its tiles.
+`--root` takes whole pairs, `--dataset` a set as `aindnet evaluate` reads it. Every policy denoises
+every photo at two tile sizes, in a process of its own: the difference between the two results is
+all that tile borders can show. The seconds are of the first size, without the compiling of its
+tiles.
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ import cyclopts
 import numpy as np
 from cyclopts import Parameter
 
+from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.pairs import load_pairs
 from aindnet.evaluation.datasets.real_pairs import load_polyu, read_index
+from aindnet.evaluation.metrics import to_uint8
 from aindnet.restore import Denoiser
 from aindnet.restore.benchmark import peak_mb, psnr, reset_peak
 from aindnet.restore.statistics import (
@@ -52,6 +57,10 @@ POLICIES: dict[str, StatisticsPolicy] = {
     "frozen, 16 windows of 256": Frozen(),
     "frozen, 16 windows of 256, pooled": Frozen(pooled=True),
     "frozen, 32 windows of 192": Frozen(samples=32, window=192),
+    "field, 64 every 64": Field(window=64, spacing=64),
+    "field, 96 every 64": Field(window=96, spacing=64),
+    "field, 96 every 96": Field(window=96, spacing=96),
+    "field, 128 every 128": Field(window=128, spacing=128),
     "field, 192 every 192": Field(window=192, spacing=192),
     "field, 256 every 256": Field(),
     "field, 256 every 512": Field(spacing=512),
@@ -62,6 +71,8 @@ def table(
     *,
     polyu: Path | None = None,
     root: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    dataset: Annotated[list[str] | None, Parameter(negative=())] = None,
+    every: int = 1,
     model: str | None = None,
     limit: int = 2,
     largest: float = 2.4,
@@ -79,6 +90,10 @@ def table(
         A PolyU pack: index.csv and tars of crops.
     root
         Pairs folders: ROOT/noisy and ROOT/clean with files of the same names.
+    dataset
+        NAME=FOLDER, as `aindnet evaluate NAME --root FOLDER` reads it; all its images.
+    every
+        Of such a set only every n-th image.
     model
         A bundled or installed model, or a weights file.
     limit
@@ -101,8 +116,14 @@ def table(
         for sample in load_pairs(folder).samples[:limit]:
             pair = sample.read()
             photos.append((np.asarray(pair.noisy), np.asarray(pair.clean)))
+    for named in dataset or []:
+        name, _, folder_name = named.partition("=")
+        for sample in open_dataset(name, Path(folder_name)).subset(every=every).samples:
+            pair = sample.read()
+            if pair.clean is not None:
+                photos.append((np.asarray(pair.noisy), to_uint8(pair.clean)))
     if not photos:
-        sys.exit("statistics_policies: no photos: name --polyu or --root")
+        sys.exit("statistics_policies: no photos: name --polyu, --root or --dataset")
     megapixels = sum(clean.shape[0] * clean.shape[1] for _, clean in photos) / 1e6
     noisy = float(np.mean([psnr(n / np.float32(255), c / np.float32(255)) for n, c in photos]))
     print(f"{len(photos)} photos, {megapixels:.2f} MP in all; noisy {noisy:.3f} dB\n")
