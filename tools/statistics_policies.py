@@ -33,6 +33,7 @@ from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.pairs import load_pairs
 from aindnet.evaluation.datasets.real_pairs import load_polyu, read_index
 from aindnet.evaluation.metrics import to_uint8
+from aindnet.pretrained import load_model
 from aindnet.restore import Denoiser
 from aindnet.restore.benchmark import peak_mb, psnr, reset_peak
 from aindnet.restore.statistics import (
@@ -41,6 +42,7 @@ from aindnet.restore.statistics import (
     PerTile,
     SlidingWindow,
     StatisticsPolicy,
+    Trained,
     WholeImage,
 )
 
@@ -65,6 +67,14 @@ POLICIES: dict[str, StatisticsPolicy] = {
     "field, 256 every 256": Field(),
     "field, 256 every 512": Field(spacing=512),
 }
+TRAINED: dict[str, StatisticsPolicy] = {"trained": Trained()}
+"""The one policy of a network with `normalization: running`."""
+
+
+def policies_of(model: str | None) -> dict[str, StatisticsPolicy]:
+    """The policies that fit a model's network."""
+    running = load_model(model).network.config.normalization == "running"
+    return TRAINED if running else POLICIES
 
 
 def table(
@@ -107,7 +117,7 @@ def table(
     backend
         What runs the network.
     policy
-        Rows to measure, by name; all without it.
+        Rows to measure, by name; all that fit the model without it.
     output
         Also write the numbers there as JSON.
     """
@@ -130,7 +140,7 @@ def table(
     print("| statistics | PSNR, dB | worst difference / 255 | mean / 255 | s/MP | peak MB |")
     print("|---|---|---|---|---|---|", flush=True)
     rows = []
-    for name in policy or list(POLICIES):
+    for name in policy or list(policies_of(model)):
         # Each in a new process, so that none finds another's memory or its threads warm.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             task = pool.submit(_measure, name, model, backend, (tile, other_tile), photos)
@@ -193,7 +203,7 @@ def _rectangle(crops: dict[tuple[int, int], str], largest: float) -> list[list[s
 def _measure(
     name: str, model: str | None, backend: str, tiles: tuple[int, int], photos: list[Photo]
 ) -> dict[str, Any]:
-    options = {"backend": backend, "statistics": POLICIES[name]}
+    options = {"backend": backend, "statistics": policies_of(model)[name]}
     denoiser, other = (Denoiser.from_pretrained(model, tile=tile, **options) for tile in tiles)
     # Two tiles and their survey, for what is compiled once.
     denoiser(photos[0][0][: tiles[0], : tiles[0] + 32])

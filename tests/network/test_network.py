@@ -13,8 +13,10 @@ from aindnet.network import (
     AINDNet,
     AINDNetConfig,
     InstanceNorm,
+    RunningNorm,
     is_transfer_parameter,
 )
+from aindnet.network.adaptive_norm import EPSILON
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -164,3 +166,71 @@ def test_borders_that_repeat_are_no_edges() -> None:
                 assert (float((out - out[..., 4:5, 4:5]).abs().max()) < 1e-5) == flat
     with pytest.raises(ValueError, match="padding"):
         AINDNetConfig(padding="reflect")  # type: ignore[arg-type]
+
+
+def running(steps: int = 20) -> AINDNet:
+    """A small network with running statistics that have followed some batches."""
+    torch.manual_seed(0)
+    network = AINDNet(replace(SMALL, normalization="running")).train()
+    with torch.no_grad():
+        network.head.weight.normal_(std=0.1)
+        for _ in range(steps):
+            network(torch.rand(2, 3, 16, 16))
+    return network.eval()
+
+
+def test_running_statistics_settle_on_the_data_s() -> None:
+    torch.manual_seed(0)
+    norm = RunningNorm(3).train()
+    mean, deviation = torch.tensor([1.0, -2.0, 0.0]), torch.tensor([0.5, 3.0, 1.0])
+
+    def batch() -> torch.Tensor:
+        return torch.randn(4, 3, 32, 32) * deviation[:, None, None] + mean[:, None, None]
+
+    for own_batch in (True, False):
+        norm.own_batch = own_batch
+        for _ in range(600):
+            norm(batch())
+        assert torch.allclose(norm.mean, mean, atol=0.05)
+        assert torch.allclose(norm.variance.sqrt(), deviation, rtol=0.05)
+    before = norm.constants()
+    x = batch()
+    expected = (x - norm.mean[:, None, None]) / (norm.variance[:, None, None] + EPSILON).sqrt()
+    assert torch.allclose(norm.eval()(x), expected, atol=1e-4)
+    assert torch.equal(norm.constants(), before)
+
+
+@torch.inference_mode()
+def test_with_running_statistics_far_pixels_do_not_meet() -> None:
+    """What instance normalization cannot promise: here a change far away changes nothing."""
+    noisy = torch.rand(1, 3, 32, 640)
+    changed = noisy.clone()
+    changed[..., 600:] = 0.0
+    near = (0, 16)
+
+    def difference(network: AINDNet) -> float:
+        a, b = (network(x).denoised[..., near[0] : near[1]] for x in (noisy, changed))
+        return float((a - b).abs().max())
+
+    assert difference(running()) < 1e-6
+    assert difference(seeded(SMALL)) > 1e-6
+
+
+@torch.inference_mode()
+def test_running_statistics_keep_how_strong_a_feature_is() -> None:
+    norm, instance = RunningNorm(2).eval(), InstanceNorm()
+    x = torch.randn(1, 2, 16, 16)
+    assert torch.allclose(norm(2 * x), 2 * norm(x))
+    assert torch.allclose(instance(2 * x), instance(x), atol=1e-3)
+
+
+def test_running_averages_are_no_transfer_parameters() -> None:
+    network = AINDNet(replace(SMALL, normalization="running"))
+    buffers = [name for name, _ in network.named_buffers()]
+    assert buffers
+    assert not any(is_transfer_parameter(name) for name in buffers)
+
+
+def test_an_unknown_normalization_is_refused() -> None:
+    with pytest.raises(ValueError, match="normalization"):
+        AINDNetConfig(normalization="batch")  # type: ignore[arg-type]

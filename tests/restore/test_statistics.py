@@ -15,6 +15,7 @@ from aindnet.restore.statistics import (
     PerTile,
     SlidingWindow,
     StatisticsPolicy,
+    Trained,
     WholeImage,
 )
 from aindnet.restore.tiling import plan_tiles
@@ -66,6 +67,37 @@ def test_sliding_windows_stay_near_the_whole_image_where_it_is_uniform() -> None
     whole = denoise_with(WholeImage(), tile=192)(image).image
     sliding = denoise_with(SlidingWindow(window=128), tile=192)(image).image
     assert np.abs(sliding - whole).mean() < 0.1 * np.abs(whole - image).mean()
+
+
+def trained(tile: int, statistics: StatisticsPolicy | None = None) -> Denoiser:
+    return Denoiser(
+        small_network(normalization="running"), backend="torch", device="cpu", precision="fp32",
+        tile=tile, statistics=statistics,
+    )  # fmt: skip
+
+
+def test_statistics_from_training_need_no_look_at_the_photo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = photo(290, 270)
+    reference = trained(tile=512)
+
+    def measure(*_: object) -> None:
+        raise AssertionError("the photo was surveyed")
+
+    monkeypatch.setattr(type(reference._engine.backend), "measure", measure)
+    whole = reference(image).image
+    assert reference.statistics == Trained()
+    assert np.abs(whole - image).mean() > 1e-3
+    for tile in (192, 224):
+        assert np.abs(trained(tile)(image).image - whole).max() <= 0.05 / 255
+
+
+def test_statistics_that_do_not_fit_the_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="leave `statistics` out"):
+        trained(192, Field())
+    with pytest.raises(ValueError, match="leave `statistics` out"):
+        denoise_with(Trained(), tile=192)
 
 
 def test_ensemble_does_not_depend_on_the_tiles() -> None:

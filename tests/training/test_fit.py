@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from PIL import Image
 
 from aindnet.camera import CameraRecipe
 from aindnet.errors import DatasetError, TrainingDivergedError
-from aindnet.network import AINDNetConfig
+from aindnet.network import AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training import TrainingRecipe
 from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
+from aindnet.training.callbacks import RunningStatistics
 from aindnet.training.fit import fit
 
 SMALL = AINDNetConfig(
@@ -100,6 +102,26 @@ def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) 
     checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
     resumed = fit(recipe(photos, tmp_path / "second"), resume=checkpoint)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_running_statistics_are_learned_and_kept(photos: Path, tmp_path: Path) -> None:
+    network = replace(SMALL, normalization="running")
+    kinds: list[bool] = []
+
+    class Watch(RunningStatistics):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, *rest: Any) -> None:
+            super().on_train_batch_start(trainer, pl_module, *rest)
+            kinds.append(
+                next(m.own_batch for m in pl_module.modules() if isinstance(m, RunningNorm))
+            )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aindnet.training.fit.RunningStatistics", Watch)
+        path = fit(recipe(photos, tmp_path, network=network, own_batch=0.5))
+    assert kinds == [True] * 6 + [False] * 6
+    averages = dict(load_model(path).network.named_buffers())
+    assert all(value.isfinite().all() for value in averages.values())
+    assert any(value.abs().max() > 1e-3 for name, value in averages.items() if "mean" in name)
 
 
 def test_nan_stops_the_run_and_keeps_the_checkpoint(

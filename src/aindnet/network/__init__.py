@@ -1,6 +1,11 @@
 """The network of Kim et al., CVPR 2020: a U-Net of AIN blocks and a noise-level estimator."""
 
-from aindnet.network.adaptive_norm import AdaptiveInstanceNorm, AINResBlock, InstanceNorm
+from aindnet.network.adaptive_norm import (
+    AdaptiveInstanceNorm,
+    AINResBlock,
+    InstanceNorm,
+    RunningNorm,
+)
 from aindnet.network.aindnet import AINDNet, AINDNetConfig, AINDNetOutput, is_transfer_parameter
 from aindnet.network.noise_estimator import NoiseLevel, NoiseLevelEstimator
 
@@ -13,5 +18,6 @@ __all__ = [
     "InstanceNorm",
     "NoiseLevel",
     "NoiseLevelEstimator",
+    "RunningNorm",
     "is_transfer_parameter",
 ]

@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from aindnet.network.resampling import ResizeMode, average_pool, resize_bilinear
 
 Modulation = Literal["ain", "concatenate", "gated", "none"]
+Normalization = Literal["instance", "running"]
 MapResize = Literal["bilinear", "average"]
 
 LEAKY_SLOPE = 0.02
 EPSILON = 1e-5
+RUNNING_MOMENTUM = 0.01
+SAMPLED_EVERY = 4
 
 
 class InstanceNorm(nn.Module):
@@ -35,10 +38,50 @@ class InstanceNorm(nn.Module):
         return normalised
 
 
+class RunningNorm(nn.Module):
+    """Normalise (B, C, H, W) by each channel's mean and variance over the training data.
+
+    The same affine map for every image and at every place, so features keep how strong the noise
+    is, a photo may be cut into tiles anywhere, and nothing has to be measured on it. In training,
+    `own_batch` takes the batch's statistics instead (fast at the start) while the running ones
+    follow; without it the running ones are used as in inference, and still follow.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.own_batch = True
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        own = self.training and self.own_batch
+        if self.training and not own:
+            self._follow(x.detach())
+        return F.batch_norm(
+            x, self.mean, self.variance, training=own, momentum=RUNNING_MOMENTUM, eps=EPSILON
+        )
+
+    def constants(self) -> Tensor:
+        """Mean and variance of the training data, (2, C)."""
+        return torch.stack([self.mean, self.variance])
+
+    @torch.no_grad()
+    def _follow(self, x: Tensor) -> None:
+        sample = x[..., ::SAMPLED_EVERY, ::SAMPLED_EVERY].float()
+        variance, mean = torch.var_mean(sample, dim=(0, 2, 3), correction=0)
+        self.mean.lerp_(mean, RUNNING_MOMENTUM)
+        self.variance.lerp_(variance, RUNNING_MOMENTUM)
+
+
 class AdaptiveInstanceNorm(nn.Module):
     """AIN(x, n) = x̂·(1 + γ(n)) + β(n), with x̂ the instance-normalised x and n the noise map.
 
     γ and β are maps: n at x's size → conv 5×5 + ReLU → one conv 3×3 to both (2·C channels).
+    `normalization` "running" takes x̂ from `RunningNorm` instead.
     """
 
     def __init__(
@@ -49,11 +92,12 @@ class AdaptiveInstanceNorm(nn.Module):
         hidden: int = 64,
         one_plus_gamma: bool = True,
         gated: bool = False,
+        normalization: Normalization = "instance",
     ) -> None:
         super().__init__()
         self.one_plus_gamma = one_plus_gamma
         self.gated = gated
-        self.norm = InstanceNorm()
+        self.norm = normalizer(normalization, channels)
         self.conv = nn.Conv2d(map_channels, hidden, 5, padding=2)
         self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
         # Noise levels are a few hundredths: the start makes them count, and γ and β small.
@@ -99,6 +143,7 @@ class AINResBlock(nn.Module):
         map_channels: int = 3,
         hidden: int = 64,
         one_plus_gamma: bool = True,
+        normalization: Normalization = "instance",
     ) -> None:
         super().__init__()
         self.mode = modulation
@@ -106,13 +151,14 @@ class AINResBlock(nn.Module):
 
         def norm() -> nn.Module:
             if modulation in ("none", "concatenate"):
-                return InstanceNorm()
+                return normalizer(normalization, channels)
             return AdaptiveInstanceNorm(
                 channels,
                 map_channels=map_channels,
                 hidden=hidden,
                 one_plus_gamma=one_plus_gamma,
                 gated=modulation == "gated",
+                normalization=normalization,
             )
 
         self.norm1 = norm()
@@ -133,6 +179,11 @@ class AINResBlock(nn.Module):
             h = torch.cat([h, resize_bilinear(noise_level, size).to(h.dtype)], dim=1)
         out: Tensor = conv(h)
         return out
+
+
+def normalizer(kind: Normalization, channels: int) -> nn.Module:
+    """The module that makes x̂ of x."""
+    return RunningNorm(channels) if kind == "running" else InstanceNorm()
 
 
 def map_at_scale(

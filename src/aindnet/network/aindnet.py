@@ -12,7 +12,13 @@ from typing import Literal, NamedTuple, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aindnet.network.adaptive_norm import AINResBlock, MapResize, Modulation, map_at_scale
+from aindnet.network.adaptive_norm import (
+    AINResBlock,
+    MapResize,
+    Modulation,
+    Normalization,
+    map_at_scale,
+)
 from aindnet.network.noise_estimator import NoiseLevelEstimator
 from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple, resize_bilinear
 
@@ -31,6 +37,9 @@ class AINDNetConfig:
     """AIN ResBlocks of the decoder at scales 1/2 and 1."""
     modulation: Modulation = "ain"
     """How the noise map acts: "ain", or an ablation: "concatenate", "gated", "none"."""
+    normalization: Normalization = "instance"
+    """Where mean and variance come from: each image and channel (AIN), or "running": the training
+    data (`RunningNorm`)."""
     modulation_channels: int = 64
     """Width of the first convolution of an AIN."""
     scale_modulation_channels: bool = False
@@ -61,6 +70,8 @@ class AINDNetConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.padding not in ("zeros", "replicate"):
             raise ValueError('padding must be "zeros" or "replicate"')
+        if self.normalization not in ("instance", "running"):
+            raise ValueError('normalization must be "instance" or "running"')
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -102,6 +113,7 @@ class AINDNet(nn.Module):
                     hidden=config.modulation_channels
                     * (scale if config.scale_modulation_channels else 1),
                     one_plus_gamma=config.one_plus_gamma,
+                    normalization=config.normalization,
                 )
                 for _ in range(count)
             )
@@ -205,4 +217,6 @@ def is_transfer_parameter(name: str) -> bool:
     False
     """
     parts = name.split(".")
+    if "norm" in parts:  # a RunningNorm's averages
+        return False
     return parts[0] in ("noise_estimator", "head") or "norm1" in parts or "norm2" in parts

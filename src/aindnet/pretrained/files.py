@@ -113,8 +113,15 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
 def save_model(
     path: Path, network: AINDNet, card: ModelCard, *, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a model file, whole or not at all; `dtype` is the storage precision of the weights."""
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    """Write a model file, whole or not at all; `dtype` is the storage precision of the weights.
+
+    Buffers (the averages of `RunningNorm`) are few, and stay in float32.
+    """
+    buffers = dict(network.named_buffers())
+    tensors = {
+        name: value.detach().to("cpu", torch.float32 if name in buffers else dtype).contiguous()
+        for name, value in network.state_dict().items()
+    }
     write_safetensors(path, tensors, model_metadata(network.config, card))
 
 

@@ -18,7 +18,7 @@ from aindnet.photo.pixels import from_rgb, to_rgb
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine
-from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, WholeImage
+from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, Trained, WholeImage
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
-DEFAULT_STATISTICS: StatisticsPolicy = BySize(
+INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2
 )
-"""Windows of the size of the patches that the bundled model was trained on, and images no larger
-than those as they are: `docs/engine.md`."""
+"""For networks with instance normalization: windows of the size of the patches that they are
+trained on, and images no larger than those as they are (`docs/engine.md`)."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ class Denoiser:
         precision: Precision = "auto",
         tile: int | None = None,
         overlap: int | None = None,
-        statistics: StatisticsPolicy = DEFAULT_STATISTICS,
+        statistics: StatisticsPolicy | None = None,
         batch: int | None = None,
         int8_ranges: Ranges | None = None,
     ) -> None:
+        statistics = _policy(network, statistics)
         self.network = network
         self.model_name = name
         self.card = card
@@ -227,3 +228,16 @@ class Denoiser:
             [source], strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
         ):
             yield band
+
+
+def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolicy:
+    """The policy to use: a network either has its statistics from training, or needs the image."""
+    running = network.config.normalization == "running"
+    if asked is None:
+        return Trained() if running else INSTANCE_STATISTICS
+    if running != isinstance(asked, Trained):
+        raise ValueError(
+            f"statistics {asked.name!r} do not fit a network with normalization "
+            f"{network.config.normalization!r}; leave `statistics` out"
+        )
+    return asked

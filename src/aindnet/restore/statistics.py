@@ -75,6 +75,20 @@ class PerTile:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """Those that the network brought from its training: for `normalization: running` alone."""
+
+    name: str = "trained"
+    overlap: int = REACH
+
+    def survey(
+        self, backend: Backend, source: RowSource, plan: TilePlan, which: int
+    ) -> ImageStatistics:
+        """Nothing to look at."""
+        return _Same("own")
+
+
+@dataclass(frozen=True)
 class SlidingWindow:
     """At each pixel and layer the box of `window` image pixels around it, within the tile."""
 

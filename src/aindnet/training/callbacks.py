@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from aindnet.errors import TrainingDivergedError
+from aindnet.network import RunningNorm
 from aindnet.training.schedule import budget_factor, parse_budget
 
 
@@ -145,6 +146,22 @@ def warm_average(decay: float) -> Any:
 def average_of_weights(decay: float) -> WeightAveraging:
     """Lightning's weight averaging with the warm EMA: validation and the final model use it."""
     return WeightAveraging(multi_avg_fn=warm_average(decay))
+
+
+class RunningStatistics(Callback):
+    """Changes `RunningNorm` from each batch's statistics to the running ones within the budget."""
+
+    def __init__(self, data: Progressing, own_batch: float) -> None:
+        self.data, self.own_batch = data, own_batch
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the kind for this step."""
+        own = self.data.progress < self.own_batch
+        for module in pl_module.modules():
+            if isinstance(module, RunningNorm):
+                module.own_batch = own
 
 
 class DivergenceGuard(Callback):

@@ -20,6 +20,7 @@ from aindnet.training.callbacks import (
     Budget,
     DivergenceGuard,
     PrintedProgress,
+    RunningStatistics,
     average_of_weights,
 )
 from aindnet.training.data import SyntheticNoiseData
@@ -116,6 +117,7 @@ def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveMo
         callbacks=[
             average_of_weights(recipe.ema_decay),
             budget,
+            RunningStatistics(budget.data, recipe.own_batch),
             DivergenceGuard(folder),
             saver,
             PrintedProgress(budget),

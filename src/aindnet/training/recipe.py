@@ -67,6 +67,9 @@ class TrainingRecipe:
     """Share of the budget in which the learning rate rises."""
     flat: float = 0.4
     """Share of the budget after which it falls."""
+    own_batch: float = 0.4
+    """Share of the budget in which `normalization: running` takes each batch's own statistics
+    before it takes the running ones, as inference does."""
     ema_decay: float = 0.999
     """Exponential moving average of the weights; shorter at the start of a run."""
     seed: int = 0
@@ -100,8 +103,9 @@ class TrainingRecipe:
         for _, crop, batch in self.stages:
             if crop < 32 or batch < 1:
                 raise RecipeError("recipe: a stage needs a crop of 32 pixels at least, and a batch")
-        if not 0 <= self.white_first <= 1:
-            raise RecipeError("recipe: `white_first` is a share of the budget, 0 to 1")
+        for name in ("white_first", "own_batch"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
         if self.precision not in ("bf16", "fp32"):
             raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
 

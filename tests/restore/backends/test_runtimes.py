@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from aindnet.errors import DeviceError
 from aindnet.restore.backends import create_backend
@@ -69,6 +70,19 @@ def test_results_do_not_depend_on_the_neighbours_in_a_batch(runtime: Any) -> Non
     both = runtime.run(TILES, ["own", "own"])
     swapped = runtime.run(TILES[::-1].copy(), ["own", "own"])
     np.testing.assert_array_equal(both, swapped[::-1])
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnx", "torch"])
+def test_statistics_from_training_are_constants_of_the_graph(backend: Any) -> None:
+    if backend != "torch":
+        pytest.importorskip("openvino" if backend == "openvino" else "onnxruntime")
+    network = small_network(unshuffle=2, normalization="running")
+    runtime = create_backend(network, backend=backend, device="cpu", precision="fp32", batch=2)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(TILES)).denoised.numpy()
+    assert np.abs(expected - TILES).mean() > 1e-3
+    result = runtime.run(TILES, ["own", "own"])
+    np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
 
 
 def test_what_the_machine_cannot_do_is_said() -> None:

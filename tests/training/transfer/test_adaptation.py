@@ -91,6 +91,19 @@ def test_transfer_gains_and_leaves_the_other_weights_alone() -> None:
     assert result.gain.decibels > 0.5
 
 
+def test_averages_from_the_base_s_training_stay() -> None:
+    base = small_network(normalization="running")
+    recipe = replace(QUICK, budget="3 steps", shares=(1.0,))
+    adapted = adapt(base, pairs(30.0), recipe).network
+    assert any(
+        not torch.equal(a, b) for a, b in zip(adapted.parameters(), base.parameters(), strict=True)
+    )
+    averages = dict(adapted.named_buffers())
+    assert averages
+    for name, value in base.named_buffers():
+        assert torch.equal(averages[name], value), name
+
+
 def test_the_same_seed_gives_the_same_weights() -> None:
     recipe = replace(QUICK, budget="4 steps", shares=(1.0,))
     first, second = (adapt(small_network(), pairs(), recipe).network for _ in range(2))

@@ -1,8 +1,9 @@
 """The network rearranged for tiles: statistics from outside, and arithmetic that need not repeat.
 
 Exact rearrangements: the first convolutions of all AIN modules that read the same map are one
-convolution, and the 1 of 1 + γ is in a bias. What instance normalization takes from the tile is
-either measured inside, or given, so that the same tile always gets the same result.
+convolution, the 1 of 1 + γ is in a bias, and statistics from training are in the filters of γ and
+β. What instance normalization takes from the tile is either measured inside, or given, so that the
+same tile always gets the same result.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aindnet.network import AdaptiveInstanceNorm, AINDNet, AINResBlock
-from aindnet.network.adaptive_norm import LEAKY_SLOPE, map_at_scale
+from aindnet.network import AdaptiveInstanceNorm, AINDNet, AINResBlock, RunningNorm
+from aindnet.network.adaptive_norm import EPSILON, LEAKY_SLOPE, map_at_scale
 from aindnet.network.resampling import resize_bilinear
 from aindnet.restore.backends.layer_statistics import (
     GivenStatistics,
@@ -53,6 +54,31 @@ class BlockGroup(nn.Module):
         for norm in norms:
             if norm.one_plus_gamma and not norm.gated and norm.gamma_beta.bias is not None:
                 norm.gamma_beta.bias.data[: norm.gamma_beta.out_channels // 2] += 1
+            if is_folded(norm):
+                fold_statistics(norm)
+
+
+def is_folded(norm: nn.Module) -> bool:
+    """Whether the layer's mean and variance can go into its γ and β."""
+    return (
+        isinstance(norm, AdaptiveInstanceNorm)
+        and isinstance(norm.norm, RunningNorm)
+        and not norm.gated
+    )
+
+
+@torch.no_grad()
+def fold_statistics(norm: AdaptiveInstanceNorm) -> None:
+    """x̂·g + β with x̂ = s·x + t is x·(s·g) + (β + t·g): filters that give both products."""
+    mean, variance = cast(RunningNorm, norm.norm).constants()
+    scale = torch.rsqrt(variance + EPSILON)
+    shift = -mean * scale
+    layer = norm.gamma_beta
+    for values in (layer.weight.data, cast(Tensor, layer.bias).data):
+        gain, beta = values.chunk(2)  # views of the layer's own
+        like = (-1, *(1,) * (values.dim() - 1))
+        beta += shift.view(like) * gain
+        gain *= scale.view(like)
 
 
 class Kept(nn.Module):
@@ -82,6 +108,7 @@ class TileNetwork(AINDNet):
             setattr(self, name, BlockGroup(blocks, channels))
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
+        self.runs_on_constants = self.config.normalization == "running"
         self.head = cast(nn.Conv2d, Kept(self.head))
         self.eval().requires_grad_(False)
 
@@ -98,6 +125,11 @@ class TileNetwork(AINDNet):
             raise RuntimeError("the network did not come to its head")
         residual = F.pixel_shuffle(residual, self.config.unshuffle)
         return torch.cat([residual.float(), noise_level.float()], dim=1)
+
+    def constants(self) -> Tensor:
+        """Mean and variance that a network with `normalization: running` uses, (2, channels)."""
+        norms = [m.constants() for m in self.modules() if isinstance(m, RunningNorm)]
+        return torch.cat(norms, dim=1)
 
     def _run(self, blocks: nn.Module, x: Tensor, map1: Tensor, scale: int) -> Tensor:
         group = cast(BlockGroup, blocks)
@@ -123,8 +155,13 @@ class TileNetwork(AINDNet):
         return x
 
     def _normalise(self, x: Tensor, norm: nn.Module, hidden: Tensor | None, first: int) -> Tensor:
-        scale, shift = self.statistics.affine(x, first)
-        normalised = torch.addcmul(shift, x, scale)
+        normalised = x
+        if self.runs_on_constants:
+            if not is_folded(norm):
+                normalised = (norm.norm if isinstance(norm, AdaptiveInstanceNorm) else norm)(x)
+        else:
+            scale, shift = self.statistics.affine(x, first)
+            normalised = torch.addcmul(shift, x, scale)
         if hidden is None or not isinstance(norm, AdaptiveInstanceNorm):
             return F.leaky_relu(normalised, LEAKY_SLOPE)
         maps = resize_bilinear(norm.gamma_beta(hidden), (x.shape[-2], x.shape[-1]))
@@ -157,7 +194,10 @@ class OwnPass(nn.Module):
     def forward(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         own = OwnStatistics()
-        return self.network.residual(tiles, own), torch.cat(own.mean_and_variance, dim=2)
+        result = self.network.residual(tiles, own)
+        if self.network.runs_on_constants:
+            return result, self.network.constants().expand(len(tiles), -1, -1)
+        return result, torch.cat(own.mean_and_variance, dim=2)
 
 
 class GivenPass(nn.Module):

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from aindnet.errors import RecipeError
-from aindnet.network import AINDNet, is_transfer_parameter
+from aindnet.network import AINDNet, RunningNorm, is_transfer_parameter
 
 Method = Literal["transfer", "modulation", "retrain", "scratch"]
 """transfer: AIN modules, noise estimator, last convolution (the paper's); modulation: of these only
@@ -17,12 +17,17 @@ the layers that give γ and β; retrain: all of them; scratch: all, from a rando
 def prepare(network: AINDNet, method: Method) -> AINDNet:
     """The network to train: `requires_grad` only on what the method updates.
 
-    "scratch" gives a new network of the same configuration. Raises `RecipeError` for another name.
+    "scratch" gives a new network of the same configuration; in the others the averages that a
+    `RunningNorm` brought from its training stay as they are. Raises `RecipeError` for another name.
     """
     if method not in get_args(Method):
         raise RecipeError(f"method {method!r}; choose {', '.join(get_args(Method))}")
     if method == "scratch":
-        network = AINDNet(network.config)
+        network = AINDNet(network.config).train()
+    else:
+        for module in network.modules():
+            if isinstance(module, RunningNorm):
+                module.eval()
     for name, parameter in network.named_parameters():
         moves = method in ("retrain", "scratch") or is_transfer_parameter(name)
         parameter.requires_grad_(moves and (method != "modulation" or ".gamma_beta." in name))
