@@ -25,7 +25,7 @@ import numpy as np
 import torch
 import yaml
 
-from aindnet.evaluation.datasets import DatasetOptions, open_dataset
+from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.network import AINDNet
 from aindnet.pretrained import load_model
 from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
@@ -45,29 +45,13 @@ class Experiment:
     variants: dict[str, dict[str, Any]]
 
 
-def polyu(data: Path) -> list[PhotoPair]:
-    """All dev crops whose two sides agree, with their scenes."""
-    dataset = open_dataset("polyu", data / "real/polyu", DatasetOptions(kind="all"))
-    pairs = []
-    for sample in dataset.samples:
-        pair = sample.read()
-        assert pair.clean is not None
-        pairs.append(PhotoPair(sample.name, pair.noisy, pair.clean, sample.group))
-    return pairs
-
-
 def others(data: Path) -> list[PhotoPair]:
     """RENOIR, brightness-matched, and the SIDD sample."""
-    pairs = []
-    for name in ("renoir", "sidd-sample"):
-        for sample in open_dataset(name, data / "real" / name, DatasetOptions()).samples:
-            pair = sample.read()
-            assert pair.clean is not None
-            clean = pair.clean
-            if clean.dtype.kind == "f":
-                clean = np.rint(clean * 65535).astype(np.uint16)
-            pairs.append(PhotoPair(sample.name, pair.noisy, clean, sample.name))
-    return pairs
+    return [
+        pair
+        for name in ("renoir", "sidd-sample")
+        for pair in read_dataset(name, data / "real" / name)
+    ]
 
 
 def evenly(pairs: Sequence[PhotoPair], count: int) -> list[PhotoPair]:
@@ -100,7 +84,7 @@ def run(
 ) -> None:
     """Every run that is not done yet; one line of JSON each."""
     base = load_model(model).network
-    everything, far = polyu(data), others(data)
+    everything, far = read_dataset("polyu", data / "real/polyu"), others(data)
     log = output / "runs.jsonl"
     done = (
         {json.loads(line)["key"] for line in log.read_text().splitlines()}

@@ -72,6 +72,24 @@ def test_pairs_to_a_profile_that_denoise_takes(
     assert results[0] != results[1]
 
 
+def test_a_data_set_s_own_layout(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in PHOTOS:
+        for side, stem in (("noisy", "real"), ("clean", "mean")):
+            photo = (folder / side / f"{name}.png").read_bytes()
+            for scene_name in (f"d800_{name}", f"5d3_{name}"):
+                (tmp_path / f"{scene_name}_1_{stem}.png").write_bytes(photo)
+    assert call("--pairs", tmp_path, "--layout", "cc", "--only", "d800", "--check", "--json") == 0
+    document = printed(capsys)
+    assert document["pairs"] == [f"d800_{name}_1" for name in sorted(PHOTOS)]
+    assert document["scenes"] == len(PHOTOS)
+    assert call("--pairs", tmp_path, "--layout", "cc", "--only", "nothing", "--check") == 2
+    assert "no image is left" in capsys.readouterr().err
+    assert call("--pairs", tmp_path, "--only", "d800", "--check") == 2
+    assert "--only with a data set's layout" in capsys.readouterr().err
+
+
 def test_a_burst_to_a_profile(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

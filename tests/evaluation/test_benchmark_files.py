@@ -13,6 +13,7 @@ from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.dnd import read_boxes
 from aindnet.evaluation.methods.method import Denoised, Noisy
 from aindnet.evaluation.submission import bundle_dnd, bundle_sidd, denoise_dnd, denoise_sidd
+from aindnet.photo import write_image
 from evaluation_stand_ins import smooth_photo, with_noise
 
 BOXES = [[(1, 1, 16, 16), (21, 31, 36, 46)], [(90, 100, 105, 115), (40, 5, 55, 20)]]
@@ -160,6 +161,24 @@ def test_sidd_validation_is_read_block_by_block(tmp_path):
     assert sample.name == "01_01"
     np.testing.assert_array_equal(sample.read().noisy, noisy[1, 1])
     np.testing.assert_array_equal(sample.read().clean, clean[1, 1])
+
+
+@pytest.mark.parametrize("prefix", ["", "0001_"], ids=["small", "medium"])
+def test_sidd_training_photos_stand_by_scene(tmp_path, prefix):
+    clean = smooth_photo(24, 32)
+    for folder in ("0001_001_S6_00100_00060_3200_L", "0002_001_GP_00400_00100_5500_N"):
+        where = tmp_path / "Data" / folder
+        where.mkdir(parents=True)
+        write_image(where / f"{prefix}NOISY_SRGB_010.PNG", with_noise(clean, 15))
+        write_image(where / f"{prefix}GT_SRGB_010.PNG", clean)
+    dataset = open_dataset("sidd-training", tmp_path)
+    assert [sample.group for sample in dataset.samples] == ["scene 001"] * 2
+    np.testing.assert_array_equal(dataset.samples[0].read().clean, clean)
+    (only,) = dataset.subset(contains="_GP_").samples
+    assert only.name == "0002_001_GP_00400_00100_5500_N/010"
+    (where / f"{prefix}GT_SRGB_010.PNG").unlink()
+    with pytest.raises(DatasetError, match=r"GT_SRGB_010\.PNG beside it"):
+        open_dataset("sidd-training", tmp_path)
 
 
 def test_sidd_errors_say_what_is_wrong(tmp_path):

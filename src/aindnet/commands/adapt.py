@@ -30,6 +30,8 @@ def adapt(
     pairs: Path | None = None,
     burst: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = (),
     noisy: Path | None = None,
+    layout: str = "pairs",
+    only: str | None = None,
     output: Path | None = None,
     model: str | None = None,
     method: Literal["transfer", "retrain", "scratch"] = "transfer",
@@ -47,12 +49,17 @@ def adapt(
     Parameters
     ----------
     pairs
-        Folder with noisy/NAME.ext and clean/NAME.ext.
+        Folder with noisy/NAME.ext and clean/NAME.ext, or a data set: see --layout.
     burst
         Folder of frames of one still scene from a tripod, or of such folders; may be repeated.
     noisy
         Folder of noisy photos alone (experimental): they are denoised, and made noisy again with
         the noise measured on their flat parts.
+    layout
+        How --pairs is laid out: pairs, or a data set as `aindnet evaluate` reads it: polyu, cc,
+        nam, renoir, nind, sidd, sidd-training, sidd-sample. Scenes are the data set's own.
+    only
+        Of a data set, the pairs whose names contain this: Canon5D2, _S6_.
     output
         The profile: my-camera.safetensors. With --method retrain or scratch, a whole model.
     model
@@ -72,6 +79,8 @@ def adapt(
     """
     if sum((pairs is not None, bool(burst), noisy is not None)) != 1:
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
+    if (layout != "pairs" and pairs is None) or (only is not None and layout == "pairs"):
+        raise AdaptationError("--layout goes with --pairs DIR, and --only with a data set's layout")
     if output is None and not check:
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
@@ -79,7 +88,7 @@ def adapt(
     if output is not None:
         _check_writable(output)
     if pairs is not None:
-        usable, cameras, rejected = _from_pairs(pairs)
+        usable, cameras, rejected = _from_pairs(pairs, layout, only)
     elif noisy is not None:
         usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
         _say("experimental: the gain below is on photos made noisy again, not on real noise")
@@ -123,11 +132,17 @@ def _check_writable(output: Path) -> None:
         raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
 
 
-def _from_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
-    from aindnet.commands.adaptation.photos import read_pairs
+def _from_pairs(
+    folder: Path, layout: str, only: str | None
+) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
+    from aindnet.commands.adaptation.photos import read_dataset, read_pairs
     from aindnet.training.transfer.inspection import inspect, matched
 
-    pairs, cameras = read_pairs(folder)
+    cameras: list[Camera] = []
+    if layout == "pairs":
+        pairs, cameras = read_pairs(folder)
+    else:
+        pairs = read_dataset(layout, folder, only)
     usable, rejected = [], {}
     swapped = 0
     for pair in pairs:

@@ -96,8 +96,9 @@ def evaluate(
     Parameters
     ----------
     dataset
-        samples (built in), pairs, polyu, cc, nam, renoir, nind, sidd, sidd-sample, gaussian,
-        estimator, noisy; dnd and sidd-benchmark write a bundle for their server.
+        samples (built in), pairs, polyu, cc, nam, renoir, nind, sidd, sidd-training,
+        sidd-sample, gaussian, estimator, noisy; dnd and sidd-benchmark write a bundle for
+        their server.
     root
         The data set's folder.
     model

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aindnet.errors import DatasetError, UnusablePairsError
+from aindnet.evaluation.datasets import DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
 from aindnet.photo.exif import Camera, camera
 from aindnet.training.transfer.burst import Frame
@@ -72,6 +73,22 @@ def read_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera]]:
     return pairs, [taken.camera for taken in noisy]
 
 
+def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPair]:
+    """The pairs of a published data set whose names contain `only`, with its scenes.
+
+    Of a large photo the middle is taken. Raises `DatasetError`, also for a data set without truth.
+    """
+    dataset = open_dataset(name, root, DatasetOptions(kind="all")).subset(contains=only)
+    pairs = []
+    for sample in dataset.samples:
+        pair = sample.read()
+        if pair.clean is None:
+            raise DatasetError(f"{name}: has no clean sides, so nothing can be learned from it")
+        noisy, clean = (_middle(_colour(side)) for side in (pair.noisy, pair.clean))
+        pairs.append(PhotoPair(sample.name, noisy, clean, sample.group or sample.name))
+    return pairs
+
+
 def read_bursts(folders: Iterable[Path]) -> Iterator[tuple[str, list[Frame], list[Camera]]]:
     """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
     for folder in folders:
@@ -98,6 +115,21 @@ def camera_of(cameras: Iterable[Camera]) -> tuple[str, str, tuple[int, int] | No
     if not known:
         return "", "", None
     return known[0].make, known[0].model, (min(isos), max(isos)) if isos else None
+
+
+def _colour(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(H, W, 3); floats, which a brightness correction leaves, in 16 bits."""
+    if image.dtype.kind == "f":
+        image = np.rint(np.clip(image, 0, 1) * 65535).astype(np.uint16)
+    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
+
+
+def _middle(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """At most `WINDOW` of it, as an array of its own."""
+    height, width = image.shape[:2]
+    columns, rows = min(width, WINDOW[0]), min(height, WINDOW[1])
+    y, x = (height - rows) // 2, (width - columns) // 2
+    return image[y : y + rows, x : x + columns].copy()
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

@@ -23,7 +23,11 @@ from aindnet.evaluation.datasets.real_pairs import (
 from aindnet.evaluation.datasets.renoir import load_renoir
 from aindnet.evaluation.datasets.sample import Dataset
 from aindnet.evaluation.datasets.samples import load_samples
-from aindnet.evaluation.datasets.sidd import load_sidd_benchmark, load_sidd_validation
+from aindnet.evaluation.datasets.sidd import (
+    load_sidd_benchmark,
+    load_sidd_training,
+    load_sidd_validation,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = Mapp
         "renoir": _renoir,
         "nind": lambda root, options: load_nind(root),
         "sidd": lambda root, options: load_sidd_validation(root),
+        "sidd-training": lambda root, options: load_sidd_training(root),
         "sidd-sample": lambda root, options: load_sidd_sample(root),
         "gaussian": lambda root, options: load_gaussian(root, options.sigmas, options.folders),
         "estimator": lambda root, options: load_estimator(root),

@@ -1,14 +1,15 @@
-"""SIDD: the validation blocks with their truth, and the benchmark blocks without.
+"""SIDD: the training photos, the validation blocks with their truth, the benchmark blocks without.
 
 Abdelhamed, Lin, Brown, "A High-Quality Denoising Dataset for Smartphone Cameras", CVPR 2018. Both
-sets are 40 images × 32 blocks of 256×256 sRGB pixels.
+sets of blocks are 40 images × 32 blocks of 256×256 sRGB pixels; the training photos are whole.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,25 @@ from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.matlab_files import read_blocks
-from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample
+from aindnet.evaluation.datasets.pairs import read_pair
+from aindnet.evaluation.datasets.sample import (
+    Dataset,
+    Pair,
+    Sample,
+    require_folder,
+    require_samples,
+)
 
 PAGE = "the SIDD page of York University (abdokamel.github.io/sidd)"
 VALIDATION_DOWNLOAD = (
     f"download ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat from {PAGE} into --root"
 )
 BENCHMARK_DOWNLOAD = f"download BenchmarkNoisyBlocksSrgb.mat from {PAGE} into --root"
+SCENE_FIELDS = 7
+TRAINING_DOWNLOAD = (
+    f"the folder SIDD_Small_sRGB_Only or SIDD_Medium_Srgb of {PAGE}: "
+    "Data/SCENE_FOLDER/NOISY_SRGB_010.PNG with GT_SRGB_010.PNG"
+)
 
 
 @dataclass
@@ -88,6 +101,36 @@ def load_sidd_benchmark(root: Path) -> Dataset:
         samples=_samples_of(noisy, sample),
         protocol="The truth is not published: blocks are scored by the benchmark's server.",
         grouping="image",
+    )
+
+
+def load_sidd_training(root: Path) -> Dataset:
+    """SIDD-Small (160 pairs) or SIDD-Medium (320): whole photos, `Data/0001_001_S6_…/`.
+
+    A folder's name is number, scene, phone, ISO, shutter, temperature and brightness; photos of one
+    scene are a group, whatever the phone.
+    """
+    require_folder(root, TRAINING_DOWNLOAD)
+    samples = []
+    for path in sorted(root.rglob("*NOISY_SRGB_*")):
+        clean = path.with_name(path.name.replace("NOISY_SRGB", "GT_SRGB"))
+        if not clean.is_file():
+            raise DatasetError(f"{path}: has no {clean.name} beside it")
+        parts = path.parent.name.split("_")
+        if len(parts) != SCENE_FIELDS:
+            raise DatasetError(
+                f"{path.parent}: SIDD's folders are named like 0001_001_S6_00100_00060_3200_L"
+            )
+        number = re.sub(r".*NOISY_SRGB_", "", path.stem)
+        name = f"{path.parent.name}/{number}"
+        read = partial(read_pair, name, path, clean)
+        samples.append(Sample(name, read, group=f"scene {parts[1]}", photo=name))
+    return Dataset(
+        name="sidd-training",
+        title="SIDD training photos (sRGB)",
+        samples=require_samples(samples, root, f"NOISY_SRGB photo; expected {TRAINING_DOWNLOAD}"),
+        protocol="Whole photos as stored. Many networks were trained on them.",
+        grouping="scene",
     )
 
 
