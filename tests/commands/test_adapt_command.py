@@ -84,10 +84,15 @@ def test_a_data_set_s_own_layout(
     document = printed(capsys)
     assert document["pairs"] == [f"d800_{name}_1" for name in sorted(PHOTOS)]
     assert document["scenes"] == len(PHOTOS)
+    both = ("--pairs", tmp_path, folder, "--layout", "cc", "pairs", "--check", "--json")
+    assert call(*both) == 0
+    assert len(printed(capsys)["pairs"]) == 3 * len(PHOTOS)
+    assert call(*both[:3], "--layout", "cc", "--check") == 2
+    assert "give one for each" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--layout", "cc", "--only", "nothing", "--check") == 2
     assert "no image is left" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--only", "d800", "--check") == 2
-    assert "--only with a data set's layout" in capsys.readouterr().err
+    assert "--only goes with a data set's --layout" in capsys.readouterr().err
 
 
 def test_a_burst_to_a_profile(

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 def adapt(
     *,
-    pairs: Path | None = None,
+    pairs: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = (),
     burst: Annotated[tuple[Path, ...], Parameter(negative=(), consume_multiple=True)] = (),
     noisy: Path | None = None,
-    layout: str = "pairs",
+    layout: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
     only: str | None = None,
     output: Path | None = None,
     model: str | None = None,
@@ -49,15 +49,16 @@ def adapt(
     Parameters
     ----------
     pairs
-        Folder with noisy/NAME.ext and clean/NAME.ext, or a data set: see --layout.
+        Folder with noisy/NAME.ext and clean/NAME.ext, or a data set: see --layout. Several may be
+        given.
     burst
         Folder of frames of one still scene from a tripod, or of such folders; may be repeated.
     noisy
         Folder of noisy photos alone (experimental): they are denoised, and made noisy again with
         the noise measured on their flat parts.
     layout
-        How --pairs is laid out: pairs, or a data set as `aindnet evaluate` reads it: polyu, cc,
-        nam, renoir, nind, sidd, sidd-training, sidd-sample. Scenes are the data set's own.
+        How each of --pairs is laid out: pairs, or a data set as `aindnet evaluate` reads it: polyu,
+        cc, nam, renoir, nind, sidd, sidd-training, sidd-sample. Scenes are the data set's own.
     only
         Of a data set, the pairs whose names contain this: Canon5D2, _S6_.
     output
@@ -77,18 +78,21 @@ def adapt(
     json_output
         Print one JSON document on stdout.
     """
-    if sum((pairs is not None, bool(burst), noisy is not None)) != 1:
+    if sum((bool(pairs), bool(burst), noisy is not None)) != 1:
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
-    if (layout != "pairs" and pairs is None) or (only is not None and layout == "pairs"):
-        raise AdaptationError("--layout goes with --pairs DIR, and --only with a data set's layout")
+    if layout and len(layout) != len(pairs):
+        raise AdaptationError("--layout says of each of --pairs what it is: give one for each")
+    if only is not None and set(layout) <= {"pairs"}:
+        raise AdaptationError("--only goes with a data set's --layout")
     if output is None and not check:
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
     if output is not None:
         _check_writable(output)
-    if pairs is not None:
-        usable, cameras, rejected = _from_pairs(pairs, layout, only)
+    if pairs:
+        layouts = layout or ("pairs",) * len(pairs)
+        usable, cameras, rejected = _from_pairs(dict(zip(pairs, layouts, strict=True)), only)
     elif noisy is not None:
         usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
         _say("experimental: the gain below is on photos made noisy again, not on real noise")
@@ -133,29 +137,32 @@ def _check_writable(output: Path) -> None:
 
 
 def _from_pairs(
-    folder: Path, layout: str, only: str | None
+    layouts: dict[Path, str], only: str | None
 ) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
     from aindnet.commands.adaptation.photos import read_dataset, read_pairs
     from aindnet.training.transfer.inspection import inspect, matched
 
+    usable: list[PhotoPair] = []
     cameras: list[Camera] = []
-    if layout == "pairs":
-        pairs, cameras = read_pairs(folder)
-    else:
-        pairs = read_dataset(layout, folder, only)
-    usable, rejected = [], {}
-    swapped = 0
-    for pair in pairs:
-        inspection = inspect(pair)
-        if inspection.problems:
-            rejected[pair.name] = "; ".join(inspection.problems)
-            swapped += "swap" in rejected[pair.name]
-            continue
-        usable.append(matched(pair) if inspection.corrected else pair)
-    if swapped and swapped == len(pairs):
-        raise UnusablePairsError(
-            f"{folder}: in every pair the photo in clean/ is the noisier one; swap the two folders"
-        )
+    rejected: dict[str, str] = {}
+    for folder, layout in layouts.items():
+        if layout == "pairs":
+            pairs, taken = read_pairs(folder)
+            cameras += taken
+        else:
+            pairs = read_dataset(layout, folder, only)
+        swapped = 0
+        for pair in pairs:
+            inspection = inspect(pair)
+            if inspection.problems:
+                rejected[pair.name] = "; ".join(inspection.problems)
+                swapped += "swap" in rejected[pair.name]
+                continue
+            usable.append(matched(pair) if inspection.corrected else pair)
+        if swapped and swapped == len(pairs):
+            raise UnusablePairsError(
+                f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
+            )
     return usable, cameras, rejected
 
 
