@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,15 @@ import pytest
 import torch
 
 from aindnet.errors import RecipeError, TooFewPairsError
-from aindnet.network import is_transfer_parameter
+from aindnet.network import AINDNet, is_transfer_parameter
 from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
-from aindnet.training.transfer.held_out import between, bootstrap_gain, decibels
+from aindnet.training.transfer.held_out import (
+    Errors,
+    between,
+    bootstrap_gain,
+    choose_share,
+    decibels,
+)
 from aindnet.training.transfer.methods import prepare, trainable
 from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs
 from restore_networks import small_network
@@ -66,6 +73,10 @@ def test_a_method_updates_what_it_says() -> None:
     moved = set(trainable(prepare(network, "transfer")))
     assert moved == {name for name in everything if is_transfer_parameter(name)}
     assert moved < everything
+    modulation = set(trainable(prepare(network, "modulation")))
+    assert modulation == {name for name in moved if ".gamma_beta." in name}
+    gains = set(trainable(prepare(network, "gains")))
+    assert gains == {name for name in modulation if name.endswith(".bias")}
     assert set(trainable(prepare(network, "retrain"))) == everything
     fresh = prepare(network, "scratch")
     assert fresh is not network
@@ -89,6 +100,17 @@ def test_transfer_gains_and_leaves_the_other_weights_alone() -> None:
     assert result.share > 0
     assert result.gain.certain
     assert result.gain.decibels > 0.5
+
+
+def test_a_pull_keeps_the_weights_near_the_base_s() -> None:
+    base = tinted_network()
+    distances = []
+    for pull in (0.0, 100.0):
+        recipe = replace(QUICK, budget="10 steps", shares=(1.0,), pull=pull)
+        adapted = adapt(base, pairs(30.0), recipe).network.parameters()
+        moved = [(a - b).detach().norm() for a, b in zip(adapted, base.parameters(), strict=True)]
+        distances.append(float(torch.stack(moved).norm()))
+    assert 0 < distances[1] < 0.6 * distances[0]
 
 
 def test_averages_from_the_base_s_training_stay() -> None:
@@ -118,6 +140,27 @@ def test_weights_that_harm_are_not_chosen() -> None:
     assert result.share == 0.0
     assert not result.gain.certain
     assert result.gain.decibels == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_share_that_forgets_too_much_is_not_taken() -> None:
+    """Errors by the head's bias, 0 at the base and 1 when trained: better here, worse elsewhere."""
+    base, trained = small_network(), small_network()
+    with torch.no_grad():
+        for network, value in ((base, 0.0), (trained, 1.0)):
+            assert network.head.bias is not None
+            network.head.bias.fill_(value)
+
+    def errors(network: AINDNet, regions: Sequence[Region]) -> Errors:
+        assert network.head.bias is not None
+        way = float(network.head.bias.detach()[0])
+        return np.array([1 + 0.1 * way if regions is elsewhere else 1 - 0.5 * way])
+
+    image = scene("coffee")
+    here, elsewhere = ([Region(PhotoPair("a", image, image, "a"), 0, 0, 8, 8)] for _ in range(2))
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert choose_share(base, trained, here, shares, errors) == 1.0
+    assert choose_share(base, trained, here, shares, errors, elsewhere, 0.25) == 0.5
+    assert choose_share(base, trained, here, shares, errors, elsewhere, 0.01) == 0.0
 
 
 def test_a_share_between_base_and_adapted_weights() -> None:

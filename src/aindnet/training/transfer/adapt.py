@@ -36,7 +36,14 @@ from aindnet.training.transfer.held_out import (
     square_errors,
 )
 from aindnet.training.transfer.methods import Method, prepare, trainable
-from aindnet.training.transfer.pairs import Division, PhotoPair, Region, divide, random_pairs
+from aindnet.training.transfer.pairs import (
+    Division,
+    PhotoPair,
+    Region,
+    divide,
+    random_pairs,
+    whole,
+)
 
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
@@ -59,6 +66,9 @@ class AdaptationRecipe:
     """The cameras of that share."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
+    pull: float = 0.0
+    """Share of the way back to the base weights that each step takes, times the learning rate:
+    decoupled L2-SP (Li et al., "Explicit Inductive Bias for Transfer Learning", ICML 2018)."""
     betas: tuple[float, float] = (0.9, 0.99)
     gradient_clip: float = 1.0
     warmup: float = 0.05
@@ -67,6 +77,9 @@ class AdaptationRecipe:
     shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     """Ways from the base weights (0) to the adapted ones (1) that are tried on held-out patches;
     a scratch run has no base to mix with."""
+    forgetting: float = 0.1
+    """dB that may be lost on the choosing patches' clean sides under simulated noise of many
+    cameras: a share that loses more is not chosen."""
     seed: int = 0
     precision: str = "bf16"
     """"bf16" (autocast) or "fp32"."""
@@ -120,7 +133,10 @@ def adapt(
     trained = network.requires_grad_(False).eval()
     adapted, share = trained, 1.0
     if recipe.method != "scratch" and division.choosing:
-        share = choose_share(base, trained, division.choosing, recipe.shares, _errors(recipe))
+        share = choose_share(
+            base, trained, division.choosing, recipe.shares, _errors(recipe),
+            _other_cameras(division.choosing, recipe), recipe.forgetting,
+        )  # fmt: skip
         adapted = between(base, trained, share)
     errors = _errors(recipe)
     gain = bootstrap_gain(
@@ -135,6 +151,20 @@ def adapt(
 
 def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], Any]:
     return lambda network, regions: square_errors(network, regions, bf16=recipe.precision == "bf16")
+
+
+def _other_cameras(regions: Sequence[Region], recipe: AdaptationRecipe) -> tuple[Region, ...]:
+    """The regions' clean sides, each as seen by another simulated camera, in 8 bits."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    seen = []
+    for region in regions:
+        clean = region.read(region.pair.clean)
+        noisy = simulate(clean[None], generator, recipe.camera).noisy[0]
+        sides = (
+            (side * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for side in (noisy, clean)
+        )
+        seen.append(whole(PhotoPair(region.pair.name, *sides, region.pair.scene)))
+    return tuple(seen)
 
 
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
@@ -187,6 +217,18 @@ class RealPairsTask(pl.LightningModule):
     def __init__(self, network: AINDNet, recipe: AdaptationRecipe) -> None:
         super().__init__()
         self.network, self.recipe = network, recipe
+        moving = trainable(network).values()
+        self.base = [p.detach().clone() for p in moving] if recipe.pull else []
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Pull the weights back towards the base's."""
+        if not self.base:
+            return
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"] * self.recipe.pull
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [p.data for p in trainable(self.network).values()], self.base, min(rate, 1.0)
+            )
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one step."""

@@ -89,7 +89,23 @@ def choose_share(
     regions: Sequence[Region],
     shares: Sequence[float],
     errors: Callable[[AINDNet, Sequence[Region]], Errors],
+    elsewhere: Sequence[Region] = (),
+    forgetting: float = math.inf,
 ) -> float:
-    """The way from base to trained weights whose error on the patches is least."""
-    totals = [float(errors(between(base, trained, share), regions).mean()) for share in shares]
-    return shares[int(np.argmin(totals))]
+    """The way from base to trained weights whose error on the patches is least.
+
+    Of those, where there are any `elsewhere`, that lose at most `forgetting` dB there (mean over patches).
+    """
+    floor = 1e-8
+    known = np.maximum(errors(base, elsewhere), floor) if elsewhere else np.zeros(0)
+    best, least = shares[0], math.inf
+    for share in shares:
+        mixed = between(base, trained, share)
+        if elsewhere and share:
+            lost = 10 * np.log10(np.maximum(errors(mixed, elsewhere), floor) / known)
+            if lost.mean() > forgetting:
+                continue
+        total = float(errors(mixed, regions).mean())
+        if total < least:
+            best, least = share, total
+    return best

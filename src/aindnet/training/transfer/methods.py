@@ -9,9 +9,11 @@ from torch import nn
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNet, RunningNorm, is_transfer_parameter
 
-Method = Literal["transfer", "modulation", "retrain", "scratch"]
+Method = Literal["transfer", "modulation", "gains", "retrain", "scratch"]
 """transfer: AIN modules, noise estimator, last convolution (the paper's); modulation: of these only
-the layers that give γ and β; retrain: all of them; scratch: all, from a random start."""
+the layers that give γ and β; gains: of these only their biases, one gain and one offset a channel;
+retrain: all weights; scratch: all, from a random start."""
+_MOVED = {"modulation": ".gamma_beta.", "gains": ".gamma_beta.bias"}
 
 
 def prepare(network: AINDNet, method: Method) -> AINDNet:
@@ -30,7 +32,7 @@ def prepare(network: AINDNet, method: Method) -> AINDNet:
                 module.eval()
     for name, parameter in network.named_parameters():
         moves = method in ("retrain", "scratch") or is_transfer_parameter(name)
-        parameter.requires_grad_(moves and (method != "modulation" or ".gamma_beta." in name))
+        parameter.requires_grad_(moves and _MOVED.get(method, "") in name)
     return network
 
 
