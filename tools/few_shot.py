@@ -4,8 +4,8 @@
 
 `--data` holds `real/polyu`, `real/renoir` and `real/sidd-sample`. Of each camera every third scene
 is for testing; pairs to adapt with are crops of the others, drawn by the seed. "Elsewhere" are the
-other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs that are in
-OUTPUT/runs.jsonl are not done again; `--only`, `--counts` and `--seeds` do a part.
+other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs of the same base that are
+in OUTPUT/runs.jsonl are not done again; `--only`, `--counts` and `--seeds` do a part.
 Source: Kim et al., CVPR 2020, Table 5.
 """
 
@@ -83,7 +83,8 @@ def run(
     experiment: Experiment, data: Path, output: Path, model: str | None, arguments: Any
 ) -> None:
     """Every run that is not done yet; one line of JSON each."""
-    base = load_model(model).network
+    loaded = load_model(model)
+    base = loaded.network
     everything, far = read_dataset("polyu", data / "real/polyu"), others(data)
     log = output / "runs.jsonl"
     done = (
@@ -100,7 +101,7 @@ def run(
         for count in arguments.counts or experiment.counts:
             for variant, fields in ({"base": {}} if count == 0 else experiment.variants).items():
                 for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
-                    key = f"{camera} {count} {variant} {seed}"
+                    key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed}"
                     if key in done:
                         continue
                     started = time.monotonic()
@@ -114,7 +115,8 @@ def run(
                         result = adapt(base, chosen, recipe)
                         network, share = result.network, result.share
                     row = {
-                        "key": key, "camera": camera, "count": count, "variant": variant,
+                        "key": key, "base": loaded.sha256, "camera": camera,
+                        "count": count, "variant": variant,
                         "seed": seed, "psnr": psnr(network, test),
                         "elsewhere": psnr(network, away), "share": share,
                         "seconds": round(time.monotonic() - started, 1),
@@ -197,7 +199,9 @@ def main() -> None:
     experiment = Experiment(**yaml.safe_load(arguments.recipe.read_text("utf-8")))
     arguments.output.mkdir(parents=True, exist_ok=True)
     run(experiment, arguments.data, arguments.output, arguments.model, arguments)
-    rows = [json.loads(s) for s in (arguments.output / "runs.jsonl").read_text().splitlines()]
+    sha = load_model(arguments.model).sha256
+    lines = (arguments.output / "runs.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["base"] == sha]
     print(table(rows))
     plot(rows, arguments.output / "curves.png")
 
