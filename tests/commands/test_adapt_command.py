@@ -87,6 +87,8 @@ def test_a_data_set_s_own_layout(
     both = ("--pairs", tmp_path, folder, "--layout", "cc", "pairs", "--check", "--json")
     assert call(*both) == 0
     assert len(printed(capsys)["pairs"]) == 3 * len(PHOTOS)
+    assert call("--pairs", folder, folder, "--check", "--json") == 0
+    assert printed(capsys)["scenes"] == 2 * len(PHOTOS)
     assert call(*both[:3], "--layout", "cc", "--check") == 2
     assert "give one for each" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--layout", "cc", "--only", "nothing", "--check") == 2

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from aindnet.camera import CameraRecipe
-from aindnet.errors import DatasetError, TrainingDivergedError
+from aindnet.errors import DatasetError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training import TrainingRecipe
@@ -20,7 +20,7 @@ from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import RunningStatistics
-from aindnet.training.fit import fit
+from aindnet.training.fit import SaveModel, fit
 
 SMALL = AINDNetConfig(
     channels=(8, 16, 16),
@@ -102,6 +102,35 @@ def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) 
     checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
     resumed = fit(recipe(photos, tmp_path / "second"), resume=checkpoint)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_the_file_of_a_validation_holds_the_average(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "runs/tiny/tiny.safetensors"
+    seen: dict[int, torch.Tensor] = {}
+
+    class Watch(SaveModel):
+        def save(self, trainer: Any, pl_module: Any) -> None:
+            super().save(trainer, pl_module)
+            seen[trainer.global_step] = weights(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aindnet.training.fit.SaveModel", Watch)
+        fit(recipe(photos, tmp_path, validate_every="8 steps", checkpoint_every="8 steps"))
+    stored = torch.load(path.parent / "step=8.ckpt", weights_only=False)
+    average = load_model(path).network
+    of_network = {k: v for k, v in stored["state_dict"].items() if k.startswith("network.")}
+    average.load_state_dict({k.removeprefix("network."): v for k, v in of_network.items()})
+    expected = torch.cat([v.flatten() for v in average.state_dict().values()])
+    torch.testing.assert_close(seen[8], expected, rtol=0, atol=1e-6)
+
+
+def test_a_start_that_is_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
+    path = fit(recipe(photos, tmp_path, budget="1 steps"))
+    other = replace(SMALL, normalization="running")
+    with pytest.raises(RecipeError, match="not that of"):
+        fit(recipe(photos, tmp_path, initial=str(path), network=other))
+    with pytest.raises(RecipeError, match="takes a checkpoint"):
+        fit(recipe(photos, tmp_path), resume=path)
 
 
 def test_running_statistics_are_learned_and_kept(photos: Path, tmp_path: Path) -> None:

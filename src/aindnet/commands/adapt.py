@@ -6,6 +6,8 @@ import datetime
 import json
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +15,7 @@ from cyclopts import Parameter
 
 from aindnet.errors import (
     AdaptationError,
+    BurstError,
     ImageWriteError,
     NoGainError,
     TooFewPairsError,
@@ -92,7 +95,7 @@ def adapt(
         _check_writable(output)
     if pairs:
         layouts = layout or ("pairs",) * len(pairs)
-        usable, cameras, rejected = _from_pairs(dict(zip(pairs, layouts, strict=True)), only)
+        usable, cameras, rejected = _from_pairs(pairs, layouts, only)
     elif noisy is not None:
         usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
         _say("experimental: the gain below is on photos made noisy again, not on real noise")
@@ -137,28 +140,31 @@ def _check_writable(output: Path) -> None:
 
 
 def _from_pairs(
-    layouts: dict[Path, str], only: str | None
+    folders: Sequence[Path], layouts: Sequence[str], only: str | None
 ) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
-    from aindnet.commands.adaptation.photos import read_dataset, read_pairs
+    from aindnet.commands.adaptation.photos import marks, read_dataset, read_pairs
     from aindnet.training.transfer.inspection import inspect, matched
 
     usable: list[PhotoPair] = []
     cameras: list[Camera] = []
     rejected: dict[str, str] = {}
-    for folder, layout in layouts.items():
+    for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
+        taken: dict[str, Camera] = {}
         if layout == "pairs":
             pairs, taken = read_pairs(folder)
-            cameras += taken
         else:
             pairs = read_dataset(layout, folder, only)
         swapped = 0
         for pair in pairs:
             inspection = inspect(pair)
             if inspection.problems:
-                rejected[pair.name] = "; ".join(inspection.problems)
-                swapped += "swap" in rejected[pair.name]
+                rejected[mark + pair.name] = "; ".join(inspection.problems)
+                swapped += "swap" in rejected[mark + pair.name]
                 continue
-            usable.append(matched(pair) if inspection.corrected else pair)
+            if pair.name in taken:
+                cameras.append(taken[pair.name])
+            good = matched(pair) if inspection.corrected else pair
+            usable.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
         if swapped and swapped == len(pairs):
             raise UnusablePairsError(
                 f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
@@ -174,10 +180,14 @@ def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camer
     cameras: list[Camera] = []
     rejected: dict[str, str] = {}
     for scene, frames, taken in read_bursts(folders):
-        found = check_burst(scene, frames)
+        try:
+            found = check_burst(scene, frames)
+        except BurstError as error:
+            rejected[scene] = str(error).removeprefix(f"{scene}: ")
+            continue
         rejected |= {f"{scene}/{frame}": reason for frame, reason in found.left_out.items()}
         usable += burst_pairs(found)
-        cameras += taken
+        cameras += [taken[frame.name] for frame in found.frames]
     return usable, cameras, rejected
 
 
@@ -189,10 +199,11 @@ def _from_noisy(folder: Path, model: str | None, seed: int) -> tuple[list[PhotoP
     from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
 
     denoiser = Denoiser.from_pretrained(model)
-    photos, cameras = [], []
-    for _, frames, taken in read_bursts([folder]):
-        photos += [Denoised(f.name, f.image, denoiser(f.image).image) for f in frames]
-        cameras += taken
+    photos: list[Denoised] = []
+    cameras: list[Camera] = []
+    for scene, frames, taken in read_bursts([folder]):
+        photos += [Denoised(f"{scene}/{f.name}", f.image, denoiser(f.image).image) for f in frames]
+        cameras += taken.values()
     noise = noise_of(photos)
     level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
     _say(f"noise of {level:.1f} of 255 at mid-grey, from {noise.blocks} flat blocks")

@@ -6,7 +6,7 @@ Normalization", CVPR 2020, section 3.2 and the authors' released graph.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,6 @@ MapResize = Literal["bilinear", "average"]
 LEAKY_SLOPE = 0.02
 EPSILON = 1e-5
 RUNNING_MOMENTUM = 0.01
-SAMPLED_EVERY = 4
 
 
 class InstanceNorm(nn.Module):
@@ -43,8 +42,8 @@ class RunningNorm(nn.Module):
 
     The same affine map for every image and at every place, so features keep how strong the noise
     is, a photo may be cut into tiles anywhere, and nothing has to be measured on it. In training,
-    `own_batch` takes the batch's statistics instead (fast at the start) while the running ones
-    follow; without it the running ones are used as in inference, and still follow.
+    `own_batch` takes the batch's statistics instead (fast) while the running ones follow; without
+    it the running ones are used as they are, as in inference.
     """
 
     mean: Tensor
@@ -53,28 +52,29 @@ class RunningNorm(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.own_batch = True
+        self.seen = 0
+        """Batches that the running statistics are of, while these are few; a plain mean then."""
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
         own = self.training and self.own_batch
-        if self.training and not own:
-            self._follow(x.detach())
+        momentum = 0.0
+        if own:
+            self.seen += 1
+            momentum = max(RUNNING_MOMENTUM, 1 / self.seen)
         return F.batch_norm(
-            x, self.mean, self.variance, training=own, momentum=RUNNING_MOMENTUM, eps=EPSILON
+            x, self.mean, self.variance, training=own, momentum=momentum, eps=EPSILON
         )
 
     def constants(self) -> Tensor:
         """Mean and variance of the training data, (2, C)."""
         return torch.stack([self.mean, self.variance])
 
-    @torch.no_grad()
-    def _follow(self, x: Tensor) -> None:
-        sample = x[..., ::SAMPLED_EVERY, ::SAMPLED_EVERY].float()
-        variance, mean = torch.var_mean(sample, dim=(0, 2, 3), correction=0)
-        self.mean.lerp_(mean, RUNNING_MOMENTUM)
-        self.variance.lerp_(variance, RUNNING_MOMENTUM)
+    def _load_from_state_dict(self, *state: Any, **more: Any) -> None:
+        super()._load_from_state_dict(*state, **more)
+        self.seen = round(1 / RUNNING_MOMENTUM)  # what is loaded is not of few
 
 
 class AdaptiveInstanceNorm(nn.Module):

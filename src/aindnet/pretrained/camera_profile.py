@@ -39,18 +39,31 @@ class CameraProfile:
                 f"({self.base_sha256[:12]}), not from {model.card.name!r} ({model.sha256[:12]}): "
                 f"load it with that model, or adapt again from this one"
             )
+        expected = transfer_tensors(model.network)
+        if {k: v.shape for k, v in self.tensors.items()} != {
+            k: v.shape for k, v in expected.items()
+        }:
+            raise InvalidModelFileError(
+                "this camera profile does not hold the tensors that its model needs: it is damaged "
+                "or incomplete; make it again"
+            )
         model.network.load_state_dict({k: v.float() for k, v in self.tensors.items()}, strict=False)
+
+
+def transfer_tensors(network: AINDNet) -> dict[str, Tensor]:
+    """What a profile holds of a network, as it is stored: bf16, on the CPU."""
+    return {
+        name: value.detach().to("cpu", torch.bfloat16).contiguous()
+        for name, value in network.state_dict().items()
+        if is_transfer_parameter(name)
+    }
 
 
 def save_camera_profile(
     path: Path, network: AINDNet, base: LoadedModel, about: dict[str, Any]
 ) -> None:
     """Write the transfer parameters of an adapted network, in bf16, as a profile of `base`."""
-    tensors = {
-        name: value.detach().to("cpu", torch.bfloat16).contiguous()
-        for name, value in network.state_dict().items()
-        if is_transfer_parameter(name)
-    }
+    tensors = transfer_tensors(network)
     metadata = {
         "format": FORMAT,
         "base_name": base.card.name,
@@ -69,9 +82,12 @@ def load_camera_profile(path: Path) -> CameraProfile:
         raise InvalidModelFileError(
             f"{path}: holds {strangers[0]}, which no camera profile changes"
         )
-    return CameraProfile(
-        tensors=tensors,
-        base_name=metadata["base_name"],
-        base_sha256=metadata["base_sha256"],
-        about=json.loads(metadata["about"]),
-    )
+    try:
+        return CameraProfile(
+            tensors=tensors,
+            base_name=metadata["base_name"],
+            base_sha256=metadata["base_sha256"],
+            about=dict(json.loads(metadata["about"])),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidModelFileError(f"{path}: its header is damaged ({error!r})") from error

@@ -201,6 +201,8 @@ def _parse(metadata: dict[str, str], path: Path) -> tuple[AINDNetConfig, ModelCa
         raise InvalidModelFileError(
             f"{path}: carries no aindnet configuration; is it a model that `aindnet` saved?"
         )
+    if missing := {"config", "card"} - metadata.keys():
+        raise InvalidModelFileError(f"{path}: its header has no {' and no '.join(sorted(missing))}")
     return config_from_json(metadata["config"], source=str(path)), ModelCard.from_json(
         metadata["card"], source=str(path)
     )

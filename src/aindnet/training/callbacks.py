@@ -87,7 +87,9 @@ class Budget(Callback):
         self.data.progress = progress
         factor = budget_factor(progress, warmup=self.recipe.warmup, flat=self.recipe.flat)
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
+            # From the recipe, not from the group: a resumed run may have been given another.
+            which = "muon_learning_rate" if group.get("muon") else "learning_rate"
+            group["lr"] = float(getattr(self.recipe, which)) * factor
         pl_module.log("train/learning_rate", self.recipe.learning_rate * factor)
 
     def on_train_batch_end(
@@ -149,7 +151,10 @@ def average_of_weights(decay: float) -> WeightAveraging:
 
 
 class RunningStatistics(Callback):
-    """Changes `RunningNorm` from each batch's statistics to the running ones within the budget."""
+    """Changes `RunningNorm` from each batch's statistics to the running ones within the budget.
+
+    They stay as they are from then on.
+    """
 
     def __init__(self, data: Progressing, own_batch: float) -> None:
         self.data, self.own_batch = data, own_batch

@@ -14,7 +14,8 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint  # noqa: TID253
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 
-from aindnet.network import AINDNet
+from aindnet.errors import RecipeError
+from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.training.callbacks import (
     Budget,
@@ -69,7 +70,11 @@ def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -
     """
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
-    network = load_model(recipe.initial).network if recipe.initial else AINDNet(recipe.network)
+    if resume is not None and resume.suffix != ".ckpt":
+        raise RecipeError(f"{resume}: --resume takes a checkpoint of a run, runs/NAME/last.ckpt")
+    if resume is not None and not resume.is_file():
+        raise RecipeError(f"{resume}: there is no such checkpoint")
+    network = _initial(recipe)
     network.detach_map = recipe.detach_noise_level
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = SyntheticNoiseData(recipe)
@@ -84,6 +89,19 @@ def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -
     if trainer.is_global_zero:
         saver.save(trainer, task)
     return saver.path
+
+
+def _initial(recipe: TrainingRecipe) -> AINDNet:
+    """A new network, or that of the model which the recipe names."""
+    if not recipe.initial:
+        return AINDNet(recipe.network)
+    network = load_model(recipe.initial).network
+    if recipe.network not in (AINDNetConfig(), network.config):
+        raise RecipeError(
+            f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "
+            f"one of the two"
+        )
+    return network
 
 
 def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveModel) -> pl.Trainer:
@@ -115,11 +133,11 @@ def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveMo
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[
+            saver,  # before the average, which takes its weights out again after a validation
             average_of_weights(recipe.ema_decay),
             budget,
             RunningStatistics(budget.data, recipe.own_batch),
             DivergenceGuard(folder),
-            saver,
             PrintedProgress(budget),
             ModelCheckpoint(folder, filename="{step}", save_last=True, save_top_k=1, **every),
         ],

@@ -67,9 +67,9 @@ class TrainingRecipe:
     """Share of the budget in which the learning rate rises."""
     flat: float = 0.4
     """Share of the budget after which it falls."""
-    own_batch: float = 0.4
-    """Share of the budget in which `normalization: running` takes each batch's own statistics
-    before it takes the running ones, as inference does."""
+    own_batch: float = 1.0
+    """Share of the budget in which `normalization: running` takes each batch's own statistics;
+    after it, the running ones as they are then, as inference does."""
     ema_decay: float = 0.999
     """Exponential moving average of the weights; shorter at the start of a run."""
     seed: int = 0

@@ -8,6 +8,7 @@ import pytest
 from aindnet.errors import BurstError
 from aindnet.training.transfer.burst import Frame, burst_pairs, check_burst
 from aindnet.training.transfer.inspection import levels
+from aindnet.training.transfer.pairs import Region, whole
 from transfer_scenes import frames, scene, with_noise
 
 
@@ -16,16 +17,30 @@ def test_the_mean_of_the_others_is_each_frames_target() -> None:
     found = check_burst("coffee", taken)
     assert len(found.frames) == 5
     assert found.left_out == {}
-    assert np.sqrt(found.noise_variance) * 255 == pytest.approx(12, rel=0.05)
+    assert np.sqrt(found.noise_variance.mean()) * 255 == pytest.approx(12, rel=0.05)
     pairs = burst_pairs(found)
     assert len(pairs) == 5
     others = np.mean([levels(frame.image) for frame in taken[1:]], axis=0)
     np.testing.assert_allclose(levels(pairs[0].clean), others, atol=0.01)
-    assert pairs[0].target_variance == pytest.approx(found.noise_variance / 4)
+    left = whole(pairs[0]).target_variance
+    assert left == pytest.approx(found.noise_variance.mean() / 4)
     # The target's true error is what is said of it.
     clean = scene("coffee").astype(float)
     error = np.square(levels(pairs[0].clean) - clean).mean() / 255**2
-    assert error == pytest.approx(pairs[0].target_variance, rel=0.1)
+    assert error == pytest.approx(left, rel=0.1)
+
+
+def test_what_is_left_in_a_target_is_known_by_place() -> None:
+    """Shot noise: the dark half of a frame has less of it than the bright one."""
+    clean = np.full((64, 128, 3), 40.0)
+    clean[:, 64:] = 200.0
+    random = np.random.default_rng(0)
+    noisy = [clean + random.normal(0, 1, clean.shape) * clean / 20 for _ in range(4)]
+    taken = [Frame(str(i), np.rint(image).astype(np.uint8)) for i, image in enumerate(noisy)]
+    pair = burst_pairs(check_burst("wall", taken))[0]
+    dark, bright = (Region(pair, 0, x, 64, 64).target_variance * 255**2 * 3 for x in (0, 64))
+    assert dark == pytest.approx(2.0**2, rel=0.1)
+    assert bright == pytest.approx(10.0**2, rel=0.1)
 
 
 def test_frames_that_moved_flickered_or_show_something_else_are_left_out() -> None:
@@ -55,7 +70,7 @@ def test_whole_pixels_are_moved_back() -> None:
     found = check_burst("astronaut", taken)
     assert found.left_out == {}
     assert {frame.image.shape for frame in found.frames} == {(181, 250, 3)}
-    assert np.sqrt(found.noise_variance) * 255 == pytest.approx(6, rel=0.1)
+    assert np.sqrt(found.noise_variance.mean()) * 255 == pytest.approx(6, rel=0.1)
 
 
 def test_what_cannot_be_a_burst_is_said() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,8 @@ def read_photo(path: Path) -> Taken:
         return Taken(image, camera(photo.metadata.exif))
 
 
-def read_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera]]:
-    """The pairs of a folder, and the cameras that took the noisy sides.
+def read_pairs(folder: Path) -> tuple[list[PhotoPair], dict[str, Camera]]:
+    """The pairs of a folder, and by pair the cameras that took the noisy sides.
 
     `noisy/NAME.ext` stands with `clean/NAME.ext`; photos in a subfolder of both are of one scene,
     others are each a scene. Raises `DatasetError` or `UnusablePairsError`, naming the file.
@@ -70,7 +70,7 @@ def read_pairs(folder: Path) -> tuple[list[PhotoPair], list[Camera]]:
             )
         scene = str(Path(name).parent) if Path(name).parent.parts else name
         pairs.append(PhotoPair(name, a.image, b.image, scene))
-    return pairs, [taken.camera for taken in noisy]
+    return pairs, {name: taken.camera for name, taken in zip(names, noisy, strict=True)}
 
 
 def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPair]:
@@ -89,9 +89,23 @@ def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPa
     return pairs
 
 
-def read_bursts(folders: Iterable[Path]) -> Iterator[tuple[str, list[Frame], list[Camera]]]:
-    """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
-    for folder in folders:
+def marks(folders: Sequence[Path]) -> list[str]:
+    """What sets the photos of several folders apart: nothing for one, else number and name.
+
+    >>> marks([Path("a")]), marks([Path("a"), Path("b/a")])
+    ([''], ['1 a: ', '2 a: '])
+    """
+    if len(folders) == 1:
+        return [""]
+    return [f"{number} {folder.resolve().name}: " for number, folder in enumerate(folders, 1)]
+
+
+def read_bursts(folders: Sequence[Path]) -> Iterator[tuple[str, list[Frame], dict[str, Camera]]]:
+    """The bursts of folders, one after the other: a folder of frames, or of folders of frames.
+
+    Each with its scene and, by frame, the cameras.
+    """
+    for folder, mark in zip(folders, marks(folders), strict=True):
         if not folder.is_dir():
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
         inside = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -103,7 +117,8 @@ def read_bursts(folders: Iterable[Path]) -> Iterator[tuple[str, list[Frame], lis
                 with ThreadPoolExecutor() as pool:
                     taken = list(pool.map(read_photo, paths))
                 frames = [Frame(p.name, t.image) for p, t in zip(paths, taken, strict=True)]
-                yield burst.name, frames, [t.camera for t in taken]
+                cameras = {p.name: t.camera for p, t in zip(paths, taken, strict=True)}
+                yield mark + burst.resolve().name, frames, cameras
         if not found:
             raise DatasetError(f"{shown(folder)}: holds no photos")
 

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from aindnet.camera import CameraRecipe, simulate
 from aindnet.errors import RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet
+from aindnet.pretrained.camera_profile import transfer_tensors
 from aindnet.training.callbacks import Budget, average_of_weights, quiet_lightning
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.held_out import (
@@ -89,6 +90,8 @@ class AdaptationRecipe:
         parse_budget(self.budget)
         if not 0 <= self.simulated_share < 1:
             raise RecipeError("simulated_share: from 0 to below 1")
+        if self.precision not in ("bf16", "fp32"):
+            raise RecipeError(f"precision {self.precision!r}; choose bf16 or fp32")
         if self.crop < 32 or self.batch < 1:
             raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
 
@@ -138,11 +141,15 @@ def adapt(
             _other_cameras(division.choosing, recipe), recipe.forgetting,
         )  # fmt: skip
         adapted = between(base, trained, share)
+    if share and recipe.method in ("transfer", "modulation", "gains"):
+        # What is judged is what a camera profile stores.
+        stored = {name: value.float() for name, value in transfer_tensors(adapted).items()}
+        adapted.load_state_dict(stored, strict=False)
     errors = _errors(recipe)
     gain = bootstrap_gain(
         errors(base, division.judging),
         errors(adapted, division.judging),
-        np.array([region.pair.target_variance for region in division.judging]),
+        np.array([region.target_variance for region in division.judging]),
         seed=recipe.seed,
     )
     seconds = time.monotonic() - started
@@ -160,10 +167,10 @@ def _other_cameras(regions: Sequence[Region], recipe: AdaptationRecipe) -> tuple
     for region in regions:
         clean = region.read(region.pair.clean)
         noisy = simulate(clean[None], generator, recipe.camera).noisy[0]
-        sides = (
+        a, b = (
             (side * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for side in (noisy, clean)
         )
-        seen.append(whole(PhotoPair(region.pair.name, *sides, region.pair.scene)))
+        seen.append(whole(PhotoPair(region.pair.name, a, b, region.pair.scene)))
     return tuple(seen)
 
 
@@ -217,8 +224,12 @@ class RealPairsTask(pl.LightningModule):
     def __init__(self, network: AINDNet, recipe: AdaptationRecipe) -> None:
         super().__init__()
         self.network, self.recipe = network, recipe
-        moving = trainable(network).values()
-        self.base = [p.detach().clone() for p in moving] if recipe.pull else []
+        self.base: list[Tensor] = []
+
+    def on_fit_start(self) -> None:
+        """Remember the base's weights, where they are trained."""
+        if self.recipe.pull:
+            self.base = [p.detach().clone() for p in trainable(self.network).values()]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Pull the weights back towards the base's."""

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from aindnet.errors import BurstError
 from aindnet.training.transfer.inspection import block_means, displacement, levels
-from aindnet.training.transfer.pairs import Image, PhotoPair
+from aindnet.training.transfer.pairs import VARIANCE_BLOCK, Image, PhotoPair
 
 MAX_SHIFT = 16
 """Pixels that a frame may lie beside the others; whole pixels are moved back."""
@@ -43,8 +44,8 @@ class Burst:
     frames: tuple[Frame, ...]
     left_out: dict[str, str]
     """Frame → reason."""
-    noise_variance: float
-    """Of one frame, on the [0, 1] scale, measured between the frames."""
+    noise_variance: npt.NDArray[np.float32]
+    """Of one frame, on the [0, 1] scale, measured between the frames, in blocks of 16 pixels."""
 
 
 def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
@@ -55,6 +56,8 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     if len(frames) < 2:
         raise BurstError(f"{scene}: {len(frames)} frame; a burst needs 2 at least, better 8")
     shapes = {frame.image.shape for frame in frames}
+    if min(frames[0].image.shape[:2]) < VARIANCE_BLOCK:
+        raise BurstError(f"{scene}: frames of less than {VARIANCE_BLOCK} pixels a side")
     if len(shapes) > 1:
         sizes = ", ".join(sorted(f"{s[1]}×{s[0]}" for s in shapes))
         raise BurstError(f"{scene}: frames of several sizes ({sizes}); give each burst a folder")
@@ -90,7 +93,7 @@ def burst_pairs(burst: Burst) -> list[PhotoPair]:
                 frame.image,
                 target,
                 burst.scene,
-                target_variance=burst.noise_variance / others,
+                target_variance=burst.noise_variance / np.float32(others),
             )
         )
     return pairs
@@ -149,9 +152,10 @@ def _aligned(frames: Sequence[Frame], shifts: dict[str, tuple[int, int]]) -> lis
     return moved
 
 
-def _variance(frames: Sequence[Frame]) -> float:
-    """Variance of one frame's noise, from the frames' differences to their mean."""
+def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
+    """Variance of one frame's noise, from the frames' differences to their mean: by block."""
     count = len(frames)
     mean = sum(levels(frame.image).astype(np.float64) for frame in frames) / count
-    squares = [float(np.square(levels(frame.image) - mean).mean()) for frame in frames]
-    return sum(squares) / (count - 1) / 255**2
+    squares = sum(np.square(levels(frame.image) - mean) for frame in frames)
+    blocks = block_means(np.asarray(squares, np.float32), VARIANCE_BLOCK).mean(axis=2)
+    return np.asarray(blocks / (count - 1) / 255**2, np.float32)

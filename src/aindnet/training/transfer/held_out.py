@@ -94,7 +94,8 @@ def choose_share(
 ) -> float:
     """The way from base to trained weights whose error on the patches is least.
 
-    Of those, where there are any `elsewhere`, that lose at most `forgetting` dB there (mean over patches).
+    Of those, where there are any `elsewhere`, that lose at most `forgetting` dB there (mean over
+    patches).
     """
     floor = 1e-8
     known = np.maximum(errors(base, elsewhere), floor) if elsewhere else np.zeros(0)

@@ -61,6 +61,11 @@ def inspect(pair: PhotoPair, limits: Limits | None = None) -> Inspection:
     True
     """
     limits = limits or Limits()
+    if min(pair.shape) < BLOCK:
+        return Inspection(
+            1.0, 0.0, 0.0, (0.0, 0.0), 0.0, 0.0, False,
+            (f"smaller than {BLOCK} pixels: give whole photos",),
+        )  # fmt: skip
     noisy, clean = levels(pair.noisy), levels(pair.clean)
     gain, offset, corrected = _exposure(noisy, clean)
     difference = noisy - corrected

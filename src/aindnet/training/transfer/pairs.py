@@ -17,6 +17,8 @@ Image = npt.NDArray[Any]
 
 GAP = 16
 """Pixels between what is trained on and what is held out of one photo."""
+VARIANCE_BLOCK = 16
+"""Pixels a side."""
 SCENES_TO_HOLD_OUT_WHOLE = 8
 """From so many scenes on, whole scenes are held out; below, a strip of every photo."""
 
@@ -30,8 +32,9 @@ class PhotoPair:
     clean: Image
     scene: str
     """Photos of one scene are never on both sides of a split."""
-    target_variance: float = 0.0
-    """Variance of the noise left in `clean`, on the [0, 1] scale: of a mean of few frames."""
+    target_variance: npt.NDArray[np.float32] | None = None
+    """Variance of the noise left in `clean`, a mean of few frames, on the [0, 1] scale; one number
+    for each `VARIANCE_BLOCK`² pixels, rows first. None where there is none."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,6 +51,20 @@ class Region:
     x: int
     height: int
     width: int
+
+    @property
+    def target_variance(self) -> float:
+        """Variance of the noise left in that part of the pair's clean side."""
+        blocks = self.pair.target_variance
+        if blocks is None:
+            return 0.0
+        spans = []
+        for start, length, count in zip(
+            (self.y, self.x), (self.height, self.width), blocks.shape, strict=True
+        ):
+            first = min(start // VARIANCE_BLOCK, count - 1)
+            spans.append(slice(first, max(-(-(start + length) // VARIANCE_BLOCK), first + 1)))
+        return float(blocks[spans[0], spans[1]].mean())
 
     def read(self, image: Image) -> Tensor:
         """That part of one of the pair's images: float32 (3, height, width), white at 1."""
@@ -102,6 +119,12 @@ def divide(
         count = max(2, len(scenes) // 4)
         choosing, judging = set(order[: count // 2]), set(order[count // 2 : count])
         held = choosing | judging
+        for pair in pairs:
+            if min(pair.shape) < crop:
+                raise TooFewPairsError(
+                    f"{pair.name}: {pair.shape[1]}×{pair.shape[0]} pixels are too few to learn "
+                    f"from; leave it out, or give photos of at least {crop}×{crop}"
+                )
         return Division(
             tuple(whole(pair) for pair in pairs if pair.scene not in held),
             patches([whole(p) for p in pairs if p.scene in choosing], patch, limit),
