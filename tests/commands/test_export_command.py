@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from aindnet.commands.app import main
 from aindnet.network import AINDNet, AINDNetConfig
-from aindnet.pretrained import ModelCard, load_model, save_model
+from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+from aindnet.pretrained.files import read_safetensors, write_safetensors
 from restore_networks import small_network
 
 
@@ -37,6 +38,37 @@ def test_what_it_writes_runs(model: Path, tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = small_network()(torch.from_numpy(image)).denoised.numpy()
     np.testing.assert_allclose(session.run(["denoised"], {"noisy": image})[0], expected, atol=1e-4)
+
+
+def test_an_adapted_model_says_so(model: Path, tmp_path: Path) -> None:
+    base = load_model(model)
+    base.network.head.weight.data.add_(0.1)
+    profile, output = tmp_path / "camera.safetensors", tmp_path / "mine.safetensors"
+    save_camera_profile(profile, base.network, load_model(model), {"camera": "X100"})
+    call("--format", "safetensors", "--output", output, "--model", model, "--camera", profile)
+    exported = load_model(output)
+    assert exported.card.name == "small for X100"
+    assert exported.card.quality == {}
+    torch.testing.assert_close(
+        exported.network.head.weight, base.network.head.weight, rtol=0.01, atol=0
+    )
+
+
+def test_a_damaged_profile_is_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = load_model(model)
+    output = ("--output", tmp_path / "mine.safetensors", "--model", model)
+    for number, change in enumerate(({"about": "{"}, {"base_sha256": None}, None)):
+        path = tmp_path / f"{number}.safetensors"
+        save_camera_profile(path, loaded.network, loaded, {})
+        metadata, tensors = read_safetensors(path)
+        if change is None:
+            tensors.pop("head.weight")
+        header = {k: v for k, v in (metadata | (change or {})).items() if v is not None}
+        write_safetensors(path, tensors, header)
+        assert call("--format", "safetensors", *output, "--camera", path) == 2
+        assert "damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

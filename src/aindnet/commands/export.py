@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
+
+if TYPE_CHECKING:
+    from aindnet.pretrained import ModelCard
+    from aindnet.pretrained.camera_profile import CameraProfile
 
 SUFFIXES = {
     "onnx": ".onnx",
@@ -64,7 +70,9 @@ def export(
         raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
     loaded = load_model(model)
     if camera is not None:
-        load_camera_profile(camera).apply_to(loaded)
+        profile = load_camera_profile(camera)
+        profile.apply_to(loaded)
+        loaded = replace(loaded, card=_adapted(loaded.card, profile))
     if format_ == "safetensors":
         export_state_dict(loaded, output)
     elif format_ == "darktable":
@@ -74,3 +82,15 @@ def export(
         write(loaded, output, size=None if dynamic else size or 512, batch=None if dynamic else 1)
     print(f"{loaded.card.name} → {output}", file=sys.stderr)
     return 0
+
+
+def _adapted(card: ModelCard, profile: CameraProfile) -> ModelCard:
+    """The base's card for the adapted weights: the camera in its name, no measured quality."""
+    name = str(profile.about.get("camera") or "a camera")
+    return replace(
+        card,
+        name=f"{card.name} for {name}",
+        description=f"{card.description} Adapted to {name}: {json.dumps(profile.about)}",
+        quality={},
+        quality_command="",
+    )

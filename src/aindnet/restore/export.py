@@ -1,7 +1,8 @@
 """The network for other programs: ONNX, OpenVINO IR, and darktable's neural restore.
 
-The graphs take and give sRGB-encoded float32 RGB in [0, 1], (N, 3, H, W), and have instance
-normalization inside, over each input as it comes: programs that cut tiles should cut large ones.
+The graphs take and give sRGB-encoded float32 RGB in [0, 1], (N, 3, H, W), and have the
+normalization inside. Instance normalization is over each input as it comes: programs that cut tiles
+should cut large ones. Running normalization is constants.
 """
 
 from __future__ import annotations
