@@ -42,6 +42,12 @@ def test_budgets(text: str, expected: tuple[float | None, int | None]) -> None:
     assert parse_budget(text) == expected
 
 
+@pytest.mark.parametrize("text", ["0 steps", "0m", "0h0s"])
+def test_a_budget_of_nothing_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match="more than nothing"):
+        parse_budget(text)
+
+
 @pytest.mark.parametrize("text", ["", "soon", "5 apples", "10"])
 def test_a_budget_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="write it like"):

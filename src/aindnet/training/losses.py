@@ -20,7 +20,7 @@ ASYMMETRY = 0.25
 """α: over-estimation costs α, under-estimation 1 − α."""
 COARSE_WEIGHT, FINE_WEIGHT = 0.8, 0.2
 RELATIVE_OFFSET = 3 / 255
-RESTORATION_OFFSET = 3 / 255
+RESTORATION_OFFSET = 10 / 255
 
 
 def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -> Tensor:
@@ -67,7 +67,7 @@ def restoration_loss(
     """How far the denoised photos (B, C, H, W) are from the clean ones.
 
     "l1": the paper's mean absolute error, in which the noisiest images of a batch decide.
-    "relative_l1": each image's divided by its mean true noise level + 3/255, so that weak noise
+    "relative_l1": each image's divided by its mean true noise level + 10/255, so that weak noise
     counts too; it needs `noise_level` (B, C, H, W).
     "log_mse": half the logarithm of each image's mean square error, averaged over the batch, so
     that a decibel counts the same at every noise level; ε = 1e-5 (0.8/255 squared) lets images that

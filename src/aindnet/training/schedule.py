@@ -20,7 +20,7 @@ def parse_budget(text: str) -> tuple[float | None, int | None]:
     >>> parse_budget("1h30m"), parse_budget("2000 steps")
     ((5400.0, None), (None, 2000))
     """
-    if not re.search("[1-9]", text):
+    if re.search(r"\d", text) and not re.search("[1-9]", text):
         raise RecipeError(f"budget {text!r}: it must be more than nothing")
     if match := re.fullmatch(r"\s*(\d+)\s*steps?\s*", text):
         return None, int(match[1])
