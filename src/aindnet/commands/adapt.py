@@ -226,6 +226,8 @@ def _adapt(
     from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
 
     base = load_model(model)
+    if base.network.config.image_channels != 3:
+        raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
     recipe = AdaptationRecipe(method=method, budget=budget, seed=seed)
     with _Bar() as bar:
         result = adapt(base.network, pairs, recipe, watcher=bar.update)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from aindnet.camera import simulate
 from aindnet.errors import DatasetError
-from aindnet.training.photos import load_tiles, random_crops
+from aindnet.training.photos import IMAGE_SUFFIXES, load_tiles, random_crops
 from aindnet.training.recipe import TrainingRecipe
 
 REAL_CROP = 256
@@ -135,7 +135,11 @@ def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
     """Central crops of up to `limit` evenly chosen pairs of `folder`/noisy and `folder`/clean."""
     from PIL import Image
 
-    names = sorted(path.name for path in (folder / "noisy").glob("*") if path.is_file())
+    names = sorted(
+        path.name
+        for path in (folder / "noisy").glob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
     if not names:
         raise DatasetError(f"{folder}: no pairs; it needs noisy/NAME.ext and clean/NAME.ext")
     chosen = [
@@ -153,5 +157,7 @@ def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
             y, x = ((length - min(length, REAL_CROP)) // 2 for length in pixels.shape[:2])
             part = pixels[y : y + REAL_CROP, x : x + REAL_CROP]
             sides.append(torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255)
+        if sides[0].shape != sides[1].shape:
+            raise DatasetError(f"{folder / 'clean' / name}: not of the noisy side's size")
         batches.append(Batch(sides[0], sides[1], None, folder.name))
     return batches

@@ -16,7 +16,7 @@ from torch import Tensor
 from aindnet.errors import DatasetError
 
 TILE = 256
-_IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
 
 
 def load_tiles(sources: Iterable[Path], tile: int = TILE) -> Tensor:
@@ -39,14 +39,14 @@ def load_tiles(sources: Iterable[Path], tile: int = TILE) -> Tensor:
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the image files of a folder or tar shard, in the order of names."""
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in _IMAGES):
+        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
             yield str(path), path.read_bytes()
         return
     try:
         with tarfile.open(source) as shard:
             for member in sorted(shard.getmembers(), key=lambda m: m.name):
                 stream = shard.extractfile(member)
-                if stream is not None and Path(member.name).suffix.lower() in _IMAGES:
+                if stream is not None and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
                     yield f"{source}:{member.name}", stream.read()
     except (OSError, tarfile.TarError) as error:
         raise DatasetError(
