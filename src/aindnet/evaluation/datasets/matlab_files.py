@@ -25,6 +25,7 @@ def read_variable(path: Path, key: str) -> NDArray[Any]:
             raise DatasetError(f"{path}: holds {', '.join(names) or 'nothing'}, not {key}")
         return np.asarray(loadmat(str(path), variable_names=[key])[key])
     except (MatReadError, ValueError, NotImplementedError, OSError, TypeError) as error:
+        # NotImplementedError is how scipy refuses version 7.3.
         raise DatasetError(f"{path}: not a readable version 5 .mat file ({error})") from error
 
 

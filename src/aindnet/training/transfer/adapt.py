@@ -80,7 +80,7 @@ class AdaptationRecipe:
     a scratch run has no base to mix with."""
     forgetting: float = 0.1
     """dB that may be lost on the choosing patches' clean sides under simulated noise of many
-    cameras: a share that loses more is not chosen."""
+    cameras: a share that loses more is not chosen, unless it is the first of `shares`."""
     seed: int = 0
     precision: str = "bf16"
     """"bf16" (autocast) or "fp32"."""

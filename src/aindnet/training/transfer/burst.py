@@ -153,7 +153,10 @@ def _aligned(frames: Sequence[Frame], shifts: dict[str, tuple[int, int]]) -> lis
 
 
 def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
-    """Variance of one frame's noise, from the frames' differences to their mean: by block."""
+    """Variance of one frame's noise, from the frames' differences to their mean.
+
+    (H // 16, W // 16), mean over the block's pixels and channels, on the [0, 1] scale squared.
+    """
     count = len(frames)
     mean = sum(levels(frame.image).astype(np.float64) for frame in frames) / count
     squares = sum(np.square(levels(frame.image) - mean) for frame in frames)
