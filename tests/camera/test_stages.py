@@ -103,6 +103,26 @@ def test_smoothing_leaves_the_stated_share_and_coarsens_colour() -> None:
     assert neighbour(luma) < 0.4
 
 
+def test_coarse_luma_is_left_where_fine_grain_went() -> None:
+    """White noise has no correlation at four pixels; the coarse part that is left has."""
+    noise = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0)) * 0.1
+    one = torch.ones(1)
+    weights = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
+
+    def luma(share: float) -> torch.Tensor:
+        done = smooth_noise(
+            noise, 0.5 * one, one, 0 * one, 0.5 * one, one, share * one, 3 * one
+        )
+        return (done[0] * weights).sum(0)
+
+    def at_four(x: torch.Tensor) -> float:
+        return float(torch.corrcoef(torch.stack([x[:, 4:].flatten(), x[:, :-4].flatten()]))[0, 1])
+
+    assert abs(at_four(luma(0.0))) < 0.02
+    assert at_four(luma(0.6)) > 0.1
+    assert abs(luma(0.6).std() / luma(0.0).std() - 1) < 0.01
+
+
 def test_gaussian_blur_has_the_kernel_s_variance() -> None:
     impulse = torch.zeros(1, 1, 41, 41)
     impulse[..., 20, 20] = 1

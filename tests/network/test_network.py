@@ -231,6 +231,25 @@ def test_running_averages_are_no_transfer_parameters() -> None:
     assert not any(is_transfer_parameter(name) for name in buffers)
 
 
+@torch.inference_mode()
+def test_a_limit_bounds_what_the_modulation_is_given_and_not_the_estimate() -> None:
+    noisy = torch.rand(1, 3, 32, 32)
+    free = running()
+    level = free(noisy).noise_level
+    limited = AINDNet(replace(free.config, map_limit=float(level.max()) / 2)).eval()
+    loose = AINDNet(replace(free.config, map_limit=float(level.max()) * 2)).eval()
+    for other in (limited, loose):
+        other.load_state_dict(free.state_dict())
+        assert torch.equal(other(noisy).noise_level, level)
+    assert torch.equal(loose(noisy).denoised, free(noisy).denoised)
+    assert not torch.allclose(limited(noisy).denoised, free(noisy).denoised)
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="map_limit"):
+        AINDNetConfig(map_limit=0.0)
+
+
 def test_an_unknown_normalization_is_refused() -> None:
     with pytest.raises(ValueError, match="normalization"):
         AINDNetConfig(normalization="batch")  # type: ignore[arg-type]

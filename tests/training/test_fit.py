@@ -75,6 +75,19 @@ def test_tiles_of_a_folder_and_their_crops(photos: Path) -> None:
     assert a.max() <= 1
 
 
+def test_patterns_take_the_place_of_photos() -> None:
+    photos = torch.full((2, 3, 64, 64), 128, dtype=torch.uint8)
+    crops = random_crops(photos, 200, 48, torch.Generator().manual_seed(0), patterns=0.25)
+    assert 0 <= crops.min()
+    assert crops.max() <= 1
+    drawn = crops.flatten(1).std(dim=1) > 0
+    assert 30 < int(drawn.sum()) < 70
+    # Flat patches: most neighbours are alike, and the colours differ.
+    patches = crops[drawn]
+    assert float(((patches[..., 1:] - patches[..., :-1]).abs() < 1e-6).float().mean()) > 0.6
+    assert float((patches.amax(1) - patches.amin(1)).mean()) > 0.15
+
+
 def test_a_source_without_photos_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no photo of at least"):
         load_tiles([tmp_path])

@@ -47,12 +47,15 @@ def smooth_noise(
     sharpen: Tensor,
     luma_kept: Tensor,
     chroma_kept: Tensor,
+    coarse_share: Tensor | None = None,
+    coarse_sigma: Tensor | None = None,
 ) -> Tensor:
     """In-camera noise reduction: luma and chroma of the noise (B, 3, H, W) are blurred apart.
 
     `luma_sigma`, `chroma_sigma` (B,) in pixels; `sharpen` (B,) is the amount of an unsharp mask on
     luma; `luma_kept` and `chroma_kept` (B,) are the standard deviations left, as shares of what was
-    there before.
+    there before. `coarse_share` (B,) of the luma left is noise blurred by `coarse_sigma` (B,) pixels
+    instead: noise reduction takes the fine grain and leaves the coarse.
     """
     ycbcr = rgb_to_ycbcr(noise)
     before = _deviation(ycbcr)
@@ -62,6 +65,10 @@ def smooth_noise(
     luma = luma + sharpen[:, None, None, None] * (
         luma - gaussian_blur(luma, sharpen_sigma[:, None])
     )
+    if coarse_share is not None and coarse_sigma is not None:
+        coarse = gaussian_blur(ycbcr[:, :1], coarse_sigma[:, None])
+        level = _deviation(luma) / _deviation(coarse).clamp_min(1e-8)
+        luma = luma + (coarse_share[:, None, None, None] * level) * coarse
     chroma = gaussian_blur(chroma, chroma_sigma[:, None].expand(-1, 2))
     smoothed = torch.cat([luma, chroma], dim=1)
     kept = torch.stack([luma_kept, chroma_kept, chroma_kept], dim=1)[..., None, None]

@@ -71,6 +71,12 @@ class CameraRecipe:
     """Its blur of chroma noise, pixels, log-uniform."""
     sharpen: Range = (0.0, 0.8)
     """Unsharp amount on luma noise, after the blur."""
+    luma_coarse: float = 0.0
+    """Probability, among those, that coarse luma noise is left beside the fine."""
+    luma_coarse_share: Range = (0.1, 0.8)
+    """Its standard deviation as a share of the fine's."""
+    luma_coarse_sigma: Range = (1.5, 5.0)
+    """Its blur, pixels, log-uniform."""
     kept: Range = (0.3, 1.0)
     """Share of the luma noise's standard deviation that is left."""
     chroma_kept: Range = (0.2, 0.9)
@@ -297,9 +303,18 @@ def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: 
             draw.uniform(recipe.sharpen),
             draw.uniform(recipe.kept),
             draw.uniform(recipe.chroma_kept),
+            *_coarse_luma(recipe, draw),
         )
         noise = torch.where(draw.happens(recipe.smooth)[:, None, None, None], smoothed, noise)
     return noise if blotches is None else noise + blotches
+
+
+def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | tuple[()]:
+    """Share and blur of the luma noise that noise reduction leaves for its coarseness."""
+    if not recipe.luma_coarse:
+        return ()
+    share = draw.uniform(recipe.luma_coarse_share) * draw.happens(recipe.luma_coarse)
+    return share, draw.log_uniform(recipe.luma_coarse_sigma)
 
 
 def _white_stage(

@@ -49,6 +49,9 @@ class AINDNetConfig:
     modulation_stride: int = 1
     """γ and β are computed at 1/stride of the stem's size where that is coarser than the scale
     itself, and upsampled: the map is smooth, and this saves most of the modulation's arithmetic."""
+    map_limit: float | None = None
+    """Largest noise level that the modulation is given ([0, 1] scale); None: any. Without statistics
+    of the photo's own, γ that grows with the map has nothing to bring features back to size."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -72,6 +75,8 @@ class AINDNetConfig:
             raise ValueError('padding must be "zeros" or "replicate"')
         if self.normalization not in ("instance", "running"):
             raise ValueError('normalization must be "instance" or "running"')
+        if self.map_limit is not None and not self.map_limit > 0:
+            raise ValueError("map_limit must be above 0, or None")
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -160,6 +165,10 @@ class AINDNet(nn.Module):
         estimate = self.noise_estimator(x)
         map1 = estimate.noise_level.detach() if self.detach_map else estimate.noise_level
         size1 = (x.shape[-2], x.shape[-1])
+        full = (padded.shape[-2], padded.shape[-1])
+        noise_level = resize_bilinear(map1, full)[..., :height, :width]
+        if self.config.map_limit is not None:
+            map1 = map1.clamp_max(self.config.map_limit)
 
         x1 = F.relu(self.stem1(x))  # (B, 64, H, W)
         x1 = self._run(self.encoder1, x1, map1, 1)
@@ -173,8 +182,6 @@ class AINDNet(nn.Module):
         y1 = self._run(self.decoder1, y1, map1, 1)  # (B, 64, H, W)
         residual = F.pixel_shuffle(self.head(y1), self.config.unshuffle)
 
-        full = (padded.shape[-2], padded.shape[-1])
-        noise_level = resize_bilinear(map1, full)[..., :height, :width]
         denoised = noisy + residual[..., :height, :width]
         return AINDNetOutput(denoised, noise_level, estimate.coarse, estimate.fine)
 

@@ -102,6 +102,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
             generator,
             soft_content=self.recipe.soft_content,
             soft_range=self.recipe.soft_range,
+            patterns=self.recipe.patterns,
         )
         noisy, noise_level = simulate(clean, generator, self.recipe.camera_at(self.progress))
         return Batch(noisy, clean, noise_level, "synthetic")

@@ -80,12 +80,13 @@ def random_crops(
     *,
     soft_content: float = 0.0,
     soft_range: tuple[float, float] = (1.0, 2.2),
+    patterns: float = 0.0,
 ) -> Tensor:
     """`batch` random crops of uint8 tiles (N, 3, T, T): float32 (batch, 3, crop, crop) in [0, 1].
 
     Each is one of the eight flips and rotations. With probability `soft_content` it is a smaller
     crop upsampled by a factor of `soft_range`: photos at full resolution are softer, pixel for
-    pixel, than photos that were reduced.
+    pixel, than photos that were reduced. With probability `patterns` it is `colour_patches`.
     """
     device, size = generator.device, tiles.shape[-1]
     draws = torch.rand(batch, 6, generator=generator, device=device).tolist()
@@ -104,4 +105,35 @@ def random_crops(
         eighth = int(turn * 8)
         part = torch.rot90(part, eighth % 4, dims=(1, 2))
         crops.append(part.flip(2) if eighth >= 4 else part)
-    return torch.stack(crops)
+    photos = torch.stack(crops)
+    if patterns:
+        drawn = torch.rand(batch, generator=generator, device=device) < patterns
+        if int(drawn.sum()):
+            photos[drawn] = colour_patches(int(drawn.sum()), crop, generator)
+    return photos
+
+
+def colour_patches(batch: int, crop: int, generator: torch.Generator) -> Tensor:
+    """Turned grids of flat colours, half of them softened: float32 (batch, 3, crop, crop).
+
+    Cells of 6 to 48 pixels, log-uniform; colours anywhere in the cube, drawn together to their mean
+    by a random contrast.
+    """
+    device = generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=generator, device=device)
+
+    cells = crop // 6 + 2
+    cell = 6 * 8 ** uniform(1, 1, 1)
+    angle, shift = uniform(1, 1, 1) * (torch.pi / 2), uniform(2, 1, 1) * cells
+    colours = uniform(3, cells, cells)
+    contrast = 0.3 + 0.7 * uniform(1, 1, 1)
+    colours = colours.mean(dim=(2, 3), keepdim=True).lerp(colours, contrast)
+    y, x = torch.meshgrid(*(torch.arange(crop, device=device),) * 2, indexing="ij")
+    row = ((x * angle.sin() + y * angle.cos()) / cell + shift[:, :1]).floor().long() % cells
+    column = ((x * angle.cos() - y * angle.sin()) / cell + shift[:, 1:]).floor().long() % cells
+    index = (row * cells + column).flatten(1)[:, None].expand(-1, 3, -1)
+    sharp = colours.flatten(2).gather(2, index).reshape(batch, 3, crop, crop)
+    soft = F.avg_pool2d(F.pad(sharp, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return torch.where(uniform(1, 1, 1) < 0.5, sharp, soft)

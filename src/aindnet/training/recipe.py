@@ -46,6 +46,9 @@ class TrainingRecipe:
     """Probability that a crop is upsampled: full-resolution photos are softer than reduced ones."""
     soft_range: tuple[float, float] = (1.0, 2.2)
     """Factor of that upsampling."""
+    patterns: float = 0.0
+    """Probability that a crop is of flat patches of strong colour, as signs and screens are: photos
+    hold few, and colours that change every few pixels are easily taken for noise."""
     loss: RestorationLoss = "l1"
     """"l1" (paper), "relative_l1" (each image's over its noise level) or "log_mse"."""
     estimator_loss: EstimatorLoss = "squared"

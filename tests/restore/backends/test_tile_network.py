@@ -19,6 +19,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"padding": "replicate", "unshuffle": 2},
     {"normalization": "running", "unshuffle": 2},
     {"normalization": "running", "one_plus_gamma": False, "modulation_stride": 4},
+    {"normalization": "running", "map_limit": 0.02},
     {"normalization": "running", "modulation": "none"},
     {"normalization": "running", "modulation": "gated"},
     {"modulation": "none"},
