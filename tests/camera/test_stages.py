@@ -110,9 +110,7 @@ def test_coarse_luma_is_left_where_fine_grain_went() -> None:
     weights = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
 
     def luma(share: float) -> torch.Tensor:
-        done = smooth_noise(
-            noise, 0.5 * one, one, 0 * one, 0.5 * one, one, share * one, 3 * one
-        )
+        done = smooth_noise(noise, 0.5 * one, one, 0 * one, 0.5 * one, one, share * one, 3 * one)
         return (done[0] * weights).sum(0)
 
     def at_four(x: torch.Tensor) -> float:

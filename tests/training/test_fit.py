@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from aindnet.training import TrainingRecipe
 from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
-from aindnet.training.callbacks import RunningStatistics
+from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
 from aindnet.training.fit import SaveModel, fit
 
 SMALL = AINDNetConfig(
@@ -78,7 +79,7 @@ def test_tiles_of_a_folder_and_their_crops(photos: Path) -> None:
 def test_patterns_take_the_place_of_photos() -> None:
     photos = torch.full((2, 3, 64, 64), 128, dtype=torch.uint8)
     crops = random_crops(photos, 200, 48, torch.Generator().manual_seed(0), patterns=0.25)
-    assert 0 <= crops.min()
+    assert crops.min() >= 0
     assert crops.max() <= 1
     drawn = crops.flatten(1).std(dim=1) > 0
     assert 30 < int(drawn.sum()) < 70
@@ -185,6 +186,46 @@ def test_nan_stops_the_run_and_keeps_the_checkpoint(
     checkpoints = sorted((tmp_path / "runs/tiny").glob("*.ckpt"))
     state = torch.load(checkpoints[0], weights_only=False)["state_dict"]
     assert all(value.isfinite().all() for value in state.values())
+
+
+def test_a_batch_far_off_is_borne_and_a_third_is_not(tmp_path: Path) -> None:
+    guard = DivergenceGuard(tmp_path, window=20)
+    trainer = SimpleNamespace(callback_metrics={}, global_step=0)
+
+    def step(loss: float) -> None:
+        trainer.global_step += 1
+        guard.on_train_batch_end(trainer, None, {"loss": loss}, None, 0)  # type: ignore[arg-type]
+
+    for _ in range(20):
+        step(1.0)
+    for _ in range(3):  # far apart, however many
+        step(100.0)
+        for _ in range(20):
+            step(1.0)
+    step(100.0)
+    step(100.0)
+    with pytest.raises(TrainingDivergedError, match="rose to 100 from 1"):
+        step(100.0)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_modulation_has_a_learning_rate_of_its_own(
+    photos: Path, tmp_path: Path, optimizer: str
+) -> None:
+    """With a rate of nothing the AIN modules stay as they were, and all others move."""
+    before = fit(recipe(photos, tmp_path, name="before", budget="1 steps"))
+    after = fit(
+        recipe(
+            photos, tmp_path, initial=str(before), modulation_rate=0.0, optimizer=optimizer,
+            weight_decay=0.0, budget="6 steps",
+        )
+    )  # fmt: skip
+    old, new = (dict(load_model(path).network.named_parameters()) for path in (before, after))
+    for name, parameter in old.items():
+        if ".norm1." in name or ".norm2." in name:
+            assert torch.equal(parameter, new[name]), name
+    assert not torch.equal(old["encoder1.0.conv2.weight"], new["encoder1.0.conv2.weight"])
+    assert not torch.equal(old["stem1.weight"], new["stem1.weight"])
 
 
 @pytest.mark.slow

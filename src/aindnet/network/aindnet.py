@@ -50,8 +50,8 @@ class AINDNetConfig:
     """γ and β are computed at 1/stride of the stem's size where that is coarser than the scale
     itself, and upsampled: the map is smooth, and this saves most of the modulation's arithmetic."""
     map_limit: float | None = None
-    """Largest noise level that the modulation is given ([0, 1] scale); None: any. Without statistics
-    of the photo's own, γ that grows with the map has nothing to bring features back to size."""
+    """Largest noise level ([0, 1] scale) that the modulation is given; None: any. Under statistics
+    from training, γ that grows with the map has nothing to bring features back to size."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8

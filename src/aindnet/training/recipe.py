@@ -62,6 +62,9 @@ class TrainingRecipe:
     learning_rate: float = 4e-4
     """AdamW's."""
     muon_learning_rate: float = 0.02
+    modulation_rate: float = 1.0
+    """Factor on both learning rates for the AIN modules: under statistics that are constants, γ and
+    β multiply from layer to layer with nothing to hold them."""
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     gradient_clip: float = 1.0

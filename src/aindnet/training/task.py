@@ -89,14 +89,34 @@ class SyntheticNoiseTask(pl.LightningModule):
         """AdamW, whose one-dimensional tensors do not decay, with or without Muon."""
         recipe = self.recipe
         by_muon = hidden_filters(self.network) if recipe.optimizer == "muon" else set()
-        named = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
-        rest = [p for n, p in named if n not in by_muon]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+        groups: list[dict[str, Any]] = []
+        for modulation, rate in ((False, 1.0), (True, recipe.modulation_rate)):
+            named = [
+                (n, p)
+                for n, p in self.network.named_parameters()
+                if p.requires_grad and _is_modulation(n) == modulation
+            ]
+            rest = [p for n, p in named if n not in by_muon]
+            groups += [
+                {
+                    "params": [p for p in rest if p.ndim > 1],
+                    "weight_decay": recipe.weight_decay,
+                    "rate": rate,
+                },
+                {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0, "rate": rate},
+                {
+                    "params": [p for n, p in named if n in by_muon],
+                    "lr": recipe.muon_learning_rate,
+                    "muon": True,
+                    "rate": rate,
+                },
+            ]
+        groups = [group for group in groups if group["params"]]
         if recipe.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
-        filters = [p for n, p in named if n in by_muon]
-        groups.append({"params": filters, "lr": recipe.muon_learning_rate, "muon": True})
         return Muon(groups, lr=recipe.learning_rate, betas=recipe.betas)
+
+
+def _is_modulation(name: str) -> bool:
+    """Whether the parameter makes γ and β."""
+    return ".norm1." in name or ".norm2." in name
