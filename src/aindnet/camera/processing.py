@@ -55,7 +55,7 @@ def smooth_noise(
     `luma_sigma`, `chroma_sigma` (B,) in pixels; `sharpen` (B,) is the amount of an unsharp mask on
     luma; `luma_kept` and `chroma_kept` (B,) are the standard deviations left, as shares of what was
     there before. Noise reduction takes the fine grain and leaves the coarse: `coarse_share` (B,) is
-    the deviation of luma noise blurred by `coarse_sigma` (B,) pixels that is added, over the fine's.
+    the deviation of luma noise blurred by `coarse_sigma` (B,) pixels that is added, by the fine's.
     """
     ycbcr = rgb_to_ycbcr(noise)
     before = _deviation(ycbcr)
