@@ -21,6 +21,7 @@ from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
+from aindnet.training.data import _all_real_pairs
 from aindnet.training.fit import SaveModel, fit
 
 SMALL = AINDNetConfig(
@@ -74,6 +75,19 @@ def test_tiles_of_a_folder_and_their_crops(photos: Path) -> None:
     assert torch.equal(a, b)
     assert a.min() >= 0
     assert a.max() <= 1
+
+
+def test_folders_of_one_name_have_scores_of_their_own(photos: Path, tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        for side in ("noisy", "clean"):
+            folder = tmp_path / place / "pairs" / side
+            folder.mkdir(parents=True)
+            (folder / "0.png").write_bytes((photos / "0.png").read_bytes())
+    places = (tmp_path / "a/pairs", tmp_path / "b/pairs", tmp_path / "b")
+    with pytest.raises(DatasetError, match="no pairs"):
+        _all_real_pairs(places)
+    assert [b.source for b in _all_real_pairs(places[:2])] == ["pairs 1", "pairs 2"]
+    assert [b.source for b in _all_real_pairs(places[:1])] == ["pairs"]
 
 
 def test_patterns_take_the_place_of_photos() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
         self.tiles = load_tiles(self.recipe.data)
         self.validation = [
             *synthetic_validation(self.recipe),
-            *(batch for folder in self.recipe.real_pairs for batch in real_pairs(folder)),
+            *_all_real_pairs(self.recipe.real_pairs),
         ]
 
     def stage(self) -> tuple[int, int]:
@@ -130,6 +130,16 @@ def _simulated(
 ) -> tuple[Tensor, Tensor, Tensor]:
     noisy, noise_level = simulate(clean, generator, recipe.camera)
     return noisy, clean, noise_level
+
+
+def _all_real_pairs(folders: Sequence[Path]) -> list[Batch]:
+    """Those of every folder; folders of one name are told apart by their place in the list."""
+    names = [folder.resolve().name for folder in folders]
+    return [
+        batch._replace(source=name if names.count(name) == 1 else f"{name} {number}")
+        for number, (folder, name) in enumerate(zip(folders, names, strict=True), start=1)
+        for batch in real_pairs(folder)
+    ]
 
 
 def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
