@@ -21,7 +21,7 @@ from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
-from aindnet.training.data import _all_real_pairs
+from aindnet.training.data import _all_real_pairs, synthetic_validation, white_validation
 from aindnet.training.fit import SaveModel, fit
 
 SMALL = AINDNetConfig(
@@ -88,6 +88,18 @@ def test_folders_of_one_name_have_scores_of_their_own(photos: Path, tmp_path: Pa
         _all_real_pairs(places)
     assert [b.source for b in _all_real_pairs(places[:2])] == ["pairs 1", "pairs 2"]
     assert [b.source for b in _all_real_pairs(places[:1])] == ["pairs"]
+
+
+def test_white_validation_is_white_and_of_its_level(photos: Path, tmp_path: Path) -> None:
+    synthetic = synthetic_validation(recipe(photos, tmp_path))
+    for batch, level in zip(white_validation(synthetic), (10, 25), strict=True):
+        assert batch.source == f"white {level}"
+        assert torch.equal(batch.clean, synthetic[0].clean)
+        noise = (batch.noisy - batch.clean) * 255
+        assert float(noise.std()) == pytest.approx(level, rel=0.02)
+        assert batch.noise_level is not None
+        assert torch.allclose(batch.noise_level * 255, torch.tensor(float(level)))
+    assert white_validation([]) == []
 
 
 def test_patterns_take_the_place_of_photos() -> None:

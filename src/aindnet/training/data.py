@@ -18,6 +18,7 @@ from aindnet.training.photos import IMAGE_SUFFIXES, load_tiles, random_crops
 from aindnet.training.recipe import TrainingRecipe
 
 REAL_CROP = 256
+WHITE_LEVELS = (10, 25)
 
 
 class Batch(NamedTuple):
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
     clean: Tensor
     noise_level: Tensor | None
     source: str
-    """"synthetic", or the name of the set of real pairs."""
+    """"synthetic", "white LEVEL", or the name of the set of real pairs."""
 
 
 class _Steps(IterableDataset[int]):
@@ -59,8 +60,10 @@ class SyntheticNoiseData(pl.LightningDataModule):
         if len(self.tiles):
             return
         self.tiles = load_tiles(self.recipe.data)
+        synthetic = synthetic_validation(self.recipe)
         self.validation = [
-            *synthetic_validation(self.recipe),
+            *synthetic,
+            *white_validation(synthetic),
             *_all_real_pairs(self.recipe.real_pairs),
         ]
 
@@ -122,6 +125,22 @@ def synthetic_validation(recipe: TrainingRecipe) -> list[Batch]:
             soft_content=recipe.soft_content, soft_range=recipe.soft_range,
         )  # fmt: skip
         batches.append(Batch(*_simulated(clean, recipe, generator), "synthetic"))
+    return batches
+
+
+def white_validation(synthetic: Sequence[Batch]) -> list[Batch]:
+    """The first batch's clean crops under white Gaussian noise of two levels.
+
+    What a denoiser has learned of pictures shows here alone, whatever the camera is: the numbers
+    compare with any other Gaussian denoiser's.
+    """
+    batches = []
+    for batch in synthetic[:1]:
+        for level in WHITE_LEVELS:
+            noise = torch.randn(batch.clean.shape, generator=torch.Generator().manual_seed(level))
+            sigma = torch.full_like(batch.clean, level / 255)
+            noisy = batch.clean + sigma * noise
+            batches.append(Batch(noisy, batch.clean, sigma, f"white {level}"))
     return batches
 
 

@@ -66,7 +66,7 @@ class SyntheticNoiseTask(pl.LightningModule):
             strict=True,
         )
         self.scores[batch.source].extend(pairs)
-        if batch.noise_level is not None:
+        if batch.source == "synthetic" and batch.noise_level is not None:
             estimate = output.noise_level.float().mean(dim=(1, 2, 3))
             truth = batch.noise_level.mean(dim=(1, 2, 3))
             error = ((estimate - truth).abs() / truth.clamp_min(1 / 255)).mean()
