@@ -17,7 +17,7 @@ from aindnet.training.transfer.held_out import (
     choose_share,
     decibels,
 )
-from aindnet.training.transfer.methods import prepare, trainable
+from aindnet.training.transfer.methods import RANK, prepare, trainable
 from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs
 from restore_networks import small_network
 from transfer_scenes import pairs, scene, tinted_network
@@ -111,6 +111,27 @@ def test_a_pull_keeps_the_weights_near_the_base_s() -> None:
         moved = [(a - b).detach().norm() for a, b in zip(adapted, base.parameters(), strict=True)]
         distances.append(float(torch.stack(moved).norm()))
     assert 0 < distances[1] < 0.6 * distances[0]
+
+
+def test_low_rank_updates_are_of_low_rank_and_of_the_modulation_alone() -> None:
+    base = tinted_network()
+    for parameter in base.parameters():  # as a profile stores them
+        parameter.data = parameter.data.bfloat16().float()
+    recipe = replace(QUICK, method="low_rank", budget="10 steps", shares=(1.0,))
+    adapted = adapt(base, pairs(30.0), recipe).network
+    assert set(adapted.state_dict()) == set(base.state_dict())
+    moved = 0
+    for name, value in base.state_dict().items():
+        change = (adapted.state_dict()[name] - value).float()
+        if not name.endswith(".gamma_beta.weight"):
+            assert not change.any(), name
+            continue
+        strength = torch.linalg.svdvals(change.flatten(1))
+        moved += bool(strength[0] > 0)
+        # What is judged and stored is the sum in bf16, whose rounding is of full rank.
+        rounding = value.norm() * 2**-8
+        assert len(strength) <= RANK or strength[RANK] < 0.05 * strength[0] + rounding
+    assert moved
 
 
 def test_averages_from_the_base_s_training_stay() -> None:

@@ -36,7 +36,13 @@ from aindnet.training.transfer.held_out import (
     choose_share,
     square_errors,
 )
-from aindnet.training.transfer.methods import Method, prepare, trainable
+from aindnet.training.transfer.methods import (
+    PROFILE_METHODS,
+    Method,
+    finish,
+    prepare,
+    trainable,
+)
 from aindnet.training.transfer.pairs import (
     Division,
     PhotoPair,
@@ -55,7 +61,8 @@ class AdaptationRecipe:
     """Everything that decides an adaptation."""
 
     method: Method = "transfer"
-    """"transfer" (AIN modules, estimator, last convolution), "retrain" or "scratch" (all)."""
+    """"transfer" (AIN modules, estimator, last convolution), a part of these ("modulation",
+    "low_rank", "gains"), or all weights ("retrain", "scratch")."""
     budget: str = "10m"
     """Wall-clock time ("10m") or steps ("400 steps")."""
     crop: int = 128
@@ -133,7 +140,7 @@ def adapt(
         network = prepare(copy.deepcopy(base).cpu().train(), recipe.method)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     steps = _train(network, division.training, recipe, watcher)
-    trained = network.requires_grad_(False).eval()
+    trained = finish(network)
     adapted, share = trained, 1.0
     if recipe.method != "scratch" and division.choosing:
         share = choose_share(
@@ -141,7 +148,7 @@ def adapt(
             _other_cameras(division.choosing, recipe), recipe.forgetting,
         )  # fmt: skip
         adapted = between(base, trained, share)
-    if share and recipe.method in ("transfer", "modulation", "gains"):
+    if share and recipe.method in PROFILE_METHODS:
         # What is judged is what a camera profile stores.
         stored = {name: value.float() for name, value in transfer_tensors(adapted).items()}
         adapted.load_state_dict(stored, strict=False)
