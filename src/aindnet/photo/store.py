@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from pathlib import Path
@@ -65,14 +66,12 @@ class PixelStore:
         if self._array is not None:
             return vips_image(self._array)
         height, width, channels = self.shape
-        return pyvips.Image.rawload(
-            f"/dev/fd/{self._file.fileno()}",
-            width,
-            height,
-            channels,
-            format=VIPS_FORMATS[self.dtype.name],
-            interpretation=vips_interpretation(channels, self.dtype),
-        )
+        mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        image = pyvips.Image.new_from_memory(
+            mapping, width, height, channels, VIPS_FORMATS[self.dtype.name]
+        ).copy(interpretation=vips_interpretation(channels, self.dtype))
+        _let_go_of_pages(image, mapping)
+        return image
 
     def close(self) -> None:
         """Let go of the samples."""
@@ -80,6 +79,26 @@ class PixelStore:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _let_go_of_pages(image: Any, mapping: mmap.mmap) -> None:
+    """While `image` is read through, what was read of its file does not stay resident.
+
+    The pages remain in the system's cache; a process that holds a whole large file looks as if it
+    needed all that memory, and is the first to go when there is none.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    let_go_at = 0
+
+    def on_progress(_: Any, progress: Any) -> None:
+        nonlocal let_go_at
+        if progress.percent >= let_go_at:
+            let_go_at = progress.percent + 4
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+    image.set_progress(True)
+    image.signal_connect("eval", on_progress)
 
 
 def spool_file(output: Path) -> int:
