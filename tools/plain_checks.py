@@ -35,6 +35,13 @@ def noisy(picture: Picture, level: float, random: np.random.Generator) -> Pictur
     return np.clip(picture + random.normal(0, level / 255, picture.shape), 0, 1).astype(np.float32)
 
 
+def read(path: Path) -> Picture:
+    """The upper left corner of a photo: (at most 384, 384, 3) in [0, 1]."""
+    with Image.open(path) as image:
+        levels = np.asarray(image.convert("RGB"))[:CORNER, :CORNER]
+    return (levels / np.float32(255)).astype(np.float32)
+
+
 def psnr(image: Picture, reference: Picture) -> float:
     """In dB, of values clipped to [0, 1], not rounded."""
     return float(-10 * np.log10(np.square(np.clip(image, 0, 1) - reference).mean()))
@@ -79,9 +86,7 @@ def main() -> None:
     files = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() == ".png")
     if not files:
         parser.error(f"{arguments.photos}: no PNG in it")
-    photos = [
-        np.asarray(Image.open(f).convert("RGB"), np.float32)[:CORNER, :CORNER] / 255 for f in files
-    ]
+    photos = [read(file) for file in files]
     for model in arguments.model:
         denoiser = Denoiser.from_pretrained(model, device="cpu")
         print(denoiser.model_name, denoiser.model_hash[:12], f"{len(photos)} photos")
