@@ -69,6 +69,10 @@ class DeviceError(AindnetError):
     """A device, backend or precision that this machine or installation does not have."""
 
 
+class DeviceMemoryError(DeviceError):
+    """The device's memory does not hold even the smallest tiles."""
+
+
 class MissingExtraError(AindnetError):
     """A feature whose optional dependency is not installed."""
 

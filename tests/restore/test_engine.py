@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from aindnet.restore.backends.base import Array, Given
+from aindnet.restore.backends.base import Array, Backend, Given, Pending
 from aindnet.restore.engine import Engine
 from aindnet.restore.statistics import BySize, Field, Frozen, PerTile, StatisticsPolicy, WholeImage
 
 
-class Identity:
+class Identity(Backend):
     """A backend that gives tiles back, and remembers what it was asked."""
 
     name, device, precision = "identity", "cpu", "fp32"
@@ -84,3 +84,34 @@ def test_the_image_decides_the_policy_and_not_the_tile() -> None:
     list(bands.stream([Generated()]))
     assert isinstance(bands.backend, Identity)
     assert bands.backend.measured == {(4, 3, 256, 256)}
+
+
+class Late(Identity):
+    """A backend at work on a batch while the next is made ready, as a GPU is."""
+
+    asynchronous = True
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(batch)
+        self.at_work = self.most_at_work = 0
+
+    def start(self, tiles: Array, statistics: Sequence[Given]) -> Pending:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        kept = tiles.copy()
+        tiles[:] = np.nan  # nobody may count on what was handed over
+
+        def wait() -> Array:
+            self.at_work -= 1
+            return self.run(kept, statistics)
+
+        return wait
+
+
+def test_the_next_batch_is_made_ready_while_one_is_at_work() -> None:
+    source, backend = Generated(), Late(4)
+    bands = Engine(backend=backend, statistics=PerTile(), tile=192, overlap=32, channels=3)
+    for _, band in bands.stream([source]):
+        expected = source.rows(band.y, band.y + band.rgb.shape[0])
+        np.testing.assert_allclose(band.rgb, expected, atol=1e-6)
+    assert (backend.at_work, backend.most_at_work) == (0, 2)

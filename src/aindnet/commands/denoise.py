@@ -32,6 +32,7 @@ def denoise(
     backend: Literal["auto", "torch", "openvino", "onnx"] = "auto",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+    compiled: Annotated[bool, Parameter(name="--compile", negative=())] = False,
     tile: int | None = None,
     encoding: Literal["auto", "srgb", "linear"] = "auto",
     half_size: Annotated[bool, _Flag] = False,
@@ -70,6 +71,8 @@ def denoise(
         Where it runs.
     precision
         What it computes in.
+    compiled
+        Let PyTorch compile the network first: for many photos on a GPU.
     tile
         Side of the tiles in pixels.
     encoding
@@ -109,7 +112,13 @@ def denoise(
     denoiser: Any = None
     by_camera: Any = None
     if any(isinstance(job, Job) for job in found):
-        options = {"backend": backend, "device": device, "precision": precision, "tile": tile}
+        options = {
+            "backend": backend,
+            "device": device,
+            "precision": precision,
+            "compiled": compiled,
+            "tile": tile,
+        }
         folder = _camera_folder(camera)
         profile = Path(camera) if camera and folder is None else None
         denoiser = _load(model, profile, options)
@@ -120,7 +129,7 @@ def denoise(
             denoiser or _Nothing(),
             settings,
             progress,
-            backend=_choices(denoiser, tile, by_camera.identity if by_camera else camera),
+            backend=_choices(denoiser, tile, compiled, by_camera.identity if by_camera else camera),
             choose=by_camera,
             keep_record=resume or any(path.is_dir() for path in inputs),
             in_flight=jobs,
@@ -209,7 +218,7 @@ def _by_camera(denoiser: Any, folder: Path, model: str | None, options: dict[str
     return DenoiserByCamera(denoiser, folder, lambda profile: _load(model, profile, options))
 
 
-def _choices(denoiser: Any, tile: int | None, camera: str | None) -> dict[str, Any]:
+def _choices(denoiser: Any, tile: int | None, compiled: bool, camera: str | None) -> dict[str, Any]:
     """What was chosen in loading that decides a result; `camera` is a profile or a hash."""
     if denoiser is None:
         return {}
@@ -220,5 +229,6 @@ def _choices(denoiser: Any, tile: int | None, camera: str | None) -> dict[str, A
         "device": denoiser.device,
         "precision": denoiser.precision,
         "tile": tile,
+        **({"compiled": True} if compiled else {}),
         "camera": hash_bytes_of(Path(camera)) if camera and Path(camera).is_file() else camera,
     }

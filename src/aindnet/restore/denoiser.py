@@ -15,9 +15,10 @@ import numpy.typing as npt
 from aindnet.errors import DeviceError
 from aindnet.network import AINDNet
 from aindnet.photo.pixels import from_rgb, to_rgb
-from aindnet.restore.backends import create_backend
+from aindnet.restore.backends import Backend, create_backend
+from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
-from aindnet.restore.engine import Engine
+from aindnet.restore.engine import Engine, discarded
 from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, Trained, WholeImage
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
 
@@ -64,6 +65,7 @@ class Denoiser:
         overlap: int | None = None,
         statistics: StatisticsPolicy | None = None,
         batch: int | None = None,
+        compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
         statistics = _policy(network, statistics)
@@ -78,13 +80,15 @@ class Denoiser:
             device=device,
             precision=precision,
             batch=batch,
+            compiled=compiled,
             int8_ranges=int8_ranges,
         )
+        self._overlap = statistics.overlap if overlap is None else overlap
         self._engine = Engine(
-            backend=self._make_backend(network),
+            backend=self._backend(),
             statistics=statistics,
             tile=tile or DEFAULT_TILE,
-            overlap=statistics.overlap if overlap is None else overlap,
+            overlap=self._overlap,
             channels=network.config.image_channels,
         )
 
@@ -93,7 +97,7 @@ class Denoiser:
         """A bundled or installed model by name, or a model file; None is the bundled default.
 
         Options are the constructor's: `device`, `backend`, `precision`, `tile`, `overlap`,
-        `statistics`, `batch`. Raises `ModelNotFoundError` or `InvalidModelFileError`.
+        `statistics`, `batch`, `compiled`. Raises `ModelNotFoundError` or `InvalidModelFileError`.
         """
         from aindnet.pretrained import load_model
 
@@ -128,7 +132,15 @@ class Denoiser:
         profile = load_camera_profile(Path(path))
         profile.apply_to(base)
         self.camera = profile
-        self._engine = replace(self._engine, backend=self._make_backend(self.network))
+        self._engine = replace(self._engine, backend=self._backend())
+
+    def _backend(self) -> Backend:
+        return HalvingBackend(
+            self._make_backend(self.network),
+            overlap=self._overlap,
+            discard=discarded(self._overlap),
+            constant_statistics=self.network.config.normalization == "running",
+        )
 
     @property
     def model_hash(self) -> str:

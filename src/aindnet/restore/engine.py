@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aindnet.restore.backends import Backend
-from aindnet.restore.backends.base import Array, Given, TileStatistics
+from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics
 from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
 from aindnet.restore.mixing import mix
 from aindnet.restore.statistics import StatisticsPolicy
@@ -24,6 +25,11 @@ from aindnet.restore.tiling import TilePlan, plan_tiles
 
 DISCARDED_SHARE = 3 / 8
 """Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
+
+
+def discarded(overlap: int) -> int:
+    """Pixels at a tile's border next to a neighbour that are thrown away."""
+    return int(overlap * DISCARDED_SHARE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class Engine:
             source.width,
             tile=self.tile,
             overlap=self.overlap,
-            discard=int(self.overlap * DISCARDED_SHARE),
+            discard=discarded(self.overlap),
         )
 
     def _requests(
@@ -123,21 +129,34 @@ class Engine:
 
     def _run(self, requests: Iterable[_Request]) -> Iterator[tuple[_Request, Array]]:
         """Results (2·C, h, w) as requested; tiles of several images may share a batch."""
+        ahead = 1 if self.backend.asynchronous else 0
+        started: deque[tuple[list[_Request], Pending]] = deque()
+        for batch in self._batches(requests):
+            started.append((batch, self._start(batch)))
+            if len(started) > ahead:
+                yield from _finish(*started.popleft())
+        for batch, pending in started:
+            yield from _finish(batch, pending)
+
+    def _batches(self, requests: Iterable[_Request]) -> Iterator[list[_Request]]:
         waiting: list[_Request] = []
         for request in requests:
             if waiting and waiting[0].kind != request.kind:
-                yield from self._run_batch(waiting)
+                yield waiting
                 waiting = []
             waiting.append(request)
             if len(waiting) == self.backend.batch:
-                yield from self._run_batch(waiting)
+                yield waiting
                 waiting = []
         if waiting:
-            yield from self._run_batch(waiting)
+            yield waiting
 
-    def _run_batch(self, requests: list[_Request]) -> Iterator[tuple[_Request, Array]]:
+    def _start(self, requests: list[_Request]) -> Pending:
         # Always a full batch: one static shape, and the same arithmetic whoever shares the batch.
         filled = requests + [requests[0]] * (self.backend.batch - len(requests))
         tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
-        statistics = [request.statistics for request in filled]
-        yield from zip(requests, self.backend.run(tiles, statistics), strict=False)
+        return self.backend.start(tiles, [request.statistics for request in filled])
+
+
+def _finish(requests: list[_Request], pending: Pending) -> Iterator[tuple[_Request, Array]]:
+    yield from zip(requests, pending(), strict=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,34 @@ def test_statistics_from_training_are_constants_of_the_graph(backend: Any) -> No
     assert np.abs(expected - TILES).mean() > 1e-3
     result = runtime.run(TILES, ["own", "own"])
     np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_in_flight_on_a_gpu_do_not_mix() -> None:
+    backend = create_backend(NETWORK, backend="torch", device="cuda", precision="fp32", batch=2)
+    batches = [RNG.random((2, 3, 256, 256), dtype=np.float32) for _ in range(6)]
+    pending = [backend.start(each, ["own", "own"]) for each in batches]
+    for tiles, result in zip(batches, pending, strict=True):
+        np.testing.assert_array_equal(result(), backend.run(tiles, ["own", "own"]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+@pytest.mark.parametrize("kind", ["own", "given", "grid", "sliding"])
+def test_the_compiled_network_is_the_network(kind: str) -> None:
+    plain, compiled = (
+        create_backend(NETWORK, backend="torch", device="cpu", precision="fp32", compiled=each)
+        for each in (False, True)
+    )
+    given = statistics(kind)
+    expected = plain.run(TILES, given)
+    np.testing.assert_allclose(compiled.run(TILES, given), expected, atol=1e-4)
+
+
+def test_only_torch_is_compiled() -> None:
+    assert create_backend(NETWORK, device="cpu", compiled=True).name == "torch"
+    with pytest.raises(DeviceError, match="leave --compile out"):
+        create_backend(NETWORK, backend="onnx", compiled=True)
 
 
 def test_what_the_machine_cannot_do_is_said() -> None:

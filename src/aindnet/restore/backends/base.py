@@ -6,14 +6,19 @@ computed inside it, and handed out as measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from aindnet.errors import DeviceMemoryError
+
 Array = npt.NDArray[np.float32]
+Pending = Callable[[], Array]
+"""Waits for a batch that was started, and gives its result."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,47 @@ class Backend(Protocol):
     """"fp32", "bf16", "fp16" or "int8": what the convolutions compute in."""
     batch: int
     """Tiles of one shape that go through together."""
+    asynchronous: bool = False
+    """Whether `start` returns before the work is done, so that the next batch can be made ready."""
+
+    def start(self, tiles: Array, statistics: Sequence[Given]) -> Pending:
+        """Begin what `run` does; the call that comes back waits for the result, and gives it.
+
+        Raises `DeviceMemoryError`, here and not in that call.
+        """
+        result = self.run(tiles, statistics)
+        return lambda: result
 
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
         """Denoise (B, C, h, w) → (B, 2·C, h, w): the clean image, then the noise level.
 
-        `statistics` has one per tile, all of one kind and shape.
+        `statistics` has one per tile, all of one kind and shape. Raises `DeviceMemoryError`.
         """
+        ...
 
     def measure(self, tiles: Array) -> Array:
         """Mean and variance that each tile's own normalization uses.
 
-        (B, C, h, w) → (B, 2, channels of all layers in the order they run).
+        (B, C, h, w) → (B, 2, channels of all layers in the order they run). Raises
+        `DeviceMemoryError`.
         """
+        ...
+
+
+MEMORY_MESSAGES = ("out of memory", "allocate memory", "bad_alloc")
+"""What PyTorch (CUDA, MPS, CPU), ONNX Runtime and OpenVINO say; few have an exception for it."""
+
+
+@contextmanager
+def memory_errors(device: str) -> Iterator[None]:
+    """A runtime's "out of memory" as `DeviceMemoryError`; all else passes as it is."""
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's share no base with RuntimeError
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or any(each in text for each in MEMORY_MESSAGES):
+            raise DeviceMemoryError(f"{device} is out of memory") from error
+        raise
 
 
 def graph_kind(given: Given) -> Literal["own", "given", "grid"] | int:

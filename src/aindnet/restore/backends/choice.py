@@ -33,6 +33,7 @@ def create_backend(
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
+    compiled: bool = False,
     int8_ranges: Ranges | None = None,
 ) -> Backend:
     """The network, ready to run tiles.
@@ -40,6 +41,7 @@ def create_backend(
     "auto" takes a GPU where PyTorch has one; on the CPU OpenVINO where it is installed, which
     `aindnet benchmark` finds the fastest; and bf16 where the hardware multiplies in it. It never
     takes int8, which costs quality: that is asked for, and needs the model's `int8_ranges`.
+    `compiled` is PyTorch's alone, and its choice where the backend is "auto".
     Raises `DeviceError` for what this machine cannot do, `MissingExtraError` for what is not
     installed.
     """
@@ -50,6 +52,8 @@ def create_backend(
         backend = "torch"
     if precision == "int8" and backend == "auto":
         backend = "openvino"
+    if compiled:
+        backend = _check_compiler(backend)
     device = _choose_device(device, backend)
     if backend == "auto":
         openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
@@ -74,7 +78,13 @@ def create_backend(
         return OpenVINOBackend(network, precision=floating, batch=size, int8_ranges=int8_ranges)
     if backend == "onnx":
         return ONNXBackend(network, device=device, batch=size)
-    return TorchBackend(network, device=device, precision=precision, batch=size)
+    return TorchBackend(network, device=device, precision=precision, batch=size, compiled=compiled)
+
+
+def _check_compiler(backend: str) -> str:
+    if backend not in ("auto", "torch"):
+        raise DeviceError(f"the {backend} backend compiles by itself: leave --compile out")
+    return "torch"
 
 
 def _choose_device(device: str, backend: str) -> str:

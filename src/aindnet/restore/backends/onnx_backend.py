@@ -10,14 +10,14 @@ import torch
 
 from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
-from aindnet.restore.backends.base import Array, Given, graph_kind, stack
+from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
 from aindnet.restore.backends.tile_network import TileNetwork
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class ONNXBackend:
+class ONNXBackend(Backend):
     """One session a kind of statistics; as many threads as PyTorch would take."""
 
     name = "onnx"
@@ -59,5 +59,6 @@ class ONNXBackend:
                 self._sessions[kind] = self._session(tile_graph(self._network, kind))
         session = self._sessions[kind]
         names = [each.name for each in session.get_inputs()]
-        results: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+        with memory_errors(self.device):
+            results: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
         return results

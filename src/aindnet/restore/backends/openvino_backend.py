@@ -12,7 +12,7 @@ import torch
 
 from aindnet.errors import MissingExtraError
 from aindnet.network import AINDNet
-from aindnet.restore.backends.base import Array, Given, graph_kind, stack
+from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
 from aindnet.restore.backends.int8 import Ranges, in_int8
 from aindnet.restore.backends.tile_network import TileNetwork
@@ -22,7 +22,7 @@ COMPILED_AT_ONCE = 4
 """Each compiled shape holds its own weights and buffers: older ones are let go."""
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(Backend):
     """Graphs compiled for each static shape; as many threads as PyTorch would take.
 
     With `int8_ranges` the convolutions of `int8_layers` run in eight bits, all else in `precision`.
@@ -70,7 +70,7 @@ class OpenVINOBackend:
         return self._infer("own", [tiles])[1]
 
     def _infer(self, kind: GraphKind, inputs: list[Array]) -> list[Array]:
-        with self._lock:  # a compiled model runs one request at a time
+        with self._lock, memory_errors(self.device):  # a compiled model runs one request at a time
             model = self._compile(kind, tuple(each.shape for each in inputs))
             # Copied: the runtime's own output memory is written again by the next tile.
             return [np.array(output, np.float32) for output in model(inputs).values()]

@@ -1,0 +1,128 @@
+"""Tiles halved where the device's memory does not hold them, instead of a run that ends."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from aindnet.errors import DeviceMemoryError
+from aindnet.restore.backends.base import Array, Backend, Given, Pending, TileStatistics
+from aindnet.restore.tiling import ALIGNMENT, TilePlan, plan_tiles
+
+T = TypeVar("T")
+
+
+class HalvingBackend(Backend):
+    """A backend that cuts its tiles in smaller ones, blended, once they are too large for it.
+
+    What did not fit once is not tried again. The parts keep the tiles' overlap, so the result is
+    what smaller tiles from the start would give.
+    """
+
+    def __init__(
+        self, backend: Backend, *, overlap: int, discard: int, constant_statistics: bool
+    ) -> None:
+        """`overlap` and `discard` are the tiles'; `constant_statistics`: "own" ones are the same
+        whatever the tile.
+        """
+        self.name, self.device = backend.name, backend.device
+        self.precision, self.batch = backend.precision, backend.batch
+        self.asynchronous = backend.asynchronous
+        self._backend = backend
+        self._overlap = overlap
+        self._discard = discard
+        self._smallest = 3 * overlap
+        self._constant_statistics = constant_statistics
+        self._side: int | None = None
+        self._windows = backend.batch
+
+    def start(self, tiles: Array, statistics: Sequence[Given]) -> Pending:
+        """See `Backend`."""
+        started: Pending = self._within_memory(
+            tiles, statistics, self._backend.start, lambda result: lambda: result
+        )
+        return started
+
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        """See `Backend`."""
+        return self._within_memory(tiles, statistics, self._backend.run, lambda result: result)
+
+    def measure(self, tiles: Array) -> Array:
+        """See `Backend`; fewer windows at a time where all are too many."""
+        while True:
+            count = min(self._windows, len(tiles))
+            try:
+                parts = [
+                    self._backend.measure(tiles[start : start + count])
+                    for start in range(0, len(tiles), count)
+                ]
+            except DeviceMemoryError:
+                if count == 1:
+                    raise
+                self._windows = count // 2
+            else:
+                return np.concatenate(parts)
+
+    def _within_memory(
+        self,
+        tiles: Array,
+        statistics: Sequence[Given],
+        whole: Callable[[Array, Sequence[Given]], T],
+        of_parts: Callable[[Array], T],
+    ) -> T:
+        while True:
+            side = max(tiles.shape[-2:])
+            if self._side is not None and side > self._side:
+                side = self._side
+            try:
+                if side == max(tiles.shape[-2:]):
+                    return whole(tiles, statistics)
+                return of_parts(self._in_parts(tiles, statistics, side))
+            except DeviceMemoryError as error:
+                self._halve(side, statistics[0], error)
+
+    def _halve(self, side: int, given: Given, error: DeviceMemoryError) -> None:
+        smaller = max(side // 2 // ALIGNMENT * ALIGNMENT, self._smallest)
+        if smaller >= side:
+            raise DeviceMemoryError(
+                f"{error}, even for tiles of {side} pixels: try --device cpu, or end other programs"
+            ) from error
+        if given == "own" and not self._constant_statistics:
+            raise DeviceMemoryError(
+                f"{error} for a tile of {side} pixels, and smaller ones would be normalized by "
+                "other statistics: try --device cpu, or --tile for all photos"
+            ) from error
+        warnings.warn(
+            f"{error}: going on with tiles of {smaller} pixels instead of {side}", stacklevel=2
+        )
+        self._side = smaller
+
+    def _in_parts(self, tiles: Array, statistics: Sequence[Given], side: int) -> Array:
+        height, width = tiles.shape[-2:]
+        plan = plan_tiles(height, width, tile=side, overlap=self._overlap, discard=self._discard)
+        total: Array | None = None
+        for row, y in enumerate(plan.rows.positions):
+            for column, x in enumerate(plan.columns.positions):
+                part = np.s_[..., y : y + plan.rows.size, x : x + plan.columns.size]
+                given = [_of_part(each, plan, y, x) for each in statistics]
+                result = self._backend.run(np.ascontiguousarray(tiles[part]), given)
+                weight = plan.rows.weights(row)[:, None] * plan.columns.weights(column)
+                if total is None:
+                    total = np.zeros((*result.shape[:2], height, width), np.float32)
+                total[part] += weight * result
+        assert total is not None
+        return total
+
+
+def _of_part(given: Given, plan: TilePlan, y: int, x: int) -> Given:
+    if not isinstance(given, TileStatistics) or given.rows is None or given.columns is None:
+        return given
+    return replace(
+        given,
+        rows=given.rows[y : y + plan.rows.size],
+        columns=given.columns[x : x + plan.columns.size],
+    )
