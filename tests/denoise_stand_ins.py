@@ -33,6 +33,8 @@ class StandInDenoiser:
         self._rows = rows
         self._seconds = seconds_per_band
         self.cameras: list[Any] = []
+        self.seen = 0
+        """Pictures that it was given."""
 
     def load_camera(self, path: Any) -> None:
         self.cameras.append(path)
@@ -45,6 +47,7 @@ class StandInDenoiser:
         chroma_strength: float | None = None,
         ensemble: bool = False,
     ) -> Iterator[Band]:
+        self.seen += 1
         for y in range(0, source.height, self._rows):
             noisy = source.rows(y, min(y + self._rows, source.height))
             assert noisy.dtype == np.float32

@@ -38,7 +38,8 @@ class Experiment:
     """recipes/few_shot.yaml."""
 
     cameras: list[str]
-    counts: list[int]
+    counts: list[int | str]
+    """Pairs to adapt with; "all": every crop of the camera's training scenes."""
     seeds: list[int]
     budget: str
     test_crops: int
@@ -99,6 +100,8 @@ def run(
         pool = [p for p in own if p.scene not in scenes[::3]]
         away = evenly([p for p in everything if p not in own], experiment.test_crops) + far
         for count in arguments.counts or experiment.counts:
+            if count != "all" and int(count) > len(pool):
+                continue  # the camera has not so many
             for variant, fields in ({"base": {}} if count == 0 else experiment.variants).items():
                 for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
                     key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed}"
@@ -111,7 +114,8 @@ def run(
                             AdaptationRecipe(budget=experiment.budget, seed=seed), **fields
                         )
                         drawn = np.random.default_rng(seed).permutation(len(pool))
-                        chosen = evenly([pool[i] for i in drawn], count)
+                        many = len(pool) if count == "all" else int(count)
+                        chosen = evenly([pool[i] for i in drawn], many)
                         result = adapt(base, chosen, recipe)
                         network, share = result.network, result.share
                     row = {
@@ -126,18 +130,27 @@ def run(
                     print(row, file=sys.stderr, flush=True)
 
 
-def summary(rows: list[dict[str, Any]]) -> tuple[list[int], dict[str, dict[int, np.ndarray]]]:
+Gains = dict[str, dict[int | str, np.ndarray]]
+
+
+def summary(rows: list[dict[str, Any]]) -> tuple[list[int | str], Gains]:
     """Counts, and variant → count → (runs, 2): gains over the base, in the domain and elsewhere."""
     base = {row["camera"]: row for row in rows if row["count"] == 0}
-    gains: dict[str, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    gains: dict[str, dict[int | str, list[tuple[float, float]]]]
+    gains = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row["count"] and row["camera"] in base:
             zero = base[row["camera"]]
             gains[row["variant"]][row["count"]].append(
                 (row["psnr"] - zero["psnr"], row["elsewhere"] - zero["elsewhere"])
             )
-    counts = sorted({count for by_count in gains.values() for count in by_count})
+    counts = sorted({n for by_count in gains.values() for n in by_count}, key=_place)
     return counts, {v: {n: np.array(g) for n, g in b.items()} for v, b in gains.items()}
+
+
+def _place(count: int | str) -> float:
+    """Where a count stands on the axis: "all" beyond the others."""
+    return 64 if count == "all" else float(count)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -177,9 +190,10 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
                 by_count[count][:, which].std() / max(len(by_count[count]) - 1, 1) ** 0.5
                 for count in have
             ]
-            axis.errorbar(have, means, errors, label=variant, marker="o", capsize=3)
+            places = [_place(count) for count in have]
+            axis.errorbar(places, means, errors, label=variant, marker="o", capsize=3)
         axis.set(xscale="log", xlabel="real pairs", ylabel="gain over the base, dB", title=title)
-        axis.set_xticks(counts, [str(count) for count in counts])
+        axis.set_xticks([_place(n) for n in counts], [str(n) for n in counts])
         axis.axhline(0, color="grey", linewidth=0.8)
     axes[0].legend()
     figure.savefig(path, dpi=90)
@@ -193,7 +207,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/few-shot"))
     parser.add_argument("--model", help="base model; the bundled default")
     parser.add_argument("--only", nargs="+", help="cameras")
-    parser.add_argument("--counts", nargs="+", type=int)
+    parser.add_argument(
+        "--counts", nargs="+", type=lambda text: text if text == "all" else int(text)
+    )
     parser.add_argument("--seeds", nargs="+", type=int)
     arguments = parser.parse_args()
     experiment = Experiment(**yaml.safe_load(arguments.recipe.read_text("utf-8")))

@@ -174,6 +174,33 @@ def test_check_tells_what_can_be_used(
     assert "swap" in document["rejected"]["rocket"]
 
 
+def test_one_bad_file_does_not_hide_the_others(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "pairs"
+    for side in ("noisy", "clean"):
+        (root / side).mkdir(parents=True)
+        for name in PHOTOS:
+            (root / side / f"{name}.png").write_bytes((folder / side / f"{name}.png").read_bytes())
+    write_image(root / "noisy/small.png", frames(1)[0].image[:64])
+    write_image(root / "clean/small.png", frames(1)[0].image)
+    (root / "noisy/cut.png").write_bytes((folder / "noisy/coffee.png").read_bytes()[:900])
+    (root / "clean/cut.png").write_bytes((folder / "clean/coffee.png").read_bytes())
+    (root / "clean/alone.png").write_bytes((folder / "clean/coffee.png").read_bytes())
+    brighter = scene("coffee", 192, 400).astype(np.float32) * 0.95
+    write_image(root / "clean/coffee.png", brighter.astype(np.uint8))
+    assert call("--pairs", root, "--check", "--json") == 1
+    document = printed(capsys)
+    assert set(document["pairs"]) == set(PHOTOS)
+    assert set(document["rejected"]) == {"alone", "cut", "small"}
+    assert "one size" in document["rejected"]["small"]
+    assert "damaged" in document["rejected"]["cut"]
+    assert "missing in noisy/" in document["rejected"]["alone"]
+    assert document["exposure_matched"]["coffee"] == pytest.approx(5, abs=1)
+    assert call("--pairs", root, "--output", tmp_path / "a.safetensors") == 2
+    assert "--check lists them" in capsys.readouterr().err
+
+
 def test_wrong_use_is_said(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

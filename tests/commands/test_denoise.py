@@ -97,6 +97,28 @@ def test_noise_map_and_compare_sheet(photos: Path) -> None:
     np.testing.assert_array_equal(sheet[:40, 68:128], read_image(photos / "a.denoised.png"))
 
 
+def test_what_stands_where_a_map_would_is_found_before_the_work(
+    photos: Path, stand_in: StandInDenoiser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a.noise.png").write_bytes(b"mine")
+    before = stand_in.seen
+    assert run("denoise", photos / "a.png", "--noise-map") == 1
+    assert "a.noise.png" in capsys.readouterr().err
+    assert stand_in.seen == before
+    assert (photos / "a.noise.png").read_bytes() == b"mine"
+    assert "a.denoised.png" not in visible(photos)
+
+
+def test_the_choice_of_backend_is_said(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = run_json(capsys, "denoise", photos / "a.png")
+    assert code == 0
+    assert [document[each] for each in ("backend", "device", "precision")] == [
+        StandInDenoiser.backend,
+        StandInDenoiser.device,
+        StandInDenoiser.precision,
+    ]
+
+
 def test_same_names_keep_pictures_of_their_own(photos: Path) -> None:
     write_image(photos / "a.jpg", np.zeros((20, 20, 3), np.uint8))
     assert run("denoise", photos / "a.png", photos / "a.jpg", "--noise-map") == 0
@@ -164,6 +186,8 @@ def test_inputs_are_never_written_over(photos: Path, capsys: pytest.CaptureFixtu
         ["--jobs", "0"],
         ["--pixel-limit", "-1"],
         ["--backend", "abacus"],
+        ["--tile", "0"],
+        ["--tile", "-64"],
         ["--no-such-flag"],
     ],
 )
@@ -220,6 +244,17 @@ def test_resume_skips_what_is_done_and_redoes_what_is_not(
         statuses.append([result["status"][0] for result in document["results"]])
     assert statuses == [list("dddd"), list("ssss"), list("dsss"), list("sdss"), list("dddd")]
     assert read_image(out / "b.jpg").shape == (30, 30, 3)
+
+
+def test_resume_makes_a_lost_noise_map_again(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["denoise", photos, "--output", tmp_path / "out", "--resume", "--noise-map"]
+    assert run(*call) == 0
+    (tmp_path / "out/a.noise.png").unlink()
+    _, document = run_json(capsys, *call)
+    assert [result["status"][0] for result in document["results"]] == list("dsss")
+    assert (tmp_path / "out/a.noise.png").is_file()
 
 
 def test_resume_does_not_take_over_foreign_files(

@@ -84,6 +84,11 @@ def test_pairs_of_different_sizes_are_named(capsys, fake_denoiser, pairs_folder)
         (["pairs", "--root", "PAIRS", "--peer", "magic"], "magic"),
         (["pairs", "--root", "PAIRS", "--metric", "vibes"], "vibes"),
         (["pairs", "--root", "PAIRS", "--only", "nothing-like-it"], "--only"),
+        (["pairs", "--root", "PAIRS", "--sigma", "25"], "--sigma goes with gaussian"),
+        (["pairs", "--root", "PAIRS", "--kind", "all"], "--kind goes with polyu"),
+        (["pairs", "--root", "PAIRS", "--ensemble"], "--ensemble"),
+        (["dnd", "--root", "PAIRS", "--peer", "nlm"], "only its server"),
+        (["pairs", "--root", "PAIRS", "--peer", "tool '{input} {output}"], "mend its quotes"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(capsys, pairs_folder, arguments, said):  # noqa: F811

@@ -129,6 +129,19 @@ def test_a_program_that_fails_is_named(command, said):
         Executable(command)(as_unit(smooth_photo()))
 
 
+def test_other_braces_of_a_command_are_its_own():
+    copy = "import shutil, sys; d = {1: sys.argv}; shutil.copy(*d[1][1:3])"
+    image = as_unit(smooth_photo())
+    peer = Executable(f'"{sys.executable}" -c "{copy}" {{input}} {{output}} {{0}} }}{{')
+    np.testing.assert_allclose(peer(image).image, image, atol=1e-6)
+
+
+@pytest.mark.parametrize("command", ["tool 'open {input} {output}", "tool {input}", ""])
+def test_a_command_that_cannot_be_one_is_said(command):
+    with pytest.raises(PeerFailedError, match="--peer"):
+        Executable(command)
+
+
 class Halve(torch.nn.Module):
     def forward(self, x):
         return x * 0.5
@@ -148,11 +161,11 @@ def test_onnx_files_of_one_and_three_channels_fixed_and_free_size(
     np.testing.assert_allclose(peer(image).image, image / 2, atol=1e-6)
 
 
-def write_onnx(path, channels, size):
+def write_onnx(path, channels, size, batch=1):
     import onnx
     from onnx import TensorProto, helper
 
-    shape = [1, channels, size or "height", size or "width"]
+    shape = [batch, channels, size or "height", size or "width"]
     half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
     graph = helper.make_graph(
         [helper.make_node("Mul", ["image", "half"], ["clean"])],
@@ -173,6 +186,14 @@ def test_a_file_that_is_no_network_is_named(tmp_path):
     path.write_bytes(b"no graph")
     with pytest.raises(InvalidModelFileError, match=r"broken\.onnx"):
         OnnxFile(path)(as_unit(smooth_photo()))
+
+
+def test_a_network_that_is_no_denoiser_is_named(tmp_path):
+    pytest.importorskip("onnx")
+    with pytest.raises(InvalidModelFileError, match="takes 5 channels"):
+        OnnxFile(write_onnx(tmp_path / "five.onnx", 5, None))(as_unit(smooth_photo()))
+    with pytest.raises(InvalidModelFileError, match="cannot run on an image"):
+        OnnxFile(write_onnx(tmp_path / "batch.onnx", 3, None, batch=2))(as_unit(smooth_photo()))
 
 
 def test_noisy_is_the_input():

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from aindnet.errors import ImageReadError, ImageWriteError
-from aindnet.photo import open_photo, write_image
+from aindnet.photo import open_photo, write_image, writer
 from photo_samples import HEIGHT, WIDTH, pass_through, picture, save_pillow, save_tiff
 
 TIFFS: dict[str, Callable[[Path], Path]] = {
@@ -162,6 +162,29 @@ def test_every_page_of_a_tiff(tmp_path: Path) -> None:
             for number, (page, expected) in enumerate(zip(file.pages, pages, strict=True)):
                 np.testing.assert_array_equal(page.asarray(), expected)
                 assert page.description == f"page {number}"
+
+
+def test_pages_are_held_one_at_a_time(tmp_path: Path) -> None:
+    import resource
+
+    source, count = tmp_path / "many.tif", 300
+    with tifffile.TiffWriter(source) as file:
+        for number in range(count):
+            file.write(np.full((16, 24), number % 256, np.uint8), photometric="minisblack")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(200, limits[0]), limits[1]))
+    most = 0
+    try:
+        with open_photo(source) as photo, writer(photo, tmp_path / "out.tif") as out:
+            for page in photo.pages:
+                out.write(page.rows(0, page.height))
+                held = sum(len(each.reader._kept) > 0 for each in photo.pages)  # type: ignore[attr-defined]
+                most = max(most, held)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert most <= 2
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert [int(page.asarray()[0, 0]) for page in file.pages] == [n % 256 for n in range(count)]
 
 
 def test_several_pages_need_a_tiff(tmp_path: Path) -> None:

@@ -95,11 +95,15 @@ def adapt(
         _check_writable(output)
     if pairs:
         layouts = layout or ("pairs",) * len(pairs)
-        usable, cameras, rejected = _from_pairs(pairs, layouts, only)
+        usable, cameras, rejected, corrected = _from_pairs(pairs, layouts, only, check=check)
+        for photo, difference in corrected.items():
+            _say(f"{photo}: exposures differ ({difference:+.1f} %), the clean side was matched")
     elif noisy is not None:
+        corrected = {}
         usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
         _say("experimental: the gain below is on photos made noisy again, not on real noise")
     else:
+        corrected = {}
         usable, cameras, rejected = _from_bursts(burst)
     for photo, reason in rejected.items():
         _say(f"not used: {photo}: {reason}")
@@ -109,6 +113,7 @@ def adapt(
         "pairs": [pair.name for pair in usable],
         "scenes": scenes,
         "rejected": rejected,
+        "exposure_matched": corrected,
     }
     if check or output is None:
         return _end(document, json_output, 1 if rejected else 0)
@@ -140,18 +145,27 @@ def _check_writable(output: Path) -> None:
 
 
 def _from_pairs(
-    folders: Sequence[Path], layouts: Sequence[str], only: str | None
-) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
+    folders: Sequence[Path], layouts: Sequence[str], only: str | None, *, check: bool
+) -> tuple[list[PhotoPair], list[Camera], dict[str, str], dict[str, float]]:
+    """Usable pairs, their cameras, why others are not used, and exposures matched, in per cent."""
     from aindnet.commands.adaptation.photos import marks, read_dataset, read_pairs
     from aindnet.training.transfer.inspection import inspect, matched
 
     usable: list[PhotoPair] = []
     cameras: list[Camera] = []
     rejected: dict[str, str] = {}
+    corrected: dict[str, float] = {}
     for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
         taken: dict[str, Camera] = {}
         if layout == "pairs":
-            pairs, taken = read_pairs(folder)
+            found = read_pairs(folder)
+            pairs, taken = found.pairs, found.cameras
+            rejected |= {mark + name: reason for name, reason in found.broken.items()}
+            if found.broken and not check:
+                name, reason = next(iter(found.broken.items()))
+                raise UnusablePairsError(
+                    f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
+                )
         else:
             pairs = read_dataset(layout, folder, only)
         swapped = 0
@@ -163,13 +177,16 @@ def _from_pairs(
                 continue
             if pair.name in taken:
                 cameras.append(taken[pair.name])
-            good = matched(pair) if inspection.corrected else pair
+            good = pair
+            if inspection.corrected:
+                good = matched(pair)
+                corrected[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
             usable.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
         if swapped and swapped == len(pairs):
             raise UnusablePairsError(
                 f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
             )
-    return usable, cameras, rejected
+    return usable, cameras, rejected, corrected
 
 
 def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
@@ -179,15 +196,17 @@ def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camer
     usable: list[PhotoPair] = []
     cameras: list[Camera] = []
     rejected: dict[str, str] = {}
-    for scene, frames, taken in read_bursts(folders):
+    for burst in read_bursts(folders):
+        scene = burst.scene
+        rejected |= {f"{scene}/{frame}": reason for frame, reason in burst.broken.items()}
         try:
-            found = check_burst(scene, frames)
+            found = check_burst(scene, burst.frames)
         except BurstError as error:
             rejected[scene] = str(error).removeprefix(f"{scene}: ")
             continue
         rejected |= {f"{scene}/{frame}": reason for frame, reason in found.left_out.items()}
         usable += burst_pairs(found)
-        cameras += [taken[frame.name] for frame in found.frames]
+        cameras += [burst.cameras[frame.name] for frame in found.frames]
     return usable, cameras, rejected
 
 
@@ -201,9 +220,14 @@ def _from_noisy(folder: Path, model: str | None, seed: int) -> tuple[list[PhotoP
     denoiser = Denoiser.from_pretrained(model)
     photos: list[Denoised] = []
     cameras: list[Camera] = []
-    for scene, frames, taken in read_bursts([folder]):
-        photos += [Denoised(f"{scene}/{f.name}", f.image, denoiser(f.image).image) for f in frames]
-        cameras += taken.values()
+    for group in read_bursts([folder]):
+        for name, reason in group.broken.items():
+            _say(f"not used: {name}: {reason}")
+        photos += [
+            Denoised(f"{group.scene}/{frame.name}", frame.image, denoiser(frame.image).image)
+            for frame in group.frames
+        ]
+        cameras += group.cameras.values()
     noise = noise_of(photos)
     level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
     _say(f"noise of {level:.1f} of 255 at mid-grey, from {noise.blocks} flat blocks")
@@ -273,7 +297,7 @@ def _adapt(
 
 
 class _Bar:
-    """A progress bar on a terminal."""
+    """A progress bar on a terminal; elsewhere a line at every quarter."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -284,6 +308,7 @@ class _Bar:
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(), console=console, disable=not console.is_terminal,
         )  # fmt: skip
+        self.quarters = 0
 
     def __enter__(self) -> _Bar:
         self.bar.start()
@@ -296,6 +321,9 @@ class _Bar:
     def update(self, progress: float, loss: float) -> None:
         """Move the bar."""
         self.bar.update(self.task, completed=progress, description=f"adapting, loss {loss:.4f}")
+        if self.bar.disable and int(4 * progress) > self.quarters:
+            self.quarters = int(4 * progress)
+            _say(f"adapting: {25 * self.quarters} %, loss {loss:.4f}")
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,7 +75,7 @@ def denoise(
     compiled
         Let PyTorch compile the network first: for many photos on a GPU.
     tile
-        Side of the tiles in pixels.
+        Side of the tiles in pixels, at least 96; a multiple of 32, or the next one.
     encoding
         How samples stand to light, where a file does not say it right.
     half_size
@@ -95,7 +96,7 @@ def denoise(
     from aindnet.commands.batch.runner import BatchRunner
     from aindnet.commands.batch.settings import Settings
 
-    _check(strength, chroma_strength, jobs, pixel_limit)
+    _check(strength, chroma_strength, jobs, pixel_limit, tile)
     settings = Settings(
         strength=strength,
         chroma_strength=chroma_strength,
@@ -124,6 +125,7 @@ def denoise(
         denoiser = _load(model, profile, options)
         if folder is not None:
             by_camera = _by_camera(denoiser, folder, model, options)
+        print(f"aindnet: {_running(denoiser)}", file=sys.stderr)
     with RunProgress(found) as progress:
         runner = BatchRunner(
             denoiser or _Nothing(),
@@ -142,6 +144,10 @@ def denoise(
             json.dumps(
                 {
                     "model": getattr(denoiser, "model_name", None),
+                    **{
+                        each: getattr(denoiser, each, None)
+                        for each in ("backend", "device", "precision")
+                    },
                     "results": [
                         {
                             "input": os.fspath(outcome.input),
@@ -184,7 +190,13 @@ def _terminate_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _check(strength: float, chroma_strength: float | None, jobs: int, pixel_limit: float) -> None:
+def _check(
+    strength: float,
+    chroma_strength: float | None,
+    jobs: int,
+    pixel_limit: float,
+    tile: int | None,
+) -> None:
     for name, value in (("--strength", strength), ("--chroma-strength", chroma_strength)):
         if value is not None and not 0.0 <= value <= 1.0:
             raise AindnetError(f"{name} {value:g}: must be from 0 (no change) to 1 (all of it)")
@@ -192,6 +204,8 @@ def _check(strength: float, chroma_strength: float | None, jobs: int, pixel_limi
         raise AindnetError(f"--jobs {jobs}: must be at least 1")
     if not pixel_limit >= 0:
         raise AindnetError(f"--pixel-limit {pixel_limit:g}: must be megapixels, or 0 for none")
+    if tile is not None and tile < 96:
+        raise AindnetError(f"--tile {tile}: must be at least 96 pixels")
 
 
 def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> Any:
@@ -201,6 +215,11 @@ def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> An
     if camera is not None:
         denoiser.load_camera(camera)
     return denoiser
+
+
+def _running(denoiser: Any) -> str:
+    """What was chosen where "auto" was asked for."""
+    return f"{denoiser.model_name}, {denoiser.backend} on {denoiser.device} in {denoiser.precision}"
 
 
 def _camera_folder(camera: str | None) -> Path | None:

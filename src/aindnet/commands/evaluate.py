@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -123,6 +124,17 @@ def evaluate(
     """
     from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
 
+    _check_selection(dataset, selection)
+    if model == "none" and (camera or ensemble or running != Running()):
+        raise AindnetError(
+            "--model none: there is no model that --camera, --ensemble, --backend, --device or "
+            "--precision could be for; leave them out"
+        )
+    if dataset in SUBMISSIONS and (peer or metric or scores or pictures.figure):
+        raise AindnetError(
+            f"{dataset}: only its server has the truth, so --peer, --metric, --scores and --figure "
+            "have nothing to show; leave them out"
+        )
     bounds = PairFilter(selection.max_channel_bias, selection.low_freq_mismatch, selection.shift)
     options = DatasetOptions(
         selection.kind, bounds, selection.match_brightness, selection.sigma, selection.folder
@@ -160,6 +172,29 @@ def evaluate(
     else:
         _print_table(document)
     return code
+
+
+_FILTERED = frozenset({"polyu", "renoir"})
+_KNOWN_BY = MappingProxyType(
+    {
+        "kind": frozenset({"polyu"}),
+        "max_channel_bias": _FILTERED,
+        "low_freq_mismatch": _FILTERED,
+        "shift": _FILTERED,
+        "match_brightness": frozenset({"renoir"}),
+        "sigma": frozenset({"gaussian"}),
+        "folder": frozenset({"gaussian"}),
+    }
+)
+"""Which data sets a field of `Selection` means something to; all, where it is not named."""
+
+
+def _check_selection(dataset: str, selection: Selection) -> None:
+    for each in fields(Selection):
+        known = _KNOWN_BY.get(each.name)
+        if known and dataset not in known and getattr(selection, each.name) != each.default:
+            flag = each.name.replace("_", "-")
+            raise AindnetError(f"--{flag} goes with {', '.join(sorted(known))}, not with {dataset}")
 
 
 def _load_model(model: str | None, camera: Path | None, running: Running) -> OurModel:

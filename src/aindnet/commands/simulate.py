@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from cyclopts import Parameter
 
-from aindnet.errors import AindnetError, ImageReadError
+from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 
 if TYPE_CHECKING:
     from aindnet.camera import CameraRecipe, SensorNoise
@@ -42,7 +42,7 @@ def simulate(
     Parameters
     ----------
     clean
-        Photos, or folders of photos.
+        Photos (JPEG, PNG, TIFF, WebP, AVIF), or folders of photos, which are mirrored.
     output
         Folder to write to.
     camera_name
@@ -65,10 +65,17 @@ def simulate(
     sensor = _sensor(camera_name, iso, shot, read)
     recipe = CameraRecipe() if pipeline == "broad" else CameraRecipe.paper()
     results, failed = [], False
-    for path in _photos(clean):
+    taken: dict[Path, Path] = {}
+    for path, name in _photos(clean):
         entry: dict[str, object] = {"input": str(path), "status": "done", "error": None}
         try:
-            entry |= _photograph(path, output, recipe, sensor, seed)
+            other = taken.setdefault(name.with_suffix(""), path)
+            if other != path:
+                raise ImageWriteError(
+                    f"{path}: {other} has that name already under {output}; give it an --output "
+                    "of its own"
+                )
+            entry |= _photograph(path, name, output, recipe, sensor, seed)
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
@@ -103,43 +110,52 @@ def _sensor(
     return None
 
 
-def _photos(inputs: list[Path]) -> list[Path]:
-    from aindnet.photo import SUFFIXES
+def _photos(inputs: list[Path]) -> list[tuple[Path, Path]]:
+    """Each photo, and its name below the output's folders."""
+    from aindnet.photo.arrays import PLAIN_SUFFIXES
 
-    found: list[Path] = []
+    found: list[tuple[Path, Path]] = []
     for path in inputs:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PLAIN_SUFFIXES)
             if not inside:
-                raise ImageReadError(f"{path}: no photo in this folder")
-            found.extend(inside)
+                raise ImageReadError(f"{path}: no photo in this folder that `simulate` reads")
+            found.extend((each, each.relative_to(path)) for each in inside)
         else:
-            found.append(path)
+            found.append((path, Path(path.name)))
     return found
 
 
 def _photograph(
-    path: Path, output: Path, recipe: CameraRecipe, sensor: SensorNoise | None, seed: int
+    path: Path,
+    name: Path,
+    output: Path,
+    recipe: CameraRecipe,
+    sensor: SensorNoise | None,
+    seed: int,
 ) -> dict[str, object]:
     import torch
 
     from aindnet.camera import simulate as photograph
     from aindnet.photo import read_image, to_rgb, write_image
+    from aindnet.photo.atomic import make_folder
 
     image = read_image(path)
     rgb = torch.from_numpy(to_rgb(image)).permute(2, 0, 1)[None].clamp(0, 1)
     if min(rgb.shape[-2:]) < 8:
         raise ImageReadError(f"{path}: smaller than the 8×8 pixels that a camera is simulated on")
-    digest = hashlib.sha256(f"{seed}/{path.name}".encode(errors="surrogateescape")).digest()
+    digest = hashlib.sha256(f"{seed}/{name.as_posix()}".encode(errors="surrogateescape")).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     noisy, level = photograph(rgb, generator, recipe, sensor=sensor)
-    name = f"{path.stem}.png"
     eight_bit = (noisy[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     clean = image if image.dtype == np.uint8 else np.round(to_rgb(image) * 255).astype(np.uint8)
-    for folder in ("noisy", "clean", "noise-level"):
-        (output / folder).mkdir(parents=True, exist_ok=True)
-    write_image(output / "noisy" / name, np.ascontiguousarray(eight_bit))
-    write_image(output / "clean" / name, clean)
-    level_file = output / "noise-level" / f"{path.stem}.tif"
-    write_image(level_file, np.ascontiguousarray(level[0].permute(1, 2, 0).numpy()))
-    return {"output": str(output / "noisy" / name), "noise_level": float(level.mean())}
+    files = {
+        folder: (output / folder / name).with_suffix(".tif" if folder == "noise-level" else ".png")
+        for folder in ("noisy", "clean", "noise-level")
+    }
+    for file in files.values():
+        make_folder(file.parent)
+    write_image(files["noisy"], np.ascontiguousarray(eight_bit))
+    write_image(files["clean"], clean)
+    write_image(files["noise-level"], np.ascontiguousarray(level[0].permute(1, 2, 0).numpy()))
+    return {"output": str(files["noisy"]), "noise_level": float(level.mean())}

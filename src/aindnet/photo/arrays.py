@@ -17,6 +17,8 @@ from aindnet.photo.source import SourceFile
 
 VIPS_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _BY_VIPS = (JPEG, PNG, TIFF, WEBP, AVIF)
+PLAIN_SUFFIXES = frozenset(suffix for kind in _BY_VIPS for suffix in kind.suffixes)
+"""Of the files that `read_image` reads."""
 
 
 def read_image(path: str | Path) -> Image:

@@ -97,7 +97,7 @@ class RowReader:
         self.dtype = dtype_of(image, source)
         self._row_bytes = self.width * self.channels * self.dtype.itemsize
         self.in_memory = self.height * self._row_bytes <= IN_MEMORY_BYTES
-        self._image: Any = image
+        # Not kept open: a file of a thousand pages has a thousand readers.
         self._region: Any = None
         self._kept: Rows = self._empty()
         self._first = 0  # the row of the image that self._kept starts with
@@ -109,7 +109,7 @@ class RowReader:
         if self.in_memory:
             if not len(self._kept):
                 self._kept = self._fetch(0, self.height)
-                self._image = self._region = None
+                self._region = None
             return self._kept[y0:y1]
         if y0 < self._first:
             self.close()
@@ -137,9 +137,7 @@ class RowReader:
 
         try:
             if self._region is None:
-                image = self._image if self._image is not None else self._reopen()
-                self._image = None
-                self._region = pyvips.Region.new(image)
+                self._region = pyvips.Region.new(self._reopen())
             data = self._region.fetch(0, y0, self.width, y1 - y0)
         except pyvips.Error as error:
             raise damaged(self._source, error) from error
@@ -157,4 +155,3 @@ class RowReader:
         """Let go of the decoder and its rows; a later `read` starts again."""
         self._kept, self._first = self._empty(), 0
         self._region = None
-        self._image = None

@@ -29,6 +29,7 @@ _HEAD_BYTES = 64 << 10
 _PIXELS_AT_ONCE = 1_000_000
 _CLASSIC_TIFF_LIMIT = 3_500_000_000
 _TURNED_BY_READERS = (AVIF, HEIC, JXL)
+_LOSSLESS = (TIFF, PNG)
 
 
 class PhotoWriter:
@@ -76,9 +77,13 @@ class PhotoWriter:
             for page in self.photo.pages
         ]
         work = max(sizes) if max(sizes) > IN_MEMORY_BYTES else 0
-        plain = self.kind is TIFF and self.photo.pages[0].traits.compression == "none"
-        # A clean picture packs tighter than its noisy source did.
-        output = sum(sizes) if plain else self.photo.source.size
+        traits = self.photo.pages[0].traits
+        plain = self.kind is TIFF and (not self._same_kind or traits.compression == "none")
+        grows = self.kind in _LOSSLESS and self.photo.source.format not in _LOSSLESS
+        # A clean picture packs tighter than its noisy source did, unless that was lossy.
+        output = sum(sizes) if plain or grows else self.photo.source.size
+        if self.kind is not TIFF:
+            output *= 2  # encoded first, then put together with the metadata
         try:
             free = shutil.disk_usage(self.path.parent).free
         except OSError as error:
@@ -141,8 +146,8 @@ class PhotoWriter:
             self._encode(page, image)
         finally:
             store.close()
-            if self._reader is not page.reader:
-                self._reader.close()
+            self._reader.close()
+            page.reader.close()
         self._store = None
         self._page_number += 1
 

@@ -21,6 +21,7 @@ from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine, discarded
 from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, Trained, WholeImage
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
+from aindnet.restore.tiling import ALIGNMENT
 
 if TYPE_CHECKING:
     from aindnet.pretrained import CameraProfile, ModelCard
@@ -31,6 +32,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 512
+SMALLEST_TILE = 3 * ALIGNMENT
 INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2
 )
@@ -68,6 +70,8 @@ class Denoiser:
         compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
+        if tile is not None and tile < SMALLEST_TILE:
+            raise ValueError(f"tile {tile}: must be at least {SMALLEST_TILE} pixels")
         statistics = _policy(network, statistics)
         self.network = network
         self.model_name = name
@@ -87,7 +91,7 @@ class Denoiser:
         self._engine = Engine(
             backend=self._backend(),
             statistics=statistics,
-            tile=tile or DEFAULT_TILE,
+            tile=DEFAULT_TILE if tile is None else tile,
             overlap=self._overlap,
             channels=network.config.image_channels,
         )

@@ -81,3 +81,20 @@ def test_what_cannot_be_a_burst_is_said() -> None:
         check_burst("a", [one, replace(two, image=two.image[:100])])
     with pytest.raises(BurstError, match="fewer than 2"):
         check_burst("a", [one, Frame("b", scene("rocket"))])
+    with pytest.raises(BurstError, match="no noise"):
+        check_burst("a", [one, replace(one, name="copy")])
+    white = [replace(each, image=np.maximum(each.image, 254)) for each in (one, two)]
+    with pytest.raises(BurstError, match="white or black; expose it anew"):
+        check_burst("a", white)
+
+
+def test_two_frames_are_held_to_the_same_limits() -> None:
+    one, two = frames(2)
+    brighter = np.clip(two.image.astype(np.float32) * 1.03, 0, 255).astype(np.uint8)
+    with pytest.raises(BurstError, match="its light differs"):
+        check_burst("a", [one, replace(two, image=brighter)])
+    moved = two.image.copy()
+    moved[40:104, 40:104] = moved[104:168, 140:204]
+    with pytest.raises(BurstError, match="something moved"):
+        check_burst("a", [one, replace(two, image=moved)])
+    assert len(check_burst("a", [one, two]).frames) == 2

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aindnet.errors import DatasetError, UnusablePairsError
+from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets import DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
 from aindnet.photo.exif import Camera, camera
@@ -42,35 +42,55 @@ def read_photo(path: Path) -> Taken:
         return Taken(image, camera(photo.metadata.exif))
 
 
-def read_pairs(folder: Path) -> tuple[list[PhotoPair], dict[str, Camera]]:
-    """The pairs of a folder, and by pair the cameras that took the noisy sides.
+@dataclass
+class PairsFolder:
+    """What a folder of pairs holds."""
 
-    `noisy/NAME.ext` stands with `clean/NAME.ext`; photos in a subfolder of both are of one scene,
-    others are each a scene. Raises `DatasetError` or `UnusablePairsError`, naming the file.
+    pairs: list[PhotoPair]
+    cameras: dict[str, Camera]
+    """By pair, what took its noisy side."""
+    broken: dict[str, str]
+    """What is no pair, and why: a missing or unreadable side, two sizes."""
+
+
+def read_pairs(folder: Path) -> PairsFolder:
+    """The pairs of a folder: `noisy/NAME.ext` stands with `clean/NAME.ext`.
+
+    Photos in a subfolder of both are of one scene, others are each a scene. Raises `DatasetError`
+    for what is no such folder.
     """
     sides = {side: _by_name(folder / side) for side in ("noisy", "clean")}
-    lonely = sorted(sides["noisy"].keys() ^ sides["clean"].keys())
-    if lonely:
-        side = "clean" if lonely[0] in sides["noisy"] else "noisy"
-        raise DatasetError(
-            f"{shown(folder / side / lonely[0])}: missing; every photo in noisy/ needs one of the "
-            f"same name in clean/ ({len(lonely)} without)"
+    found = PairsFolder([], {}, {})
+    for name in sorted(sides["noisy"].keys() ^ sides["clean"].keys()):
+        side = "clean" if name in sides["noisy"] else "noisy"
+        found.broken[name] = (
+            f"missing in {side}/; every photo in noisy/ needs one of the same name in clean/"
         )
-    names = sorted(sides["noisy"])
+    names = sorted(sides["noisy"].keys() & sides["clean"].keys())
     with ThreadPoolExecutor() as pool:
-        noisy = list(pool.map(read_photo, (sides["noisy"][name] for name in names)))
-        clean = list(pool.map(read_photo, (sides["clean"][name] for name in names)))
-    pairs = []
+        noisy = list(pool.map(_read_or_why, (sides["noisy"][name] for name in names)))
+        clean = list(pool.map(_read_or_why, (sides["clean"][name] for name in names)))
     for name, a, b in zip(names, noisy, clean, strict=True):
-        if a.image.shape != b.image.shape:
+        if isinstance(a, str) or isinstance(b, str):
+            found.broken[name] = "; ".join(each for each in (a, b) if isinstance(each, str))
+        elif a.image.shape != b.image.shape:
             sizes = [f"{t.image.shape[1]}×{t.image.shape[0]}" for t in (a, b)]
-            raise UnusablePairsError(
-                f"{name}: the noisy photo is {sizes[0]} and the clean one {sizes[1]}; both sides "
-                f"of a pair must be of one size"
+            found.broken[name] = (
+                f"the noisy photo is {sizes[0]} and the clean one {sizes[1]}; both sides of a pair "
+                "must be of one size"
             )
-        scene = str(Path(name).parent) if Path(name).parent.parts else name
-        pairs.append(PhotoPair(name, a.image, b.image, scene))
-    return pairs, {name: taken.camera for name, taken in zip(names, noisy, strict=True)}
+        else:
+            scene = str(Path(name).parent) if Path(name).parent.parts else name
+            found.pairs.append(PhotoPair(name, a.image, b.image, scene))
+            found.cameras[name] = a.camera
+    return found
+
+
+def _read_or_why(path: Path) -> Taken | str:
+    try:
+        return read_photo(path)
+    except ImageReadError as error:
+        return str(error)
 
 
 def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPair]:
@@ -100,11 +120,20 @@ def marks(folders: Sequence[Path]) -> list[str]:
     return [f"{number} {folder.resolve().name}: " for number, folder in enumerate(folders, 1)]
 
 
-def read_bursts(folders: Sequence[Path]) -> Iterator[tuple[str, list[Frame], dict[str, Camera]]]:
-    """The bursts of folders, one after the other: a folder of frames, or of folders of frames.
+@dataclass
+class BurstFolder:
+    """What a folder of frames holds."""
 
-    Each with its scene and, by frame, the cameras.
-    """
+    scene: str
+    frames: list[Frame]
+    cameras: dict[str, Camera]
+    """By frame."""
+    broken: dict[str, str]
+    """Frames that cannot be read, and why."""
+
+
+def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
+    """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not folder.is_dir():
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
@@ -115,10 +144,14 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[tuple[str, list[Frame], dic
             if paths:
                 found = True
                 with ThreadPoolExecutor() as pool:
-                    taken = list(pool.map(read_photo, paths))
-                frames = [Frame(p.name, t.image) for p, t in zip(paths, taken, strict=True)]
-                cameras = {p.name: t.camera for p, t in zip(paths, taken, strict=True)}
-                yield mark + burst.resolve().name, frames, cameras
+                    read = list(pool.map(_read_or_why, paths))
+                taken = {p.name: t for p, t in zip(paths, read, strict=True)}
+                yield BurstFolder(
+                    mark + burst.resolve().name,
+                    [Frame(n, t.image) for n, t in taken.items() if isinstance(t, Taken)],
+                    {n: t.camera for n, t in taken.items() if isinstance(t, Taken)},
+                    {n: t for n, t in taken.items() if isinstance(t, str)},
+                )
         if not found:
             raise DatasetError(f"{shown(folder)}: holds no photos")
 

@@ -48,6 +48,8 @@ class PhotoRun:
         """
         if not self.overwrite:
             check_free(self.job.output)
+            for path in self.asides():
+                check_free(path)
         self.photo = open_photo(
             self.job.input,
             pixel_limit=self.settings.pixel_limit,
@@ -95,6 +97,8 @@ class PhotoRun:
                 sheet.add(page.seen(before.read(y, y + rows)), band.rgb, band.noise_level)
             y += rows
             advance(rows * page.width)
+        if before is not None and before is not page.reader:
+            before.close()
 
     def save(self) -> None:
         """Encode, and give the files their names, the photo's last. Raises `ImageWriteError`."""
@@ -117,6 +121,11 @@ class PhotoRun:
                 with contextlib.suppress(OSError):
                     path.unlink()
             raise
+
+    def asides(self) -> list[Path]:
+        """What is written beside the output, for its first page."""
+        marks = {"noise": self.settings.noise_map, "compare": self.settings.compare}
+        return [self._aside(mark, 1) for mark, wanted in marks.items() if wanted]
 
     def _aside(self, mark: str, page: int) -> Path:
         return self.job.beside(mark if page == 1 else f"page-{page}.{mark}")

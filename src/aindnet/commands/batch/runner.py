@@ -186,7 +186,8 @@ class BatchRunner:
         if entry is None or not entry.output_sha256:
             return False
         same = (entry.input_sha256, entry.settings) == (task.input_sha256, self._settings_hash)
-        exists = task.job.output.is_file()
+        asides = PhotoRun(task.job, self._settings, overwrite=True).asides()
+        exists = all(path.is_file() for path in (task.job.output, *asides))
         return same and exists and hash_bytes_of(task.job.output) == entry.output_sha256
 
     def _denoise(self, task: _Task) -> None:

@@ -13,7 +13,7 @@ from aindnet.photo import read_image
 
 PLAIN_SUFFIXES = frozenset({".bmp", ".ppm", ".pgm"})
 IMAGE_SUFFIXES = PLAIN_SUFFIXES | frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".avif", ".jxl"}
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif"}
 )
 
 

@@ -32,10 +32,19 @@ class Executable:
     command: str
     peak_memory_mb: float | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            self._parts = shlex.split(self.command)
+        except ValueError as error:
+            raise PeerFailedError(f"--peer '{self.command}': {error}; mend its quotes") from error
+        missing = [each for each in ("{input}", "{output}") if each not in self.command]
+        if missing or not self._parts:
+            raise PeerFailedError(f"--peer '{self.command}': must hold {' and '.join(missing)}")
+
     @property
     def name(self) -> str:
         """The program's file name."""
-        return Path(shlex.split(self.command)[0]).name
+        return Path(self._parts[0]).name
 
     @property
     def settings(self) -> str:
@@ -52,8 +61,13 @@ class Executable:
         with tempfile.TemporaryDirectory(prefix="aindnet-peer-") as folder:
             source, target = Path(folder, "input.png"), Path(folder, "output.png")
             write_image(source, to_uint8(noisy))
-            paths = {"input": str(source), "output": str(target)}
-            self._run([part.format(**paths) for part in shlex.split(self.command)])
+            # Not `format`: other braces are the program's own.
+            self._run(
+                [
+                    part.replace("{input}", str(source)).replace("{output}", str(target))
+                    for part in self._parts
+                ]
+            )
             try:
                 restored = to_unit(read_image(target)).astype(np.float32)
             except ImageReadError as error:

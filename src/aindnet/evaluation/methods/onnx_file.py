@@ -61,7 +61,20 @@ class OnnxFile:
 
     def _run(self, batch: FloatImage) -> FloatImage:
         name = self._session.get_inputs()[0].name
-        return np.asarray(self._session.run(None, {name: np.ascontiguousarray(batch)})[0])
+        try:
+            outputs = self._session.run(None, {name: np.ascontiguousarray(batch)})
+        except Exception as error:  # the runtime's own exceptions share no public base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidModelFileError(
+                f"{self.path}: cannot run on an image of {batch.shape} ({reason})"
+            ) from error
+        result = np.asarray(outputs[0], np.float32)
+        if result.shape != batch.shape:
+            raise InvalidModelFileError(
+                f"{self.path}: gives {result.shape} for an image of {batch.shape}; a denoiser's "
+                "first output is an image of the input's size"
+            )
+        return result
 
     def _run_whole(self, batch: FloatImage) -> FloatImage:
         rows, columns = batch.shape[-2:]
@@ -105,6 +118,11 @@ class OnnxFile:
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
             raise InvalidModelFileError(
                 f"{self.path}: needs exactly one float32 input of shape (1, C, H, W)"
+            )
+        channels = inputs[0].shape[1]
+        if isinstance(channels, int) and channels not in (1, 3):
+            raise InvalidModelFileError(
+                f"{self.path}: takes {channels} channels; a denoiser of photos takes 1 or 3"
             )
         return session
 

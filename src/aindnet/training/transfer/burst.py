@@ -26,6 +26,10 @@ MAX_FLICKER = 0.02
 """Share by which a frame's brightness may differ from the burst's."""
 MAX_MOVED = 0.01
 """Share of blocks in which something may have moved."""
+MAX_CLIPPED = 0.4
+"""Share of pixels that may be white or black."""
+LEAST_NOISE = 0.3
+"""Deviation between frames, 8-bit levels: below it they are copies of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,8 @@ class Burst:
 def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     """Find the frames that show the same thing at the same place in the same light.
 
-    Raises `BurstError` where sizes differ, or fewer than two frames are left.
+    Raises `BurstError` where sizes differ, fewer than two frames are left, there is no noise, or
+    too much is white or black.
     """
     if len(frames) < 2:
         raise BurstError(f"{scene}: {len(frames)} frame; a burst needs 2 at least, better 8")
@@ -63,8 +68,10 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
         raise BurstError(f"{scene}: frames of several sizes ({sizes}); give each burst a folder")
     left_out: dict[str, str] = {}
     means = np.stack([block_means(levels(frame.image)) for frame in frames]).mean(axis=3) + 1
+    # The median of two lies halfway between them.
+    halved = 2 if len(frames) == 2 else 1
     for frame, ratios in zip(frames, means / np.median(means, axis=0), strict=True):
-        flicker = float(np.median(ratios)) - 1
+        flicker = halved * (float(np.median(ratios)) - 1)
         if abs(flicker) > MAX_FLICKER:
             left_out[frame.name] = f"its light differs by {100 * flicker:+.1f} %"
     kept = [frame for frame in frames if frame.name not in left_out]
@@ -76,7 +83,18 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     if len(aligned) < 2:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise BurstError(f"{scene}: fewer than 2 usable frames ({reasons}); shoot it again")
-    return Burst(scene, tuple(aligned), left_out, _variance(aligned))
+    clipped = _clipped(aligned)
+    if clipped > MAX_CLIPPED:
+        raise BurstError(
+            f"{scene}: {100 * clipped:.0f} % of the pixels are white or black; expose it anew"
+        )
+    variance = _variance(aligned)
+    if 255 * float(np.median(variance)) ** 0.5 < LEAST_NOISE:
+        raise BurstError(
+            f"{scene}: no noise: the frames are all but the same photo; use the ISO that you want "
+            "cleaned"
+        )
+    return Burst(scene, tuple(aligned), left_out, variance)
 
 
 def burst_pairs(burst: Burst) -> list[PhotoPair]:
@@ -119,17 +137,24 @@ def _shifts(frames: Sequence[Frame], left_out: dict[str, str]) -> dict[str, tupl
     return shifts
 
 
+def _clipped(frames: Sequence[Frame]) -> float:
+    """Share of the mean's pixels at white or black."""
+    mean = np.mean([levels(frame.image) for frame in frames], axis=0)
+    return float(((mean >= 254) | (mean <= 1)).any(axis=2).mean())
+
+
 def _moved(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
     """The frames in which something is where it is not in most."""
-    if len(frames) < 3:
+    if len(frames) < 2:
         return []
     means = np.stack([block_means(levels(frame.image)) for frame in frames])
     middle = np.median(means, axis=0)
     found = []
     for frame, mean in zip(frames, means, strict=True):
         difference = np.abs(mean - middle).max(axis=2)
-        # Six times the deviation that noise gives block means, and two levels, is no motion.
-        bound = 2.0 + 6 * 1.4826 * float(np.median(difference))
+        # Six times the deviation that noise gives block means, and two levels, is no motion; the
+        # median of two frames lies halfway between them.
+        bound = (1.0 if len(frames) == 2 else 2.0) + 6 * 1.4826 * float(np.median(difference))
         share = float((difference > bound).mean())
         if share > MAX_MOVED:
             found.append((frame, f"something moved in {100 * share:.0f} % of it"))

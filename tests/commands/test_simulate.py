@@ -1,0 +1,81 @@
+"""`aindnet simulate`: pairs folders that `evaluate pairs` takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aindnet.commands.app import main
+from aindnet.photo import read_image, write_image
+
+FOLDERS = ("noisy", "clean", "noise-level")
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(["simulate", *map(str, arguments)])
+    return int(stopped.value.code or 0)
+
+
+def results(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["results"]
+    return found
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for number, name in enumerate(("a/1.png", "b/1.png")):
+        (folder / name).parent.mkdir(parents=True)
+        write_image(folder / name, np.full((48, 64, 3), 90 + 40 * number, np.uint8))
+    return folder
+
+
+def test_folders_are_mirrored_and_nothing_is_written_over(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "pairs"
+    assert run(photos, "--output", output, "--shot", 0.05, "--read", 0.01, "--json") == 0
+    found = results(capsys)
+    assert [each["status"] for each in found] == ["done", "done"]
+    for name, level in (("a/1", 90), ("b/1", 130)):
+        noisy, clean = (read_image(output / side / f"{name}.png") for side in FOLDERS[:2])
+        assert np.unique(clean).tolist() == [level]
+        assert noisy.shape == clean.shape
+        assert noisy.std() > 1
+        sigma = read_image(output / "noise-level" / f"{name}.tif")
+        assert sigma.dtype == np.float32
+    first = (output / "noisy/a/1.png").read_bytes()
+    assert run(photos, "--output", output, "--shot", 0.05, "--read", 0.01) == 0
+    assert (output / "noisy/a/1.png").read_bytes() == first
+
+
+def test_two_photos_of_one_name_are_not_one(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = (photos / "a/1.png", photos / "b/1.png")
+    assert run(*both, "--output", tmp_path / "pairs", "--json") == 1
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["results"]
+    assert [each["status"] for each in found] == ["done", "failed"]
+    assert "has that name already" in captured.err
+    assert np.unique(read_image(tmp_path / "pairs/clean/1.png")).tolist() == [90]
+
+
+def test_what_cannot_be_simulated_is_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = ("--output", tmp_path / "pairs")
+    for flags, reason in (
+        (("--iso", 800), "--camera-name with --iso"),
+        (("--camera-name", "Nikon D9999", "--iso", 800), "Nikon D9999"),
+    ):
+        assert run(photos, *output, *flags) == 2
+        assert reason in capsys.readouterr().err
+    (photos / "a/1.png").write_bytes(b"no photo")
+    assert run(photos, *output) == 1
+    assert "a/1.png" in capsys.readouterr().err
