@@ -85,9 +85,9 @@ def test_folders_of_one_name_have_scores_of_their_own(photos: Path, tmp_path: Pa
             (folder / "0.png").write_bytes((photos / "0.png").read_bytes())
     places = (tmp_path / "a/pairs", tmp_path / "b/pairs", tmp_path / "b")
     with pytest.raises(DatasetError, match="no pairs"):
-        _all_real_pairs(places)
-    assert [b.source for b in _all_real_pairs(places[:2])] == ["pairs 1", "pairs 2"]
-    assert [b.source for b in _all_real_pairs(places[:1])] == ["pairs"]
+        _all_real_pairs(places, 3)
+    assert [b.source for b in _all_real_pairs(places[:2], 3)] == ["pairs 1", "pairs 2"]
+    assert [b.source for b in _all_real_pairs(places[:1], 3)] == ["pairs"]
 
 
 def test_white_validation_is_white_and_of_its_level(photos: Path, tmp_path: Path) -> None:
@@ -100,6 +100,18 @@ def test_white_validation_is_white_and_of_its_level(photos: Path, tmp_path: Path
         assert batch.noise_level is not None
         assert torch.allclose(batch.noise_level * 255, torch.tensor(float(level)))
     assert white_validation([]) == []
+
+
+def test_a_network_for_grey_photos_is_trained_on_their_luma(photos: Path, tmp_path: Path) -> None:
+    grey = replace(SMALL, image_channels=1)
+    (batch,) = synthetic_validation(recipe(photos, tmp_path, network=grey))
+    (colour,) = synthetic_validation(recipe(photos, tmp_path))
+    expected = (colour.clean * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
+    assert torch.allclose(batch.clean[:, 0], expected, atol=1e-6)
+    assert batch.noise_level is not None
+    assert batch.noisy.shape == batch.clean.shape == batch.noise_level.shape
+    model = load_model(fit(recipe(photos, tmp_path, network=grey)))
+    assert model.network.config.image_channels == 1
 
 
 def test_patterns_take_the_place_of_photos() -> None:

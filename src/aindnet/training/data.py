@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from aindnet.camera import simulate
+from aindnet.camera import CameraRecipe, simulate
 from aindnet.errors import DatasetError
 from aindnet.training.photos import IMAGE_SUFFIXES, load_tiles, random_crops
 from aindnet.training.recipe import TrainingRecipe
 
 REAL_CROP = 256
 WHITE_LEVELS = (10, 25)
+LUMA = (0.299, 0.587, 0.114)
 
 
 class Batch(NamedTuple):
@@ -64,7 +65,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
         self.validation = [
             *synthetic,
             *white_validation(synthetic),
-            *_all_real_pairs(self.recipe.real_pairs),
+            *_all_real_pairs(self.recipe.real_pairs, self.recipe.network.image_channels),
         ]
 
     def stage(self) -> tuple[int, int]:
@@ -107,8 +108,24 @@ class SyntheticNoiseData(pl.LightningDataModule):
             soft_range=self.recipe.soft_range,
             patterns=self.recipe.patterns,
         )
-        noisy, noise_level = simulate(clean, generator, self.recipe.camera_at(self.progress))
-        return Batch(noisy, clean, noise_level, "synthetic")
+        camera = self.recipe.camera_at(self.progress)
+        return photographed(clean, generator, camera, self.recipe.network.image_channels)
+
+
+def photographed(
+    clean: Tensor, generator: torch.Generator, camera: CameraRecipe, channels: int
+) -> Batch:
+    """Clean photos (B, 3, H, W) through the camera; for one channel, their luma."""
+    if channels == 1:
+        clean = luma(clean)
+    noisy, noise_level = simulate(clean, generator, camera)
+    return Batch(noisy[:, :channels], clean[:, :channels], noise_level[:, :channels], "synthetic")
+
+
+def luma(photos: Tensor) -> Tensor:
+    """(B, 3, H, W) → the same shape, every channel the luma (ITU-R BT.601)."""
+    weights = photos.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (photos * weights).sum(dim=1, keepdim=True).expand_as(photos)
 
 
 def synthetic_validation(recipe: TrainingRecipe) -> list[Batch]:
@@ -124,7 +141,8 @@ def synthetic_validation(recipe: TrainingRecipe) -> list[Batch]:
             tiles, count, 192, generator,
             soft_content=recipe.soft_content, soft_range=recipe.soft_range,
         )  # fmt: skip
-        batches.append(Batch(*_simulated(clean, recipe, generator), "synthetic"))
+        channels = recipe.network.image_channels
+        batches.append(photographed(clean, generator, recipe.camera, channels))
     return batches
 
 
@@ -144,20 +162,19 @@ def white_validation(synthetic: Sequence[Batch]) -> list[Batch]:
     return batches
 
 
-def _simulated(
-    clean: Tensor, recipe: TrainingRecipe, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    noisy, noise_level = simulate(clean, generator, recipe.camera)
-    return noisy, clean, noise_level
-
-
-def _all_real_pairs(folders: Sequence[Path]) -> list[Batch]:
+def _all_real_pairs(folders: Sequence[Path], channels: int) -> list[Batch]:
     """Those of every folder; folders of one name are told apart by their place in the list."""
     names = [folder.resolve().name for folder in folders]
-    return [
+    batches = [
         batch._replace(source=name if names.count(name) == 1 else f"{name} {number}")
         for number, (folder, name) in enumerate(zip(folders, names, strict=True), start=1)
         for batch in real_pairs(folder)
+    ]
+    if channels == 3:
+        return batches
+    return [
+        batch._replace(noisy=luma(batch.noisy)[:, :1], clean=luma(batch.clean)[:, :1])
+        for batch in batches
     ]
 
 
