@@ -149,7 +149,7 @@ def results_page(places: Places) -> str:
         "DATA --run` makes them all and writes this page, and `--only NAME` one of them (`"
         + "`, `".join(table.name for table in TABLES)
         + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
-        "The peers' settings are the best of a grid on the dev part of each set "
+        "The peers' settings are the best of a grid on the dev part of the set that a row names "
         "(`python tools/choose_peer_settings.py`), so the peers are shown at their best, and the "
         "model as it is, with nothing set. Times are of one machine, with what else ran on it.",
         "## Summary",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aindnet.camera.measured import measure_noise
+from aindnet.camera.measured import measure_noise, measure_noise_of_pairs
 from aindnet.camera.processing import gaussian_blur
 
 
@@ -26,8 +26,9 @@ def neighbours(noise: torch.Tensor) -> float:
     return float((noise[..., 1:] * noise[..., :-1]).mean() / noise.square().mean())
 
 
+@pytest.mark.parametrize("paired", [False, True], ids=["noisy alone", "pairs"])
 @pytest.mark.parametrize("blur", [0.0, 0.8])
-def test_level_spectrum_and_channels_come_back(blur: float) -> None:
+def test_level_spectrum_and_channels_come_back(blur: float, paired: bool) -> None:
     generator = torch.Generator().manual_seed(5)
     slope, intercept = 0.002, 0.0002
     photos = []
@@ -37,7 +38,10 @@ def test_level_spectrum_and_channels_come_back(blur: float) -> None:
         noise = gaussian_blur(white, torch.full((1, 3), blur)) if blur else white
         noise = noise / noise.square().mean(dim=(2, 3), keepdim=True).sqrt()
         photos.append(clean + noise[0] * (slope * clean + intercept).sqrt())
-    measured = measure_noise(photos)
+    if paired:
+        measured = measure_noise_of_pairs(list(zip(photos, ramps(6), strict=True)))
+    else:
+        measured = measure_noise(photos)
 
     grey = torch.full((4, 3, 192, 160), 0.5)
     level = float(measured.level(grey).mean())
@@ -58,3 +62,5 @@ def test_level_spectrum_and_channels_come_back(blur: float) -> None:
 def test_photos_without_flat_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="add photos"):
         measure_noise([torch.ones(3, 256, 256)])
+    with pytest.raises(ValueError, match="neither black nor white"):
+        measure_noise_of_pairs([(torch.ones(3, 256, 256), torch.ones(3, 256, 256))])

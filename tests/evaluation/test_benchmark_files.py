@@ -1,6 +1,7 @@
 """DND and SIDD: stand-ins in the real file formats, through a denoiser, to checked bundles."""
 
 import base64
+import contextlib
 import csv
 
 import h5py
@@ -20,20 +21,34 @@ BOXES = [[(1, 1, 16, 16), (21, 31, 36, 46)], [(90, 100, 105, 115), (40, 5, 55, 2
 """Two photos, two boxes in each: 1-based, inclusive, (top, left, bottom, right)."""
 
 
+@contextlib.contextmanager
+def matlab_73(path):
+    """An HDF5 file as MATLAB writes it: behind a block of 512 bytes with its own header."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        yield file
+    with path.open("r+b") as file:
+        text = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 ."
+        file.write(text.ljust(116) + bytes(8) + b"\x00\x02IM")
+
+
 @pytest.fixture
 def dnd_folder(tmp_path):
     """MATLAB 7.3 files as published: arrays transposed, boxes behind object references."""
-    with h5py.File(tmp_path / "info.mat", "w") as file:
+    with matlab_73(tmp_path / "info.mat") as file:
         info = file.create_group("info")
+        info.attrs["MATLAB_class"] = np.bytes_("struct")
         references = info.create_dataset("boundingboxes", (1, len(BOXES)), dtype=h5py.ref_dtype)
+        references.attrs["MATLAB_class"] = np.bytes_("cell")
         for index, boxes in enumerate(BOXES):
             table = file.create_dataset(f"#refs#/b{index}", data=np.array(boxes, float).T)
+            table.attrs["MATLAB_class"] = np.bytes_("double")
             references[0, index] = table.ref
     (tmp_path / "images_srgb").mkdir()
     for index in range(len(BOXES)):
         photo = smooth_photo(110, 130, seed=index).astype(np.float32) / 255
-        with h5py.File(tmp_path / "images_srgb" / f"{index + 1:04d}.mat", "w") as file:
+        with matlab_73(tmp_path / "images_srgb" / f"{index + 1:04d}.mat") as file:
             file["InoisySRGB"] = photo.T
+            file["InoisySRGB"].attrs["MATLAB_class"] = np.bytes_("single")
     return tmp_path
 
 

@@ -75,8 +75,31 @@ def measure_noise(photos: Sequence[Tensor]) -> MeasuredNoise:
             f"needed: add photos with sky, walls or blur in them"
         )
     flat = flat[torch.linspace(0, len(flat) - 1, min(len(flat), MOST)).long()]
-    brightness = flat.mean(dim=(2, 3))
-    noise = _without_plane(flat)
+    return _measured(_without_plane(flat), flat.mean(dim=(2, 3)))
+
+
+def measure_noise_of_pairs(pairs: Sequence[tuple[Tensor, Tensor]]) -> MeasuredNoise:
+    """The same from what is known to be noise: pairs (noisy, clean), each (3, H, W) in [0, 1].
+
+    Raises `ValueError` where they have too few blocks that are neither black nor white.
+    """
+    noise, brightness = [], []
+    for noisy, clean in pairs:
+        within, chosen = _all_blocks(clean), _unclipped(_all_blocks(noisy))
+        noise.append((_all_blocks(noisy) - within)[chosen])
+        brightness.append(within[chosen].mean(dim=(2, 3)))
+    found = torch.cat(noise) if noise else torch.empty(0, 3, BLOCK, BLOCK)
+    if len(found) < FEWEST:
+        raise ValueError(
+            f"{len(found)} blocks of {BLOCK} pixels that are neither black nor white in "
+            f"{len(pairs)} pairs; {FEWEST} are needed"
+        )
+    index = torch.linspace(0, len(found) - 1, min(len(found), MOST)).long()
+    return _measured(_without_plane(found[index]), torch.cat(brightness)[index])
+
+
+def _measured(noise: Tensor, brightness: Tensor) -> MeasuredNoise:
+    """From blocks of noise (N, 3, 32, 32) without their plane, and their brightness (N, 3)."""
     variance = noise.square().mean(dim=(2, 3)) * _lost_to_plane()
     slope, intercept = _line(brightness, variance)
     unit = noise / noise.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(1e-6)
@@ -87,16 +110,24 @@ def measure_noise(photos: Sequence[Tensor]) -> MeasuredNoise:
     power = torch.diagonal(covariance, dim1=2, dim2=3).real.mean(dim=(0, 1))
     scale = power.sqrt()
     spectrum = covariance / (scale[:, None] * scale[None, :])
-    return MeasuredNoise(slope, intercept, spectrum, len(flat))
+    return MeasuredNoise(slope, intercept, spectrum, len(noise))
 
 
 def _blocks(photo: Tensor) -> Tensor:
     """The blocks (N, 3, 32, 32) of a photo (3, H, W) that hold neither black nor white."""
+    blocks = _all_blocks(photo)
+    return blocks[_unclipped(blocks)]
+
+
+def _all_blocks(photo: Tensor) -> Tensor:
     height, width = (side // BLOCK * BLOCK for side in photo.shape[-2:])
     parts = photo[:, :height, :width].float().unfold(1, BLOCK, BLOCK).unfold(2, BLOCK, BLOCK)
-    blocks = parts.permute(1, 2, 0, 3, 4).reshape(-1, 3, BLOCK, BLOCK)
+    return parts.permute(1, 2, 0, 3, 4).reshape(-1, 3, BLOCK, BLOCK)
+
+
+def _unclipped(blocks: Tensor) -> Tensor:
     within = (blocks > 2 / 255) & (blocks < 253 / 255)
-    return blocks[within.float().mean(dim=(1, 2, 3)) > 0.98]
+    return within.float().mean(dim=(1, 2, 3)) > 0.98
 
 
 def _flattest(blocks: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from aindnet.errors import RecipeError, TooFewPairsError
 from aindnet.network import AINDNet, is_transfer_parameter
-from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+from aindnet.training.transfer.adapt import AdaptationRecipe, _Batches, adapt
 from aindnet.training.transfer.held_out import (
     Errors,
     between,
@@ -18,7 +18,7 @@ from aindnet.training.transfer.held_out import (
     decibels,
 )
 from aindnet.training.transfer.methods import RANK, prepare, trainable
-from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs
+from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs, whole
 from restore_networks import small_network
 from transfer_scenes import pairs, scene, tinted_network
 
@@ -145,6 +145,20 @@ def test_averages_from_the_base_s_training_stay() -> None:
     assert averages
     for name, value in base.named_buffers():
         assert torch.equal(averages[name], value), name
+
+
+def test_new_noise_like_the_pairs_own_is_mixed_in() -> None:
+    regions = [whole(pair) for pair in pairs(sigma=20)]
+    recipe = AdaptationRecipe(batch=8, crop=96, simulated_share=0.25, own_share=0.5)
+    noisy, clean = next(iter(_Batches(regions, recipe)))
+    without, same = next(iter(_Batches(regions, replace(recipe, own_share=0.0))))
+    assert torch.equal(clean, same)
+    assert torch.equal(noisy[6:], without[6:])
+    assert not torch.equal(noisy[2:6], without[2:6])
+    level = float((noisy[2:6] - clean[2:6]).std())
+    assert level == pytest.approx(float((without[2:6] - clean[2:6]).std()), rel=0.15)
+    with pytest.raises(RecipeError, match="own_share"):
+        AdaptationRecipe(simulated_share=0.6, own_share=0.4)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

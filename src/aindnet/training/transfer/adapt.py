@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.errors import RecipeError, TrainingDivergedError
+from aindnet.camera.measured import MeasuredNoise, measure_noise_of_pairs
+from aindnet.errors import RecipeError, TooFewPairsError, TrainingDivergedError
 from aindnet.network import AINDNet
 from aindnet.pretrained.camera_profile import transfer_tensors
 from aindnet.training.callbacks import Budget, average_of_weights, quiet_lightning
@@ -72,6 +73,9 @@ class AdaptationRecipe:
     """Share of a batch that is clean sides under simulated noise, against forgetting."""
     camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
     """The cameras of that share."""
+    own_share: float = 0.0
+    """Share of a batch that is clean sides under new noise like the pairs' own, by brightness and
+    spectrum (`camera.measured`)."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
     pull: float = 0.0
@@ -97,6 +101,8 @@ class AdaptationRecipe:
         parse_budget(self.budget)
         if not 0 <= self.simulated_share < 1:
             raise RecipeError("simulated_share: from 0 to below 1")
+        if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
+            raise RecipeError("own_share: from 0, and with simulated_share below 1")
         if self.precision not in ("bf16", "fp32"):
             raise RecipeError(f"precision {self.precision!r}; choose bf16 or fp32")
         if self.crop < 32 or self.batch < 1:
@@ -186,6 +192,7 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, regions: Sequence[Region], recipe: AdaptationRecipe) -> None:
         self.regions, self.recipe = regions, recipe
+        self.noise = _noise_of(regions) if recipe.own_share else None
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
@@ -195,7 +202,20 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
             noisy, clean = random_pairs(self.regions, recipe.batch, recipe.crop, generator)
             if simulated:
                 noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
+            if self.noise is not None:
+                own = slice(simulated, simulated + round(recipe.own_share * recipe.batch))
+                again = clean[own] + self.noise.sample(clean[own], generator)
+                noisy[own] = (again.clamp(0, 1) * 255).round() / 255
             yield noisy, clean
+
+
+def _noise_of(regions: Sequence[Region]) -> MeasuredNoise:
+    try:
+        return measure_noise_of_pairs(
+            [(region.read(region.pair.noisy), region.read(region.pair.clean)) for region in regions]
+        )
+    except ValueError as error:
+        raise TooFewPairsError(f"own_share: {error}") from error
 
 
 class _Watch(Callback):
