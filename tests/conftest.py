@@ -9,6 +9,12 @@ import pytest
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many damaged files the long fuzz test tries."""
+    parser.addoption("--fuzz-files", type=int, default=8000, help="damaged files, over all kinds")
+    parser.addoption("--fuzz-seed", type=int, default=12, help="what the damage follows from")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The data folder beside the checkout; a test that asks for it is skipped without it."""

@@ -1,12 +1,13 @@
 """Damaged files of every kind end in the named error or a picture: no crash, hang or leftover.
 
-Seeded. `AINDNET_FUZZ_FILES=20000 pytest -m slow tests/photo/test_fuzz.py` tries as many files as
-one likes; the count is printed.
+Seeded. `pytest -m slow -s -k many tests/photo/test_fuzz.py --fuzz-files 20000 --fuzz-seed 12` tries
+as many files as one likes; the count is printed.
 """
 
 from __future__ import annotations
 
-import os
+import faulthandler
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from photo_samples import exif_block, icc_profile, picture, save_dng, save_pillo
 
 KINDS = ("jpg", "png", "tif", "webp", "avif", "heic", "jxl", "dng")
 QUICK_FILES = 25
+HANG_SECONDS = 120
+"""A file that takes longer ends the run with a traceback; its damage is in victim.KIND."""
 # The encoders cost more than the damage teaches: results of these kinds are written as PNG.
 SLOW_ENCODERS = ("avif", "heic", "jxl", "webp")
 
@@ -101,11 +104,14 @@ def attack(folder: Path, kind: str, count: int, seed: int) -> int:
         victim.write_bytes(data)
         output = folder / "out" / f"result.{suffix}"
         output.parent.mkdir(exist_ok=True)
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True, file=sys.__stderr__)
         try:
             done = survives(victim, output)
         except Exception:
             (folder / f"found.{kind}").write_bytes(data)
             raise
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         assert [path.name for path in output.parent.iterdir()] == ([output.name] if done else [])
         output.unlink(missing_ok=True)
         read += done
@@ -119,9 +125,11 @@ def test_damaged_files(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_damaged_files(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    count = int(os.environ.get("AINDNET_FUZZ_FILES", "8000")) // len(KINDS)
-    read = attack(tmp_path, kind, count, seed=int(os.environ.get("AINDNET_FUZZ_SEED", "12")))
+def test_many_damaged_files(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    count = request.config.getoption("--fuzz-files") // len(KINDS)
+    read = attack(tmp_path, kind, count, seed=request.config.getoption("--fuzz-seed"))
     with capsys.disabled():
         print(f"\n{kind}: {count} damaged files tried, {read} still readable, the rest named")
 
