@@ -18,9 +18,16 @@ from aindnet.training.transfer.held_out import (
     decibels,
 )
 from aindnet.training.transfer.methods import RANK, prepare, trainable
-from aindnet.training.transfer.pairs import PhotoPair, Region, divide, random_pairs, whole
+from aindnet.training.transfer.pairs import (
+    PhotoPair,
+    Region,
+    divide,
+    noise_by_scene,
+    random_pairs,
+    whole,
+)
 from restore_networks import small_network
-from transfer_scenes import pairs, scene, tinted_network
+from transfer_scenes import pairs, scene, tinted_network, with_noise
 
 QUICK = AdaptationRecipe(
     budget="40 steps", crop=48, batch=4, learning_rate=3e-3, simulated_share=0.25, precision="fp32"
@@ -159,6 +166,23 @@ def test_new_noise_like_the_pairs_own_is_mixed_in() -> None:
     assert level == pytest.approx(float((without[2:6] - clean[2:6]).std()), rel=0.15)
     with pytest.raises(RecipeError, match="own_share"):
         AdaptationRecipe(simulated_share=0.6, own_share=0.4)
+
+
+def test_noisier_scenes_can_be_drawn_more_often() -> None:
+    regions = [
+        replace(whole(pair), pair=replace(pair, noisy=with_noise(pair.clean, sigma, 1)))
+        for pair, sigma in zip(pairs(), (5, 5, 5, 25), strict=True)
+    ]
+    levels = noise_by_scene(regions)
+    assert levels[regions[3].pair.scene] == pytest.approx(25 / 255, rel=0.1)
+    drawn = []
+    for weights in (None, levels):
+        generator = torch.Generator().manual_seed(3)
+        noisy, clean = random_pairs(regions, 200, 32, generator, weights)
+        loud = (noisy - clean).flatten(1).std(dim=1) > 12 / 255
+        drawn.append(float(loud.float().mean()))
+    assert drawn[0] == pytest.approx(1 / 4, abs=0.1)
+    assert drawn[1] == pytest.approx(25 / 40, abs=0.1)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -49,6 +49,7 @@ from aindnet.training.transfer.pairs import (
     PhotoPair,
     Region,
     divide,
+    noise_by_scene,
     random_pairs,
     whole,
 )
@@ -73,6 +74,8 @@ class AdaptationRecipe:
     """Share of a batch that is clean sides under simulated noise, against forgetting."""
     camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
     """The cameras of that share."""
+    by_noise: bool = False
+    """True: scenes are drawn in proportion to their noise; False: all alike."""
     own_share: float = 0.0
     """Share of a batch that is clean sides under new noise like the pairs' own, by brightness and
     spectrum (`camera.measured`)."""
@@ -193,13 +196,16 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
     def __init__(self, regions: Sequence[Region], recipe: AdaptationRecipe) -> None:
         self.regions, self.recipe = regions, recipe
         self.noise = _noise_of(regions) if recipe.own_share else None
+        self.weights = noise_by_scene(regions) if recipe.by_noise else None
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
         simulated = round(recipe.simulated_share * recipe.batch)
         for step in itertools.count():
             generator = torch.Generator().manual_seed(recipe.seed * 100_000_007 + step)
-            noisy, clean = random_pairs(self.regions, recipe.batch, recipe.crop, generator)
+            noisy, clean = random_pairs(
+                self.regions, recipe.batch, recipe.crop, generator, self.weights
+            )
             if simulated:
                 noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
             if self.noise is not None:

@@ -149,21 +149,37 @@ def divide(
     )
 
 
+def noise_by_scene(regions: Sequence[Region]) -> dict[str, float]:
+    """Root mean square of what noisy and clean sides differ by, on the [0, 1] scale."""
+    squares: dict[str, list[float]] = {}
+    for region in regions:
+        difference = region.read(region.pair.noisy) - region.read(region.pair.clean)
+        squares.setdefault(region.pair.scene, []).append(float(difference.square().mean()))
+    return {scene: max(float(np.mean(each)), 1e-8) ** 0.5 for scene, each in squares.items()}
+
+
 def random_pairs(
-    regions: Sequence[Region], batch: int, crop: int, generator: torch.Generator
+    regions: Sequence[Region],
+    batch: int,
+    crop: int,
+    generator: torch.Generator,
+    weights: dict[str, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`batch` crops, noisy and clean, float32 (batch, 3, crop, crop), mirrored and turned alike.
 
-    Every scene is as likely as any other, whatever its number of photos.
+    Every scene is as likely as any other, whatever its number of photos, or by its share of
+    `weights`.
     """
     scenes: dict[str, list[Region]] = {}
     for region in regions:
         scenes.setdefault(region.pair.scene, []).append(region)
     groups = list(scenes.values())
+    shares = np.array([1.0 if weights is None else weights[scene] for scene in scenes])
+    bounds = np.cumsum(shares / shares.sum())
     noisy: list[Tensor] = []
     clean: list[Tensor] = []
     for scene, photo, at_y, at_x, turn in torch.rand(batch, 5, generator=generator).tolist():
-        group = groups[int(scene * len(groups))]
+        group = groups[min(int(np.searchsorted(bounds, scene, side="right")), len(groups) - 1)]
         region = group[int(photo * len(group))]
         height, width = min(crop, region.height), min(crop, region.width)
         y = region.y + int(at_y * (region.height - height + 1))
