@@ -148,6 +148,22 @@ def test_nothing_is_written_where_nothing_is_gained(
     assert not output.exists()
 
 
+def test_a_recipe_says_the_rest(
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("method: gains\nbudget: 1h\nlearning_rate: 1.0e-3\ncamera: {jpeg: 0.0}\n")
+    output = tmp_path / "mine.safetensors"
+    call_it = ("--pairs", folder, "--output", output, "--model", model, "--json")
+    assert call(*call_it, "--recipe", recipe, *BUDGET) == 0
+    about = printed(capsys)["about"]
+    assert (about["method"], about["steps"]) == ("gains", 25)
+    assert load_camera_profile(output).about == about
+    recipe.write_text("speed: 9\n")
+    assert call(*call_it[:3], tmp_path / "b.safetensors", "--recipe", recipe) == 2
+    assert "speed" in capsys.readouterr().err
+
+
 def test_a_retrained_model_is_a_whole_model(model: Path, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "mine.safetensors"
     code = call(

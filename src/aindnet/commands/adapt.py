@@ -24,7 +24,7 @@ from aindnet.errors import (
 
 if TYPE_CHECKING:
     from aindnet.photo.exif import Camera
-    from aindnet.training.transfer.adapt import Adaptation
+    from aindnet.training.transfer.adapt import Adaptation, AdaptationRecipe
     from aindnet.training.transfer.pairs import PhotoPair
 
 
@@ -37,11 +37,12 @@ def adapt(
     only: str | None = None,
     output: Path | None = None,
     model: str | None = None,
-    method: Literal["transfer", "retrain", "scratch"] = "transfer",
-    budget: str = "10m",
+    method: Literal["transfer", "retrain", "scratch"] | None = None,
+    budget: str | None = None,
+    recipe: Path | None = None,
     name: str | None = None,
     check: Annotated[bool, Parameter(negative=())] = False,
-    seed: int = 0,
+    seed: int | None = None,
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Adapt the denoiser to your camera and write a camera profile.
@@ -69,9 +70,13 @@ def adapt(
     model
         The model to start from: a name or a weights file.
     method
-        transfer: a small part of the weights; retrain: all; scratch: all, from nothing.
+        transfer (the default): a small part of the weights; retrain: all; scratch: all, from
+        nothing.
     budget
-        Time to train ("10m") or steps ("400 steps").
+        Time to train ("10m", the default) or steps ("400 steps").
+    recipe
+        YAML file with fields of `AdaptationRecipe`: learning rate, crop, what is mixed in.
+        --method, --budget and --seed go before it.
     name
         Of the camera; by default as EXIF names it.
     check
@@ -93,6 +98,7 @@ def adapt(
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
     if output is not None:
         _check_writable(output)
+    settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
     if pairs:
         layouts = layout or ("pairs",) * len(pairs)
         usable, cameras, rejected, corrected = _from_pairs(pairs, layouts, only, check=check)
@@ -100,7 +106,7 @@ def adapt(
             _say(f"{photo}: exposures differ ({difference:+.1f} %), the clean side was matched")
     elif noisy is not None:
         corrected = {}
-        usable, cameras, rejected = *_from_noisy(noisy, model, seed), {}
+        usable, cameras, rejected = *_from_noisy(noisy, model, seed or 0), {}
         _say("experimental: the gain below is on photos made noisy again, not on real noise")
     else:
         corrected = {}
@@ -123,7 +129,7 @@ def adapt(
         raise TooFewPairsError("one pair only: take at least two, better four, of other scenes")
     try:
         source = "noisy photos alone" if noisy else "burst" if burst else "pairs"
-        result, about = _adapt(usable, cameras, output, model, method, budget, name, seed, source)
+        result, about = _adapt(usable, cameras, output, model, settings, name, source)
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
@@ -133,6 +139,16 @@ def adapt(
         f"(95 % {gain.low:+.2f} … {gain.high:+.2f}, {gain.patches} patches)"
     )
     return _end(document | {"output": str(output), "about": about}, json_output, 0)
+
+
+def _recipe(path: Path | None, flags: dict[str, Any]) -> AdaptationRecipe:
+    from aindnet.training.recipe_files import read_recipe
+    from aindnet.training.transfer.adapt import AdaptationRecipe
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    if path is None:
+        return AdaptationRecipe(**given)
+    return replace(read_recipe(path, AdaptationRecipe, command="aindnet adapt"), **given)
 
 
 def _check_writable(output: Path) -> None:
@@ -239,20 +255,18 @@ def _adapt(
     cameras: list[Camera],
     output: Path,
     model: str | None,
-    method: Literal["transfer", "retrain", "scratch"],
-    budget: str,
+    recipe: AdaptationRecipe,
     name: str | None,
-    seed: int,
     source: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.commands.adaptation.photos import camera_of
     from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
-    from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+    from aindnet.training.transfer.adapt import adapt
+    from aindnet.training.transfer.methods import PROFILE_METHODS
 
     base = load_model(model)
     if base.network.config.image_channels != 3:
         raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
-    recipe = AdaptationRecipe(method=method, budget=budget, seed=seed)
     with _Bar() as bar:
         result = adapt(base.network, pairs, recipe, watcher=bar.update)
     gain = result.gain
@@ -268,7 +282,7 @@ def _adapt(
         "make": make,
         "model": camera_model,
         "iso": iso,
-        "method": method,
+        "method": recipe.method,
         "source": source,
         "pairs": len(pairs),
         "scenes": len({pair.scene for pair in pairs}),
@@ -281,12 +295,12 @@ def _adapt(
         "seconds": round(result.seconds),
         "date": datetime.date.today().isoformat(),
     }
-    if method == "transfer":
+    if recipe.method in PROFILE_METHODS:
         save_camera_profile(output, result.network, base, about)
     else:
         card = ModelCard(
             name=output.stem,
-            description=f"{base.card.name} for {about['camera']}, all weights ({method}).",
+            description=f"{base.card.name} for {about['camera']}, all weights ({recipe.method}).",
             licence="as the photos that it was adapted with",
             trained_on=f"{about['pairs']} pairs of {about['camera']}",
             recipe=json.dumps(about),

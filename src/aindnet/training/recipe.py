@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import yaml
-from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Dict
+from typing import Literal
 
 from aindnet.camera import CameraRecipe
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNetConfig
 from aindnet.training.losses import EstimatorLoss, RestorationLoss
+from aindnet.training.recipe_files import read_recipe
 
 
 @dataclass(frozen=True)
@@ -126,29 +123,7 @@ class TrainingRecipe:
 def load_recipe(path: Path, flags: Sequence[str] = ()) -> TrainingRecipe:
     """Read a YAML recipe; `flags` such as ("--budget", "25m") override fields.
 
-    Relative paths in the file are kept as they are, relative to the working folder. Raises
-    `RecipeError` for a missing file, an unknown field or an impossible value.
+    Relative paths in the file are relative to the working folder. Raises `RecipeError` for a
+    missing file, an unknown field or an impossible value.
     """
-    if not path.is_file():
-        raise RecipeError(f"{path}: there is no such recipe")
-    try:
-        values: Any = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: a recipe is a list of fields and their values")
-    app = App(name=f"aindnet train {path}", config=Dict(values), help_flags=["--help"])
-
-    def build(*, recipe: Annotated[TrainingRecipe, Parameter(name="*")]) -> TrainingRecipe:
-        return recipe
-
-    app.default(build)
-    try:
-        recipe = app(
-            list(flags), exit_on_error=False, print_error=False, result_action="return_value"
-        )
-    except CycloptsError as error:
-        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(recipe, TrainingRecipe):
-        raise SystemExit(0)  # --help was asked for and printed
-    return recipe
+    return read_recipe(path, TrainingRecipe, flags, command="aindnet train")
