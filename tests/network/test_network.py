@@ -224,6 +224,28 @@ def test_running_statistics_keep_how_strong_a_feature_is() -> None:
     assert torch.allclose(instance(2 * x), instance(x), atol=1e-3)
 
 
+def test_features_far_from_training_s_are_cut_off() -> None:
+    network = running()
+    for block in network.modules():
+        if isinstance(block, RunningNorm):
+            block.variance.mul_(1e-4)  # as if training had hardly seen any
+    photo = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        wild = (network(photo).denoised - photo).abs().max()
+        for block in network.modules():
+            if isinstance(block, RunningNorm):
+                block.limit = 3.0
+        tame = (network(photo).denoised - photo).abs().max()
+    assert tame < wild / 10
+    norm = RunningNorm(2, limit=3.0).eval()
+    x = torch.tensor([-9.0, 2.0]).view(1, 2, 1, 1)
+    torch.testing.assert_close(norm(x).flatten(), torch.tensor([-3.0, 2.0]), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="feature_limit is for"):
+        AINDNetConfig(feature_limit=12)
+    with pytest.raises(ValueError, match="above 0"):
+        AINDNetConfig(normalization="running", feature_limit=0)
+
+
 def test_running_averages_are_no_transfer_parameters() -> None:
     network = AINDNet(replace(SMALL, normalization="running"))
     buffers = [name for name, _ in network.named_buffers()]

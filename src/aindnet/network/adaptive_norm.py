@@ -43,14 +43,17 @@ class RunningNorm(nn.Module):
     The same affine map for every image and at every place, so features keep how strong the noise
     is, a photo may be cut into tiles anywhere, and nothing has to be measured on it. In training,
     `own_batch` takes the batch's statistics instead (fast) while the running ones follow; without
-    it the running ones are used as they are, as in inference.
+    it the running ones are used as they are, as in inference. What lies further than `limit`
+    deviations from the mean is cut off: constants do not bring what training never saw back to
+    size, and it would grow from layer to layer.
     """
 
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, limit: float | None = None) -> None:
         super().__init__()
+        self.limit = limit
         self.own_batch = True
         self.seen = 0
         """Batches that the running statistics are of, while these are few; a plain mean then."""
@@ -64,9 +67,10 @@ class RunningNorm(nn.Module):
         if own:
             self.seen += 1
             momentum = max(RUNNING_MOMENTUM, 1 / self.seen)
-        return F.batch_norm(
+        normalised = F.batch_norm(
             x, self.mean, self.variance, training=own, momentum=momentum, eps=EPSILON
         )
+        return normalised if self.limit is None else normalised.clamp(-self.limit, self.limit)
 
     def constants(self) -> Tensor:
         """Mean and variance of the training data, (2, C)."""
@@ -93,11 +97,12 @@ class AdaptiveInstanceNorm(nn.Module):
         one_plus_gamma: bool = True,
         gated: bool = False,
         normalization: Normalization = "instance",
+        feature_limit: float | None = None,
     ) -> None:
         super().__init__()
         self.one_plus_gamma = one_plus_gamma
         self.gated = gated
-        self.norm = normalizer(normalization, channels)
+        self.norm = normalizer(normalization, channels, feature_limit)
         self.conv = nn.Conv2d(map_channels, hidden, 5, padding=2)
         self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
         # Noise levels are a few hundredths: the start makes them count, and γ and β small.
@@ -144,6 +149,7 @@ class AINResBlock(nn.Module):
         hidden: int = 64,
         one_plus_gamma: bool = True,
         normalization: Normalization = "instance",
+        feature_limit: float | None = None,
     ) -> None:
         super().__init__()
         self.mode = modulation
@@ -151,7 +157,7 @@ class AINResBlock(nn.Module):
 
         def norm() -> nn.Module:
             if modulation in ("none", "concatenate"):
-                return normalizer(normalization, channels)
+                return normalizer(normalization, channels, feature_limit)
             return AdaptiveInstanceNorm(
                 channels,
                 map_channels=map_channels,
@@ -159,6 +165,7 @@ class AINResBlock(nn.Module):
                 one_plus_gamma=one_plus_gamma,
                 gated=modulation == "gated",
                 normalization=normalization,
+                feature_limit=feature_limit,
             )
 
         self.norm1 = norm()
@@ -181,9 +188,9 @@ class AINResBlock(nn.Module):
         return out
 
 
-def normalizer(kind: Normalization, channels: int) -> nn.Module:
+def normalizer(kind: Normalization, channels: int, limit: float | None = None) -> nn.Module:
     """The module that makes x̂ of x."""
-    return RunningNorm(channels) if kind == "running" else InstanceNorm()
+    return RunningNorm(channels, limit) if kind == "running" else InstanceNorm()
 
 
 def map_at_scale(

@@ -52,6 +52,9 @@ class AINDNetConfig:
     map_limit: float | None = None
     """Largest noise level ([0, 1] scale) that the modulation is given; None: any. Under statistics
     from training, γ that grows with the map has nothing to bring features back to size."""
+    feature_limit: float | None = None
+    """With statistics from training: deviations from the mean at which x̂ is cut off; None: none.
+    Pictures of a kind that training never saw can leave all bounds without it."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -77,6 +80,10 @@ class AINDNetConfig:
             raise ValueError('normalization must be "instance" or "running"')
         if self.map_limit is not None and not self.map_limit > 0:
             raise ValueError("map_limit must be above 0, or None")
+        if self.feature_limit is not None and not self.feature_limit > 0:
+            raise ValueError("feature_limit must be above 0, or None")
+        if self.feature_limit is not None and self.normalization != "running":
+            raise ValueError('feature_limit is for normalization="running" alone')
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -119,6 +126,7 @@ class AINDNet(nn.Module):
                     * (scale if config.scale_modulation_channels else 1),
                     one_plus_gamma=config.one_plus_gamma,
                     normalization=config.normalization,
+                    feature_limit=config.feature_limit,
                 )
                 for _ in range(count)
             )

@@ -20,6 +20,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"normalization": "running", "unshuffle": 2},
     {"normalization": "running", "one_plus_gamma": False, "modulation_stride": 4},
     {"normalization": "running", "map_limit": 0.02},
+    {"normalization": "running", "feature_limit": 0.5, "unshuffle": 2},
+    {"normalization": "running", "feature_limit": 0.5, "modulation": "none"},
     {"normalization": "running", "modulation": "none"},
     {"normalization": "running", "modulation": "gated"},
     {"modulation": "none"},

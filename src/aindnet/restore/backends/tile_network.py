@@ -69,8 +69,16 @@ def is_folded(norm: nn.Module) -> bool:
 
 @torch.no_grad()
 def fold_statistics(norm: AdaptiveInstanceNorm) -> None:
-    """x̂·g + β with x̂ = s·x + t is x·(s·g) + (β + t·g): filters that give both products."""
-    mean, variance = cast(RunningNorm, norm.norm).constants()
+    """x̂·g + β with x̂ = s·x + t is x·(s·g) + (β + t·g): filters that give both products.
+
+    Where x̂ is cut off, x is, at the bounds that are kept beside the statistics.
+    """
+    running = cast(RunningNorm, norm.norm)
+    mean, variance = running.constants()
+    if running.limit is not None:
+        reach = running.limit * torch.sqrt(variance + EPSILON)
+        for name, bound in (("lowest", mean - reach), ("highest", mean + reach)):
+            running.register_buffer(name, bound.view(1, -1, 1, 1), persistent=False)
     scale = torch.rsqrt(variance + EPSILON)
     shift = -mean * scale
     layer = norm.gamma_beta
@@ -157,8 +165,14 @@ class TileNetwork(AINDNet):
     def _normalise(self, x: Tensor, norm: nn.Module, hidden: Tensor | None, first: int) -> Tensor:
         normalised = x
         if self.runs_on_constants:
+            running = cast(
+                RunningNorm, norm.norm if isinstance(norm, AdaptiveInstanceNorm) else norm
+            )
             if not is_folded(norm):
-                normalised = (norm.norm if isinstance(norm, AdaptiveInstanceNorm) else norm)(x)
+                normalised = running(x)
+            elif running.limit is not None:
+                bounds = (cast(Tensor, getattr(running, name)) for name in ("lowest", "highest"))
+                normalised = torch.clamp(x, *(bound.to(x.dtype) for bound in bounds))
         else:
             scale, shift = self.statistics.affine(x, first)
             normalised = torch.addcmul(shift, x, scale)
