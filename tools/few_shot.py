@@ -5,7 +5,7 @@
 `--data` holds `real/polyu`, `real/renoir` and `real/sidd-sample`. Of each camera every third scene
 is for testing; pairs to adapt with are crops of the others, drawn by the seed. "Elsewhere" are the
 other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs of the same base that are
-in OUTPUT/runs.jsonl are not done again; `--only`, `--counts` and `--seeds` do a part.
+in OUTPUT/runs.jsonl are not done again; `--only`, `--counts`, `--seeds` and `--variants` do a part.
 Source: Kim et al., CVPR 2020, Table 5.
 """
 
@@ -103,6 +103,8 @@ def run(
             if count != "all" and int(count) > len(pool):
                 continue  # the camera has not so many
             for variant, fields in ({"base": {}} if count == 0 else experiment.variants).items():
+                if count and arguments.variants and variant not in arguments.variants:
+                    continue
                 for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
                     key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed}"
                     if key in done:
@@ -211,6 +213,7 @@ def main() -> None:
         "--counts", nargs="+", type=lambda text: text if text == "all" else int(text)
     )
     parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--variants", nargs="+", help="as the recipe names them")
     arguments = parser.parse_args()
     experiment = Experiment(**yaml.safe_load(arguments.recipe.read_text("utf-8")))
     arguments.output.mkdir(parents=True, exist_ok=True)
