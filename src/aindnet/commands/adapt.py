@@ -102,8 +102,12 @@ def adapt(
     if pairs:
         layouts = layout or ("pairs",) * len(pairs)
         usable, cameras, rejected, corrected = _from_pairs(pairs, layouts, only, check=check)
-        for photo, difference in corrected.items():
-            _say(f"{photo}: exposures differ ({difference:+.1f} %), the clean side was matched")
+        if corrected:
+            worst = max(corrected, key=lambda photo: abs(corrected[photo]))
+            _say(
+                f"{len(corrected)} clean sides were matched to their noisy sides' exposure, most "
+                f"{worst} ({corrected[worst]:+.1f} %); --json names all"
+            )
     elif noisy is not None:
         corrected = {}
         usable, cameras, rejected = *_from_noisy(noisy, model, seed or 0), {}
