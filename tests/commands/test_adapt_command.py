@@ -203,8 +203,8 @@ def test_one_bad_file_does_not_hide_the_others(
     (root / "noisy/cut.png").write_bytes((folder / "noisy/coffee.png").read_bytes()[:900])
     (root / "clean/cut.png").write_bytes((folder / "clean/coffee.png").read_bytes())
     (root / "clean/alone.png").write_bytes((folder / "clean/coffee.png").read_bytes())
-    brighter = scene("coffee", 192, 400).astype(np.float32) * 0.95
-    write_image(root / "clean/coffee.png", brighter.astype(np.uint8))
+    darker = np.rint(scene("coffee", 192, 400) * 0.95).astype(np.uint8)
+    write_image(root / "clean/coffee.png", darker)
     assert call("--pairs", root, "--check", "--json") == 1
     document = printed(capsys)
     assert set(document["pairs"]) == set(PHOTOS)
@@ -212,7 +212,8 @@ def test_one_bad_file_does_not_hide_the_others(
     assert "one size" in document["rejected"]["small"]
     assert "damaged" in document["rejected"]["cut"]
     assert "missing in noisy/" in document["rejected"]["alone"]
-    assert document["exposure_matched"]["coffee"] == pytest.approx(5, abs=1)
+    # Of the channel that differs most: dark ones are rounded by more.
+    assert 5.2 <= document["exposure_matched"]["coffee"] < 7
     assert call("--pairs", root, "--output", tmp_path / "a.safetensors") == 2
     assert "--check lists them" in capsys.readouterr().err
 
