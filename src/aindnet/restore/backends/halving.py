@@ -35,7 +35,7 @@ class HalvingBackend(Backend):
         self._backend = backend
         self._overlap = overlap
         self._discard = discard
-        self._smallest = 3 * overlap
+        self._smallest = 3 * max(overlap, ALIGNMENT)
         self._constant_statistics = constant_statistics
         self._side: int | None = None
         self._windows = backend.batch
