@@ -43,6 +43,11 @@ class Experiment:
     seeds: list[int]
     budget: str
     test_crops: int
+    """Of the camera, and of the other cameras."""
+    test_pixels: int
+    """Of each crop its middle, so many pixels a side."""
+    common: dict[str, Any]
+    """Fields of every adaptation."""
     variants: dict[str, dict[str, Any]]
 
 
@@ -66,9 +71,16 @@ def evenly(pairs: Sequence[PhotoPair], count: int) -> list[PhotoPair]:
     return ordered[:count]
 
 
+def middle(pair: PhotoPair, pixels: int) -> PhotoPair:
+    """The middle of a pair, at most `pixels` a side."""
+    y, x = (max(size - pixels, 0) // 2 for size in pair.shape)
+    part = slice(y, y + pixels), slice(x, x + pixels)
+    return replace(pair, noisy=pair.noisy[part], clean=pair.clean[part])
+
+
 @torch.inference_mode()
 def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
-    """Mean PSNR over whole crops, rounded to 8 bits, in dB."""
+    """Mean PSNR of the pairs, rounded to 8 bits, in dB."""
     values = []
     for pair in pairs:
         noisy = torch.from_numpy(levels(pair.noisy)).permute(2, 0, 1)[None] / 255
@@ -99,6 +111,7 @@ def run(
         test = evenly([p for p in own if p.scene in scenes[::3]], experiment.test_crops)
         pool = [p for p in own if p.scene not in scenes[::3]]
         away = evenly([p for p in everything if p not in own], experiment.test_crops) + far
+        test, away = ([middle(p, experiment.test_pixels) for p in side] for side in (test, away))
         for count in arguments.counts or experiment.counts:
             if count != "all" and int(count) > len(pool):
                 continue  # the camera has not so many
@@ -113,7 +126,8 @@ def run(
                     network, share = base, 0.0
                     if count:
                         recipe = replace(
-                            AdaptationRecipe(budget=experiment.budget, seed=seed), **fields
+                            AdaptationRecipe(budget=experiment.budget, seed=seed),
+                            **experiment.common | fields,
                         )
                         drawn = np.random.default_rng(seed).permutation(len(pool))
                         many = len(pool) if count == "all" else int(count)

@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +14,6 @@ from cyclopts import Parameter
 
 from aindnet.errors import (
     AdaptationError,
-    BurstError,
     ImageWriteError,
     NoGainError,
     TooFewPairsError,
@@ -23,9 +21,8 @@ from aindnet.errors import (
 )
 
 if TYPE_CHECKING:
-    from aindnet.photo.exif import Camera
+    from aindnet.commands.adaptation.sources import Material
     from aindnet.training.transfer.adapt import Adaptation, AdaptationRecipe
-    from aindnet.training.transfer.pairs import PhotoPair
 
 
 def adapt(
@@ -86,6 +83,8 @@ def adapt(
     json_output
         Print one JSON document on stdout.
     """
+    from aindnet.commands.adaptation import sources
+
     if sum((bool(pairs), bool(burst), noisy is not None)) != 1:
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
     if layout and len(layout) != len(pairs):
@@ -100,40 +99,26 @@ def adapt(
         _check_writable(output)
     settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
     if pairs:
-        layouts = layout or ("pairs",) * len(pairs)
-        usable, cameras, rejected, corrected = _from_pairs(pairs, layouts, only, check=check)
-        if corrected:
-            worst = max(corrected, key=lambda photo: abs(corrected[photo]))
-            _say(
-                f"{len(corrected)} clean sides were matched to their noisy sides' exposure, most "
-                f"{worst} ({corrected[worst]:+.1f} %); --json names all"
-            )
+        material = sources.from_pairs(pairs, layout or ("pairs",) * len(pairs), only, check=check)
     elif noisy is not None:
-        corrected = {}
-        usable, cameras, rejected = *_from_noisy(noisy, model, seed or 0), {}
-        _say("experimental: the gain below is on photos made noisy again, not on real noise")
+        material = sources.from_noisy(noisy, model, settings.seed)
     else:
-        corrected = {}
-        usable, cameras, rejected = _from_bursts(burst)
-    for photo, reason in rejected.items():
-        _say(f"not used: {photo}: {reason}")
-    scenes = len({pair.scene for pair in usable})
-    _say(f"{len(usable)} pairs of {scenes} scenes can be used")
+        material = sources.from_bursts(burst)
+    _tell(material)
     document: dict[str, Any] = {
-        "pairs": [pair.name for pair in usable],
-        "scenes": scenes,
-        "rejected": rejected,
-        "exposure_matched": corrected,
+        "pairs": [pair.name for pair in material.pairs],
+        "scenes": material.scenes,
+        "rejected": material.rejected,
+        "exposure_matched": material.matched,
     }
     if check or output is None:
-        return _end(document, json_output, 1 if rejected else 0)
-    if not usable:
+        return _end(document, json_output, 1 if material.rejected else 0)
+    if not material.pairs:
         raise UnusablePairsError("no pair is left; docs/adapting.md says how to take better ones")
-    if len(usable) < 2:
+    if len(material.pairs) < 2:
         raise TooFewPairsError("one pair only: take at least two, better four, of other scenes")
     try:
-        source = "noisy photos alone" if noisy else "burst" if burst else "pairs"
-        result, about = _adapt(usable, cameras, output, model, settings, name, source)
+        result, about = _adapt(material, output, model, settings, name)
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
@@ -164,104 +149,27 @@ def _check_writable(output: Path) -> None:
         raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
 
 
-def _from_pairs(
-    folders: Sequence[Path], layouts: Sequence[str], only: str | None, *, check: bool
-) -> tuple[list[PhotoPair], list[Camera], dict[str, str], dict[str, float]]:
-    """Usable pairs, their cameras, why others are not used, and exposures matched, in per cent."""
-    from aindnet.commands.adaptation.photos import marks, read_dataset, read_pairs
-    from aindnet.training.transfer.inspection import inspect, matched
-
-    usable: list[PhotoPair] = []
-    cameras: list[Camera] = []
-    rejected: dict[str, str] = {}
-    corrected: dict[str, float] = {}
-    for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
-        taken: dict[str, Camera] = {}
-        if layout == "pairs":
-            found = read_pairs(folder)
-            pairs, taken = found.pairs, found.cameras
-            rejected |= {mark + name: reason for name, reason in found.broken.items()}
-            if found.broken and not check:
-                name, reason = next(iter(found.broken.items()))
-                raise UnusablePairsError(
-                    f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
-                )
-        else:
-            pairs = read_dataset(layout, folder, only)
-        swapped = 0
-        for pair in pairs:
-            inspection = inspect(pair)
-            if inspection.problems:
-                rejected[mark + pair.name] = "; ".join(inspection.problems)
-                swapped += "swap" in rejected[mark + pair.name]
-                continue
-            if pair.name in taken:
-                cameras.append(taken[pair.name])
-            good = pair
-            if inspection.corrected:
-                good = matched(pair)
-                corrected[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
-            usable.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
-        if swapped and swapped == len(pairs):
-            raise UnusablePairsError(
-                f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
-            )
-    return usable, cameras, rejected, corrected
-
-
-def _from_bursts(folders: tuple[Path, ...]) -> tuple[list[PhotoPair], list[Camera], dict[str, str]]:
-    from aindnet.commands.adaptation.photos import read_bursts
-    from aindnet.training.transfer.burst import burst_pairs, check_burst
-
-    usable: list[PhotoPair] = []
-    cameras: list[Camera] = []
-    rejected: dict[str, str] = {}
-    for burst in read_bursts(folders):
-        scene = burst.scene
-        rejected |= {f"{scene}/{frame}": reason for frame, reason in burst.broken.items()}
-        try:
-            found = check_burst(scene, burst.frames)
-        except BurstError as error:
-            rejected[scene] = str(error).removeprefix(f"{scene}: ")
-            continue
-        rejected |= {f"{scene}/{frame}": reason for frame, reason in found.left_out.items()}
-        usable += burst_pairs(found)
-        cameras += [burst.cameras[frame.name] for frame in found.frames]
-    return usable, cameras, rejected
-
-
-def _from_noisy(folder: Path, model: str | None, seed: int) -> tuple[list[PhotoPair], list[Camera]]:
-    import torch
-
-    from aindnet.commands.adaptation.photos import read_bursts
-    from aindnet.restore import Denoiser
-    from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
-
-    denoiser = Denoiser.from_pretrained(model)
-    photos: list[Denoised] = []
-    cameras: list[Camera] = []
-    for group in read_bursts([folder]):
-        for name, reason in group.broken.items():
-            _say(f"not used: {name}: {reason}")
-        photos += [
-            Denoised(f"{group.scene}/{frame.name}", frame.image, denoiser(frame.image).image)
-            for frame in group.frames
-        ]
-        cameras += group.cameras.values()
-    noise = noise_of(photos)
-    level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
-    _say(f"noise of {level:.1f} of 255 at mid-grey, from {noise.blocks} flat blocks")
-    return pseudo_pairs(photos, noise, seed=seed), cameras
+def _tell(material: Material) -> None:
+    """What can be used, and what was done to it."""
+    for note in material.notes:
+        _say(note)
+    if material.matched:
+        worst = max(material.matched, key=lambda photo: abs(material.matched[photo]))
+        _say(
+            f"{len(material.matched)} clean sides were matched to their noisy sides' exposure, "
+            f"most {worst} ({material.matched[worst]:+.1f} %); --json names all"
+        )
+    for photo, reason in material.rejected.items():
+        _say(f"not used: {photo}: {reason}")
+    _say(f"{len(material.pairs)} pairs of {material.scenes} scenes can be used")
 
 
 def _adapt(
-    pairs: list[PhotoPair],
-    cameras: list[Camera],
+    material: Material,
     output: Path,
     model: str | None,
     recipe: AdaptationRecipe,
     name: str | None,
-    source: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.commands.adaptation.photos import camera_of
     from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
@@ -272,7 +180,7 @@ def _adapt(
     if base.network.config.image_channels != 3:
         raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
     with _Bar() as bar:
-        result = adapt(base.network, pairs, recipe, watcher=bar.update)
+        result = adapt(base.network, material.pairs, recipe, watcher=bar.update)
     gain = result.gain
     if not gain.certain:
         raise NoGainError(
@@ -280,16 +188,16 @@ def _adapt(
             f"({gain.decibels:+.2f} dB, 95 % {gain.low:+.2f} … {gain.high:+.2f}): nothing was "
             f"written; more pairs, other scenes or a longer --budget may help"
         )
-    make, camera_model, iso = camera_of(cameras)
+    make, camera_model, iso = camera_of(material.cameras)
     about = {
         "camera": name or camera_model or output.stem,
         "make": make,
         "model": camera_model,
         "iso": iso,
         "method": recipe.method,
-        "source": source,
-        "pairs": len(pairs),
-        "scenes": len({pair.scene for pair in pairs}),
+        "source": material.source,
+        "pairs": len(material.pairs),
+        "scenes": material.scenes,
         "gain_db": round(gain.decibels, 3),
         "gain_interval_db": [round(gain.low, 3), round(gain.high, 3)],
         "held_out": "other scenes" if result.by_scene else "strips of the same photos",

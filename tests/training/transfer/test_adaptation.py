@@ -9,7 +9,13 @@ import torch
 
 from aindnet.errors import RecipeError, TooFewPairsError
 from aindnet.network import AINDNet, is_transfer_parameter
-from aindnet.training.transfer.adapt import AdaptationRecipe, _Batches, adapt
+from aindnet.training.transfer.adapt import (
+    OTHER_CAMERAS,
+    AdaptationRecipe,
+    _Batches,
+    _other_cameras,
+    adapt,
+)
 from aindnet.training.transfer.held_out import (
     Errors,
     between,
@@ -220,6 +226,38 @@ def test_a_share_that_forgets_too_much_is_not_taken() -> None:
     assert choose_share(base, trained, here, shares, errors) == 1.0
     assert choose_share(base, trained, here, shares, errors, elsewhere, 0.25) == 0.5
     assert choose_share(base, trained, here, shares, errors, elsewhere, 0.01) == 0.0
+
+
+def test_photos_all_but_clean_do_not_hold_an_adaptation_back() -> None:
+    """3 dB lost at 57 dB is nothing to the eye; at 37 dB it is."""
+    base, trained = small_network(), small_network()
+    with torch.no_grad():
+        assert trained.head.bias is not None
+        trained.head.bias.fill_(1.0)
+    image = scene("coffee")
+    here, elsewhere = ([Region(PhotoPair("a", image, image, "a"), 0, 0, 8, 8)] for _ in range(2))
+
+    def chosen(error: float) -> float:
+        def errors(network: AINDNet, regions: Sequence[Region]) -> Errors:
+            assert network.head.bias is not None
+            way = float(network.head.bias.detach()[0])
+            return np.array([error * (1 + way) if regions is elsewhere else 1 - 0.5 * way])
+
+        return choose_share(base, trained, here, (0.0, 1.0), errors, elsewhere, 0.2)
+
+    assert (chosen(2e-6), chosen(2e-4)) == (1.0, 0.0)
+
+
+def test_forgetting_is_measured_on_many_cameras_however_few_the_photos() -> None:
+    division = divide(pairs(8.0), crop=48, seed=0)
+    assert len(division.choosing) < OTHER_CAMERAS
+    seen = _other_cameras(division, replace(QUICK, crop=32))
+    assert len(seen) == OTHER_CAMERAS
+    noise = [
+        float((region.read(region.pair.noisy) - region.read(region.pair.clean)).std())
+        for region in seen
+    ]
+    assert max(noise) > 5 * min(noise)
 
 
 def test_a_share_between_base_and_adapted_weights() -> None:

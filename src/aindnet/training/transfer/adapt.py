@@ -50,9 +50,13 @@ from aindnet.training.transfer.pairs import (
     Region,
     divide,
     noise_by_scene,
+    patches,
     random_pairs,
     whole,
 )
+
+OTHER_CAMERAS = 32
+"""Simulated cameras, at least, that forgetting is measured on."""
 
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
@@ -70,7 +74,7 @@ class AdaptationRecipe:
     crop: int = 128
     """Pixels."""
     batch: int = 8
-    simulated_share: float = 0.25
+    simulated_share: float = 0.5
     """Share of a batch that is clean sides under simulated noise, against forgetting."""
     camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
     """The cameras of that share."""
@@ -93,8 +97,9 @@ class AdaptationRecipe:
     """Ways from the base weights (0) to the adapted ones (1) that are tried on held-out patches;
     a scratch run has no base to mix with."""
     forgetting: float = 0.1
-    """dB that may be lost on the choosing patches' clean sides under simulated noise of many
-    cameras: a share that loses more is not chosen, unless it is the first of `shares`."""
+    """dB that may be lost on clean sides under simulated noise of many cameras
+    (`held_out.choose_share`): a share that loses more is not chosen, unless it is the first of
+    `shares`."""
     seed: int = 0
     precision: str = "bf16"
     """"bf16" (autocast) or "fp32"."""
@@ -154,7 +159,7 @@ def adapt(
     if recipe.method != "scratch" and division.choosing:
         share = choose_share(
             base, trained, division.choosing, recipe.shares, _errors(recipe),
-            _other_cameras(division.choosing, recipe), recipe.forgetting,
+            _other_cameras(division, recipe), recipe.forgetting,
         )  # fmt: skip
         adapted = between(base, trained, share)
     if share and recipe.method in PROFILE_METHODS:
@@ -176,8 +181,16 @@ def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], A
     return lambda network, regions: square_errors(network, regions, bf16=recipe.precision == "bf16")
 
 
-def _other_cameras(regions: Sequence[Region], recipe: AdaptationRecipe) -> tuple[Region, ...]:
-    """The regions' clean sides, each as seen by another simulated camera, in 8 bits."""
+def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region, ...]:
+    """Patches' clean sides, each as seen by another simulated camera, in 8 bits.
+
+    The choosing patches', and where these are few the training's too: cameras differ far more than
+    photos do, and a handful of them says nothing.
+    """
+    regions = division.choosing
+    missing = OTHER_CAMERAS - len(regions)
+    if missing > 0:
+        regions += patches(division.training, recipe.crop, missing)
     generator = torch.Generator().manual_seed(recipe.seed)
     seen = []
     for region in regions:

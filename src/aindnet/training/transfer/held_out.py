@@ -16,6 +16,8 @@ from aindnet.training.transfer.pairs import Region
 
 Errors = npt.NDArray[np.float64]
 RESAMPLES = 2000
+SEEN = (2 / 255) ** 2
+"""Mean square error of about what one begins to see: two of 255 levels."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +96,16 @@ def choose_share(
 ) -> float:
     """The way from base to trained weights whose error on the patches is least.
 
-    Of those, where there are any `elsewhere`, that lose at most `forgetting` dB there (mean over
-    patches).
+    Of those, where there are any `elsewhere`, that lose at most `forgetting` dB there: the mean
+    over patches, with `SEEN` added to each error. Photos all but clean lose most in dB and nothing
+    to the eye; else they alone would decide.
     """
-    floor = 1e-8
-    known = np.maximum(errors(base, elsewhere), floor) if elsewhere else np.zeros(0)
+    known = errors(base, elsewhere) + SEEN if elsewhere else np.zeros(0)
     best, least = shares[0], math.inf
     for share in shares:
         mixed = between(base, trained, share)
         if elsewhere and share:
-            lost = 10 * np.log10(np.maximum(errors(mixed, elsewhere), floor) / known)
+            lost = 10 * np.log10((errors(mixed, elsewhere) + SEEN) / known)
             if lost.mean() > forgetting:
                 continue
         total = float(errors(mixed, regions).mean())

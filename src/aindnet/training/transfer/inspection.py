@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from aindnet.training.transfer.pairs import Image, PhotoPair
 
+SWAPPED = "the clean side is the noisier one: swap the two"
 UNEVEN_PER_NOISE = 0.25
 """Block means of noise alone differ by this much of it at most; camera noise is coarse."""
 BLOCK = 16
@@ -52,6 +53,11 @@ class Inspection:
     problems: tuple[str, ...]
     """Why the pair is not used, and what to do; empty for a good pair."""
 
+    @property
+    def swapped(self) -> bool:
+        """Whether the clean side seems to be the noisy one."""
+        return SWAPPED in self.problems
+
 
 def inspect(pair: PhotoPair, limits: Limits | None = None) -> Inspection:
     """Measure one pair.
@@ -78,7 +84,7 @@ def inspect(pair: PhotoPair, limits: Limits | None = None) -> Inspection:
     if noise < 0.3:
         problems.append("no noise: the two sides are all but the same photo")
     elif flat_noise(clean) > 1.2 * flat_noise(noisy) + 0.3:
-        problems.append("the clean side is the noisier one: swap the two")
+        problems.append(SWAPPED)
     if max(map(abs, shift)) > limits.shift:
         problems.append(
             f"shifted by {shift[0]:+.1f}, {shift[1]:+.1f} pixels: use a tripod and a remote release"

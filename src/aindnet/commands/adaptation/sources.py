@@ -1,0 +1,122 @@
+"""What `aindnet adapt` learns from: pairs, bursts, or noisy photos alone, checked and matched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from aindnet.commands.adaptation.photos import marks, read_bursts, read_dataset, read_pairs
+from aindnet.errors import BurstError, UnusablePairsError
+from aindnet.photo.exif import Camera
+from aindnet.restore import Denoiser
+from aindnet.training.transfer.burst import burst_pairs, check_burst
+from aindnet.training.transfer.inspection import inspect, matched
+from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
+
+
+@dataclass
+class Material:
+    """Pairs that can be used, and what became of the others."""
+
+    source: str
+    """What it was made of, for the profile's card."""
+    pairs: list[PhotoPair] = field(default_factory=list)
+    cameras: list[Camera] = field(default_factory=list)
+    """Of the photos used, where EXIF may be known."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Photo or burst → why it is not used."""
+    matched: dict[str, float] = field(default_factory=dict)
+    """Pair → by how many per cent its noisy side is brighter, taken out of the clean side."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know beside."""
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes the pairs show."""
+        return len({pair.scene for pair in self.pairs})
+
+
+def from_pairs(
+    folders: Sequence[Path], layouts: Sequence[str], only: str | None, *, check: bool
+) -> Material:
+    """The pairs of folders or data sets that can be used.
+
+    Raises `UnusablePairsError` where in every pair of a folder the clean photo is the noisier one,
+    and, but for a `check`, for the first file that is no half of a pair.
+    """
+    material = Material("pairs")
+    for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
+        taken: dict[str, Camera] = {}
+        if layout == "pairs":
+            found = read_pairs(folder)
+            pairs, taken = found.pairs, found.cameras
+            material.rejected |= {mark + name: reason for name, reason in found.broken.items()}
+            if found.broken and not check:
+                name, reason = next(iter(found.broken.items()))
+                raise UnusablePairsError(
+                    f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
+                )
+        else:
+            pairs = read_dataset(layout, folder, only)
+        swapped = 0
+        for pair in pairs:
+            inspection = inspect(pair)
+            if inspection.problems:
+                material.rejected[mark + pair.name] = "; ".join(inspection.problems)
+                swapped += inspection.swapped
+                continue
+            if pair.name in taken:
+                material.cameras.append(taken[pair.name])
+            good = pair
+            if inspection.corrected:
+                good = matched(pair)
+                material.matched[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
+            material.pairs.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
+        if swapped and swapped == len(pairs):
+            raise UnusablePairsError(
+                f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
+            )
+    return material
+
+
+def from_bursts(folders: Sequence[Path]) -> Material:
+    """Each frame of each burst with the mean of the others that stand still."""
+    material = Material("burst")
+    for burst in read_bursts(folders):
+        scene = burst.scene
+        material.rejected |= {f"{scene}/{frame}": reason for frame, reason in burst.broken.items()}
+        try:
+            found = check_burst(scene, burst.frames)
+        except BurstError as error:
+            material.rejected[scene] = str(error).removeprefix(f"{scene}: ")
+            continue
+        material.rejected |= {f"{scene}/{name}": why for name, why in found.left_out.items()}
+        material.pairs += burst_pairs(found)
+        material.cameras += [burst.cameras[frame.name] for frame in found.frames]
+    return material
+
+
+def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
+    """Noisy photos denoised by the model, and made noisy again with the noise measured on them."""
+    denoiser = Denoiser.from_pretrained(model)
+    material = Material("noisy photos alone")
+    photos: list[Denoised] = []
+    for group in read_bursts([folder]):
+        material.rejected |= group.broken
+        photos += [
+            Denoised(f"{group.scene}/{frame.name}", frame.image, denoiser(frame.image).image)
+            for frame in group.frames
+        ]
+        material.cameras += group.cameras.values()
+    noise = noise_of(photos)
+    level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
+    material.notes = [
+        f"noise of {level:.1f} of 255 at mid-grey, from {noise.blocks} flat blocks",
+        "experimental: the gain below is on photos made noisy again, not on real noise",
+    ]
+    material.pairs = pseudo_pairs(photos, noise, seed=seed)
+    return material
