@@ -15,6 +15,7 @@ from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
 from aindnet.restore.backends.int8 import Ranges, in_int8
+from aindnet.restore.backends.openvino_precision import with_float32_sum
 from aindnet.restore.backends.tile_network import TileNetwork
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -80,7 +81,11 @@ class OpenVINOBackend(Backend):
         if key not in self._compiled:
             if kind not in self._graphs:
                 self._graphs[kind] = tile_graph(self._network, kind)
-            model = self._core.read_model(self._graphs[kind])
+            graph = self._graphs[kind]
+            if self.precision == "fp32":
+                model = self._core.read_model(graph)
+            else:
+                model = with_float32_sum(self._core, graph)
             model.reshape(
                 {port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)}
             )
