@@ -79,3 +79,39 @@ def test_what_cannot_be_simulated_is_named(
     (photos / "a/1.png").write_bytes(b"no photo")
     assert run(photos, *output) == 1
     assert "a/1.png" in capsys.readouterr().err
+
+
+def test_a_burst_is_one_scene_by_one_camera_with_new_noise_in_every_frame(
+    tmp_path: Path,
+) -> None:
+    photo = tmp_path / "ramp.png"
+    write_image(photo, np.tile(np.linspace(20, 230, 96).astype(np.uint8)[:, None], (96, 1, 3)))
+    output = tmp_path / "burst"
+    weak = ("--shot", 0.02, "--read", 0.005)  # else clipping, the same in every frame, is seen
+    assert run(photo, "--output", output, "--frames", 6, *weak) == 0
+    frames = [read_image(path).astype(float) for path in sorted((output / "noisy/ramp").iterdir())]
+    assert len(frames) == 6
+    noise = np.array(frames) - read_image(output / "clean/ramp.png")
+    deviations = noise.std(axis=(1, 2, 3))
+    assert deviations.max() < 1.15 * deviations.min()  # of one camera
+    correlation = np.corrcoef(noise.reshape(6, -1))
+    assert np.abs(correlation[np.triu_indices(6, 1)]).max() < 0.2  # each frame's own
+    assert read_image(output / "noise-level/ramp.tif").mean() * 255 == pytest.approx(
+        deviations.mean(), rel=0.25
+    )
+
+
+def test_one_camera_takes_all_photos(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in "abcd":
+        write_image(photos / f"{name}.png", np.full((64, 64, 3), 120, np.uint8))
+    deviations = {}
+    for flags in ((), ("--one-camera",)):
+        output = tmp_path / f"pairs{len(flags)}"
+        assert run(photos, "--output", output, "--seed", 1, *flags) == 0
+        noisy = np.array([read_image(p) for p in sorted((output / "noisy").iterdir())], float)
+        assert len({photo.tobytes() for photo in noisy}) == 4
+        deviations[len(flags)] = noisy.std(axis=(1, 2, 3))
+    assert deviations[1].max() < 1.2 * deviations[1].min()
+    assert deviations[0].max() > 1.5 * deviations[0].min()

@@ -132,8 +132,12 @@ class Simulated(NamedTuple):
 class _Draw:
     """Random draws of one batch, on the generator's device."""
 
-    def __init__(self, batch: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, batch: int, generator: torch.Generator, noise: torch.Generator | None = None
+    ) -> None:
         self.batch, self.generator, self.device = batch, generator, generator.device
+        self.noise = noise or generator
+        """What differs between two photos of one camera."""
 
     def uniform(self, bounds: Range, count: int | None = None) -> Tensor:
         shape = (self.batch,) if count is None else (self.batch, count)
@@ -161,11 +165,14 @@ def simulate(
     recipe: CameraRecipe | None = None,
     *,
     sensor: SensorNoise | None = None,
+    noise_generator: torch.Generator | None = None,
 ) -> Simulated:
     """Photograph clean photos (B, 3, H, W), sRGB-encoded in [0, 1], with noisy cameras.
 
     Every image gets a camera of its own from `recipe`; `sensor` fixes the sensor's noise instead of
-    drawing it. `clean` and `generator` are on one device. H, W ≥ 8.
+    drawing it. With a `noise_generator` the noise is its own, and `generator` decides the cameras
+    alone: in the same state it gives the same cameras again. `clean` and the generators are on one
+    device. H, W ≥ 8.
 
     >>> clean = torch.full((1, 3, 16, 16), 0.5)
     >>> noisy, noise_level = simulate(clean, torch.Generator().manual_seed(1), CameraRecipe.paper())
@@ -173,7 +180,7 @@ def simulate(
     True
     """
     recipe = recipe or CameraRecipe()
-    draw = _Draw(len(clean), generator)
+    draw = _Draw(len(clean), generator, noise_generator)
     response = _response(recipe, draw)
     sensor = sensor or _sensor(recipe, draw)
     if recipe.white_balance:
@@ -259,7 +266,7 @@ def _sensor_stage(
         small = (max(8, round(size[0] / scale)), max(8, round(size[1] / scale)))
         photo = F.interpolate(clean, small, mode="bilinear", antialias=True).clamp(0, 1)
     irradiance, slope = response.inverse_and_slope(photo)
-    noise = sensor_noise(irradiance, sensor, draw.generator)
+    noise = sensor_noise(irradiance, sensor, draw.noise)
     if recipe.mosaic:
         noise = _mosaic_stage(noise, recipe.mosaic, draw)
     encoded = response((irradiance + noise).clamp(0, 1)) - photo
@@ -288,7 +295,7 @@ def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: 
     if recipe.blotches:
         cell = float(draw.log_uniform(recipe.blotch_cell)[0])
         size = (noise.shape[-2], noise.shape[-1])
-        field = low_frequency_field(size, draw.batch, cell, draw.generator)
+        field = low_frequency_field(size, draw.batch, cell, draw.noise)
         strength = draw.uniform(recipe.blotch_strength) * draw.happens(recipe.blotches)
         shape = level / level.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(1e-8)
         deviation = noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
@@ -323,7 +330,7 @@ def _white_stage(
     """White Gaussian noise, the same everywhere, on the images that it happens to."""
     happens = draw.happens(recipe.white)[:, None, None, None]
     sigma = draw.log_uniform(recipe.white_range)[:, None, None, None].expand_as(noise)
-    white = sigma * torch.randn(noise.shape, generator=draw.generator, device=draw.device)
+    white = sigma * torch.randn(noise.shape, generator=draw.noise, device=draw.device)
     return torch.where(happens, white, noise), torch.where(happens, sigma, level)
 
 

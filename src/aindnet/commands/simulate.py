@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from aindnet.camera import CameraRecipe, SensorNoise
 
 
@@ -31,13 +34,16 @@ def simulate(
     shot: float | None = None,
     read: float | None = None,
     pipeline: Literal["broad", "paper"] = "broad",
+    frames: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
+    one_camera: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Photograph clean photos with a noisy camera; OUTPUT becomes a folder of pairs.
 
     OUTPUT/noisy, OUTPUT/clean and OUTPUT/noise-level (32-bit float TIFF, σ on the [0, 1] scale)
-    hold files of the same names, ready for `aindnet evaluate pairs`.
+    hold files of the same names, ready for `aindnet evaluate pairs`. Bursts (--frames) are folders
+    OUTPUT/noisy/NAME of frames, ready for `aindnet adapt --burst OUTPUT/noisy`.
 
     Parameters
     ----------
@@ -55,8 +61,12 @@ def simulate(
         σ_c of the paper's formula.
     pipeline
         "broad": processing and JPEG as in camera files; "paper": the paper's camera.
+    frames
+        Of each photo so many, by the same camera: a burst.
+    one_camera
+        All photos by one camera, with the same response, processing and compression.
     seed
-        Each photo's noise follows from this and its name.
+        Each photo's camera and noise follow from this and its name.
     as_json
         Print one JSON document instead of lines.
     """
@@ -64,6 +74,7 @@ def simulate(
 
     sensor = _sensor(camera_name, iso, shot, read)
     recipe = CameraRecipe() if pipeline == "broad" else CameraRecipe.paper()
+    shots = _Shots(seed, frames, one_camera)
     results, failed = [], False
     taken: dict[Path, Path] = {}
     for path, name in _photos(clean):
@@ -75,7 +86,7 @@ def simulate(
                     f"{path}: {other} has that name already under {output}; give it an --output "
                     "of its own"
                 )
-            entry |= _photograph(path, name, output, recipe, sensor, seed)
+            entry |= _photograph(path, name, output, recipe, sensor, shots)
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
@@ -126,13 +137,36 @@ def _photos(inputs: list[Path]) -> list[tuple[Path, Path]]:
     return found
 
 
+@dataclass(frozen=True)
+class _Shots:
+    """How photos are taken."""
+
+    seed: int
+    frames: int
+    one_camera: bool
+
+    def generators(self, name: Path, frame: int) -> tuple[Generator, Generator | None]:
+        """What the camera is drawn with, and the noise where that is not the same."""
+        photo = f"{self.seed}/{name.as_posix()}"
+        if self.frames == 1 and not self.one_camera:
+            return _seeded(photo), None
+        return _seeded(str(self.seed) if self.one_camera else photo), _seeded(f"{photo}/{frame}")
+
+
+def _seeded(text: str) -> Generator:
+    import torch
+
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
 def _photograph(
     path: Path,
     name: Path,
     output: Path,
     recipe: CameraRecipe,
     sensor: SensorNoise | None,
-    seed: int,
+    shots: _Shots,
 ) -> dict[str, object]:
     import torch
 
@@ -144,18 +178,24 @@ def _photograph(
     rgb = torch.from_numpy(to_rgb(image)).permute(2, 0, 1)[None].clamp(0, 1)
     if min(rgb.shape[-2:]) < 8:
         raise ImageReadError(f"{path}: smaller than the 8×8 pixels that a camera is simulated on")
-    digest = hashlib.sha256(f"{seed}/{name.as_posix()}".encode(errors="surrogateescape")).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-    noisy, level = photograph(rgb, generator, recipe, sensor=sensor)
-    eight_bit = (noisy[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     clean = image if image.dtype == np.uint8 else np.round(to_rgb(image) * 255).astype(np.uint8)
-    files = {
-        folder: (output / folder / name).with_suffix(".tif" if folder == "noise-level" else ".png")
-        for folder in ("noisy", "clean", "noise-level")
-    }
-    for file in files.values():
+    noisy_file = (output / "noisy" / name).with_suffix(".png")
+    if shots.frames > 1:
+        noisy_file = noisy_file.with_suffix("")
+    levels = []
+    for frame in range(shots.frames):
+        camera, noise = shots.generators(name, frame)
+        noisy, level = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
+        eight_bit = (noisy[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        path = noisy_file / f"{frame:03}.png" if shots.frames > 1 else noisy_file
+        make_folder(path.parent)
+        write_image(path, np.ascontiguousarray(eight_bit))
+        levels.append(level[0].permute(1, 2, 0).numpy())
+    for folder, suffix, picture in (
+        ("clean", ".png", clean),
+        ("noise-level", ".tif", np.ascontiguousarray(np.mean(levels, axis=0))),
+    ):
+        file = (output / folder / name).with_suffix(suffix)
         make_folder(file.parent)
-    write_image(files["noisy"], np.ascontiguousarray(eight_bit))
-    write_image(files["clean"], clean)
-    write_image(files["noise-level"], np.ascontiguousarray(level[0].permute(1, 2, 0).numpy()))
-    return {"output": str(files["noisy"]), "noise_level": float(level.mean())}
+        write_image(file, picture)
+    return {"output": str(noisy_file), "noise_level": float(np.mean(levels))}
