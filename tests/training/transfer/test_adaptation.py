@@ -252,12 +252,25 @@ def test_forgetting_is_measured_on_many_cameras_however_few_the_photos() -> None
     division = divide(pairs(8.0), crop=48, seed=0)
     assert len(division.choosing) < OTHER_CAMERAS
     seen = _other_cameras(division, replace(QUICK, crop=32))
-    assert len(seen) == OTHER_CAMERAS
+    assert len(seen) == OTHER_CAMERAS + OTHER_CAMERAS // 2
+    assert len(_other_cameras(division, replace(QUICK, crop=32, leaves_share=0.0))) == OTHER_CAMERAS
     noise = [
         float((region.read(region.pair.noisy) - region.read(region.pair.clean)).std())
         for region in seen
     ]
     assert max(noise) > 5 * min(noise)
+
+
+def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
+    taken = pairs(8.0)
+    regions = [whole(pair) for pair in taken]
+    recipe = AdaptationRecipe(batch=8, crop=32, simulated_share=0.5, leaves_share=0.5)
+    _, clean = next(iter(_Batches(regions, recipe)))
+    _, photos = next(iter(_Batches(regions, replace(recipe, leaves_share=0.0))))
+    same = [bool(torch.equal(a, b)) for a, b in zip(clean, photos, strict=True)]
+    assert same == [False, False, True, True, True, True, True, True]
+    with pytest.raises(RecipeError, match="leaves_share"):
+        AdaptationRecipe(leaves_share=1.5)
 
 
 def test_a_share_between_base_and_adapted_weights() -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from aindnet.camera import CameraRecipe, simulate
+from aindnet.camera.dead_leaves import dead_leaves
 from aindnet.camera.measured import MeasuredNoise, measure_noise_of_pairs
 from aindnet.errors import RecipeError, TooFewPairsError, TrainingDivergedError
 from aindnet.network import AINDNet
@@ -58,6 +59,9 @@ from aindnet.training.transfer.pairs import (
 OTHER_CAMERAS = 32
 """Simulated cameras, at least, that forgetting is measured on."""
 
+LEAVES = 32
+"""Made-up pictures that one adaptation draws from."""
+
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
 
@@ -76,6 +80,9 @@ class AdaptationRecipe:
     batch: int = 8
     simulated_share: float = 0.5
     """Share of a batch that is clean sides under simulated noise, against forgetting."""
+    leaves_share: float = 0.5
+    """Share of those whose clean side is a made-up picture (`camera.dead_leaves`) instead: a few
+    photos of one scene may hold little that could be blurred."""
     camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
     """The cameras of that share."""
     by_noise: bool = False
@@ -109,6 +116,8 @@ class AdaptationRecipe:
         parse_budget(self.budget)
         if not 0 <= self.simulated_share < 1:
             raise RecipeError("simulated_share: from 0 to below 1")
+        if not 0 <= self.leaves_share <= 1:
+            raise RecipeError("leaves_share: from 0 to 1")
         if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
             raise RecipeError("own_share: from 0, and with simulated_share below 1")
         if self.precision not in ("bf16", "fp32"):
@@ -185,21 +194,23 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     """Patches' clean sides, each as seen by another simulated camera, in 8 bits.
 
     The choosing patches', and where these are few the training's too: cameras differ far more than
-    photos do, and a handful of them says nothing.
+    photos do, and a handful of them says nothing. Made-up pictures beside, of what the photos lack.
     """
     regions = division.choosing
     missing = OTHER_CAMERAS - len(regions)
     if missing > 0:
         regions += patches(division.training, recipe.crop, missing)
     generator = torch.Generator().manual_seed(recipe.seed)
+    pictures = [region.read(region.pair.clean) for region in regions]
+    if recipe.leaves_share:
+        pictures += [dead_leaves(recipe.crop, generator) for _ in range(OTHER_CAMERAS // 2)]
     seen = []
-    for region in regions:
-        clean = region.read(region.pair.clean)
+    for number, clean in enumerate(pictures):
         noisy = simulate(clean[None], generator, recipe.camera).noisy[0]
         a, b = (
             (side * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for side in (noisy, clean)
         )
-        seen.append(whole(PhotoPair(region.pair.name, a, b, region.pair.scene)))
+        seen.append(whole(PhotoPair(str(number), a, b, str(number))))
     return tuple(seen)
 
 
@@ -210,6 +221,10 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self.regions, self.recipe = regions, recipe
         self.noise = _noise_of(regions) if recipe.own_share else None
         self.weights = noise_by_scene(regions) if recipe.by_noise else None
+        self.leaves: list[Tensor] = []
+        if recipe.simulated_share and recipe.leaves_share:
+            generator = torch.Generator().manual_seed(recipe.seed)
+            self.leaves = [dead_leaves(recipe.crop, generator) for _ in range(LEAVES)]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
@@ -219,6 +234,11 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
             noisy, clean = random_pairs(
                 self.regions, recipe.batch, recipe.crop, generator, self.weights
             )
+            for place in range(round(recipe.leaves_share * simulated) if self.leaves else 0):
+                index, turn = divmod(
+                    int(torch.randint(0, 4 * LEAVES, (1,), generator=generator)), 4
+                )
+                clean[place] = self.leaves[index].rot90(turn, (1, 2))
             if simulated:
                 noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
             if self.noise is not None:
