@@ -1,17 +1,20 @@
 """What a denoiser does where no camera is involved: clean photos, white noise, patterns, too much.
 
     python tools/plain_checks.py --photos DATA/clean-test/kodak8 [--model NAME_OR_FILE ...]
+    python tools/plain_checks.py --tiles DATA/clean/clean-val.tar --ffdnet
 
 Prints, for each model, dB between output and the clean picture: of 384-pixel corners of the photos
 as they are and under white Gaussian noise, and of grids of saturated colours under weak noise; and
-the error left of very strong noise, as a share of the noise (root mean square, mean over pictures).
-Every picture is clipped to [0, 1] after the noise. The tables in docs/training.md are of it.
+the error left of very strong noise, as a share of it (root mean square, mean over pictures).
+Every picture is clipped to [0, 1] after the noise. Of tiles, the middle 128 pixels as they are, and
+the middle 64 of these at twice the size, under white noise that is not clipped; --ffdnet adds
+FFDNet, told the level. The tables in docs/training.md are of it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from aindnet import Denoiser
+from aindnet.evaluation.methods.ffdnet import find_weights, load_ffdnet
+from aindnet.training.photos import load_tiles
 
 Picture = npt.NDArray[np.float32]
 CORNER = 384
@@ -28,6 +33,10 @@ WHITE = (0, 2, 5, 10, 25)
 STRONG = (50, 100, 150)
 CELLS = (8, 16)
 PATTERN_NOISE = 0.03 * 255
+TILES = 48
+ON_TILES = (0, 5, 10, 25)
+Denoise = Callable[[Picture, float], Picture]
+"""A picture and its noise level, of 255, to the denoised picture."""
 
 
 def noisy(picture: Picture, level: float, random: np.random.Generator) -> Picture:
@@ -77,21 +86,74 @@ def check(denoiser: Denoiser, photos: Sequence[Picture]) -> dict[str, float]:
     return found
 
 
+def crops(shard: Path) -> dict[str, list[Picture]]:
+    """The first tiles of a shard: their middle, and the middle of that at twice the size."""
+    middle = load_tiles([shard])[:TILES, :, 64:192, 64:192].float() / 255  # (tiles, 3, 128, 128)
+    soft = F.interpolate(middle[..., 32:96, 32:96], scale_factor=2, mode="bicubic").clamp(0, 1)
+    return {
+        name: list(each.permute(0, 2, 3, 1).numpy())
+        for name, each in (("tiles", middle), ("at twice the size", soft))
+    }
+
+
+def check_tiles(denoise: Denoise, pictures: dict[str, list[Picture]]) -> dict[str, float]:
+    """Mean dB by kind of crop and level of white noise."""
+    found = {}
+    for name, each in pictures.items():
+        for level in ON_TILES:
+            random = np.random.default_rng(1)
+            values = []
+            for picture in each:
+                given = picture + random.normal(0, level / 255, picture.shape).astype(np.float32)
+                values.append(psnr(denoise(given, level), picture))
+            found[f"{name}, white {level}, dB"] = float(np.mean(values))
+    return found
+
+
+def ffdnet() -> Denoise:
+    """FFDNet for colour, told the level."""
+    network = load_ffdnet(find_weights()).eval()
+
+    def denoise(picture: Picture, level: float) -> Picture:
+        batch = torch.from_numpy(picture).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            restored = network(batch, torch.tensor([level / 255]))
+        return restored[0].permute(1, 2, 0).numpy()
+
+    return denoise
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Clean photos, white noise, patterns.")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of clean photos")
+    parser.add_argument("--photos", type=Path, help="folder of clean photos")
+    parser.add_argument("--tiles", type=Path, help="shard of clean tiles")
     parser.add_argument("--model", nargs="+", default=[None], help="names or files")
+    parser.add_argument("--ffdnet", action="store_true", help="FFDNet on the tiles too")
     arguments = parser.parse_args()
-    files = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() == ".png")
-    if not files:
-        parser.error(f"{arguments.photos}: no PNG in it")
-    photos = [read(file) for file in files]
+    if not (arguments.photos or arguments.tiles):
+        parser.error("give --photos, --tiles or both")
+    photos: list[Picture] = []
+    if arguments.photos:
+        files = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() == ".png")
+        if not files:
+            parser.error(f"{arguments.photos}: no PNG in it")
+        photos = [read(file) for file in files]
+    tiles = crops(arguments.tiles) if arguments.tiles else {}
     for model in arguments.model:
         denoiser = Denoiser.from_pretrained(model, device="cpu")
-        print(denoiser.model_name, denoiser.model_hash[:12], f"{len(photos)} photos")
-        for name, value in check(denoiser, photos).items():
-            print(f"  {name}: {value:.2f}")
+        print(denoiser.model_name, denoiser.model_hash[:12])
+        report(check(denoiser, photos) if photos else {})
+        report(check_tiles(lambda picture, _level, d=denoiser: d(picture).image, tiles))
+    if arguments.ffdnet:
+        print("FFDNet, told the level")
+        report(check_tiles(ffdnet(), tiles))
+
+
+def report(found: dict[str, float]) -> None:
+    """Print every number with its name."""
+    for name, value in found.items():
+        print(f"  {name}: {value:.2f}")
 
 
 if __name__ == "__main__":
