@@ -5,7 +5,8 @@
 `--data` holds `real/polyu`, `real/renoir` and `real/sidd-sample`. Of each camera every third scene
 is for testing; pairs to adapt with are crops of the others, drawn by the seed. "Elsewhere" are the
 other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs of the same base that are
-in OUTPUT/runs.jsonl are not done again; `--only`, `--counts`, `--seeds` and `--variants` do a part.
+in OUTPUT/runs.jsonl are not done again; `--only`, `--counts`, `--seeds` and `--variants` do a part,
+`--table` none.
 Source: Kim et al., CVPR 2020, Table 5.
 """
 
@@ -170,7 +171,8 @@ def _place(count: int | str) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gains in Markdown: mean and standard error over cameras and seeds."""
+    """Gains in Markdown, in the domain ± standard error over cameras and seeds / elsewhere; the
+    number of runs in brackets."""
     counts, gains = summary(rows)
     lines = [
         f"| variant | pairs: {' | '.join(map(str, counts))} |",
@@ -185,7 +187,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             values = by_count[count]
             error = values.std(axis=0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else (0, 0)
             mean = values.mean(axis=0)
-            cells.append(f"{mean[0]:+.2f} ± {error[0]:.2f} / {mean[1]:+.2f}")
+            cells.append(f"{mean[0]:+.2f} ± {error[0]:.2f} / {mean[1]:+.2f} ({len(values)})")
         lines.append(f"| {variant} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -228,10 +230,12 @@ def main() -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--variants", nargs="+", help="as the recipe names them")
+    parser.add_argument("--table", action="store_true", help="only of the runs that are done")
     arguments = parser.parse_args()
     experiment = Experiment(**yaml.safe_load(arguments.recipe.read_text("utf-8")))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    run(experiment, arguments.data, arguments.output, arguments.model, arguments)
+    if not arguments.table:
+        run(experiment, arguments.data, arguments.output, arguments.model, arguments)
     sha = load_model(arguments.model).sha256
     lines = (arguments.output / "runs.jsonl").read_text().splitlines()
     rows = [row for row in map(json.loads, lines) if row["base"] == sha]

@@ -1,7 +1,7 @@
 """What a camera's own processing makes of its noise: smoother, coarser in colour, blotchy.
 
-All act on the noise field (noisy minus clean photo, sRGB-encoded) and leave the picture alone: a
-camera's noise reduction follows the picture's edges, and what it leaves behind is what counts here.
+All act on the noise field (noisy minus clean photo, sRGB-encoded) and leave the picture alone: what
+noise reduction does to the picture itself is in the clean side of real pairs too.
 """
 
 from __future__ import annotations
@@ -74,6 +74,57 @@ def smooth_noise(
     kept = torch.stack([luma_kept, chroma_kept, chroma_kept], dim=1)[..., None, None]
     share = kept * before / _deviation(smoothed).clamp_min(1e-8)
     return ycbcr_to_rgb(smoothed * share)
+
+
+def edge_aware_noise(
+    noise: Tensor,
+    clean: Tensor,
+    radius: tuple[int, int],
+    luma_strength: Tensor,
+    chroma_strength: Tensor,
+    kept: Tensor,
+) -> Tensor:
+    """What noise reduction that follows the picture's edges leaves of the noise (B, 3, H, W).
+
+    A guided filter whose guide is the noisy luma itself smooths flat parts far and edges hardly, so
+    what is left is coarse, uneven, and stronger where there is detail. `radius` in pixels, of luma
+    and chroma; `luma_strength`, `chroma_strength` (B,): detail up to so many deviations of the
+    noise counts as noise; `kept` (B,): the standard deviation left, as a share of that before. The
+    mean over noise of both signs is subtracted, for it is in real pairs' clean sides.
+
+    Source: He, Sun, Tang, "Guided image filtering", TPAMI 2013.
+    """
+    difference, photo = rgb_to_ycbcr(noise), rgb_to_ycbcr(clean)
+    power = difference[:, :1].square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-8)
+    luma_epsilon, chroma_epsilon = (
+        strength[:, None, None, None].square() * power
+        for strength in (luma_strength, chroma_strength)
+    )
+
+    def reduced(sign: float) -> Tensor:
+        noisy = photo + sign * difference
+        guide = noisy[:, :1]
+        luma = guided_filter(guide, guide, radius[0], luma_epsilon)
+        return torch.cat([luma, guided_filter(guide, noisy[:, 1:], radius[1], chroma_epsilon)], 1)
+
+    left = ycbcr_to_rgb((reduced(1.0) - reduced(-1.0)) / 2)
+    before, after = (x.square().mean(dim=(1, 2, 3), keepdim=True).sqrt() for x in (noise, left))
+    return left * kept[:, None, None, None] * before / after.clamp_min(1e-8)
+
+
+def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) -> Tensor:
+    """He et al., algorithm 1: (B, 1, H, W) guides (B, C, H, W); boxes of 2·radius + 1 pixels."""
+    radius = min(radius, image.shape[-1] - 1, image.shape[-2] - 1)
+
+    def mean(x: Tensor) -> Tensor:
+        padded = F.pad(x, (radius, radius, radius, radius), mode="reflect")
+        return F.avg_pool2d(padded, 2 * radius + 1, 1)
+
+    guide_mean, image_mean = mean(guide), mean(image)
+    covariance = mean(guide * image) - guide_mean * image_mean
+    variance = mean(guide * guide) - guide_mean * guide_mean
+    slope = covariance / (variance + epsilon)
+    return mean(slope) * guide + mean(image_mean - slope * guide_mean)
 
 
 def chroma_gain(noise: Tensor, gain: Tensor) -> Tensor:

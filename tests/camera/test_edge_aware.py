@@ -1,0 +1,79 @@
+"""Noise reduction that follows the picture's edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+
+from aindnet.camera import CameraRecipe, simulate
+from aindnet.camera.processing import edge_aware_noise, guided_filter
+
+SIGMA = 0.03
+
+
+def edge(size: int = 96) -> torch.Tensor:
+    """Dark left, bright right: (4, 3, size, size)."""
+    photo = torch.full((4, 3, size, size), 0.3)
+    photo[..., size // 2 :] = 0.7
+    return photo
+
+
+def noise_like(photo: torch.Tensor) -> torch.Tensor:
+    return SIGMA * torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
+
+
+def left_of(noise: torch.Tensor, photo: torch.Tensor, strength: float = 2.0) -> torch.Tensor:
+    count = len(photo)
+    strengths = torch.full((count,), strength)
+    return edge_aware_noise(noise, photo, (3, 6), strengths, strengths, torch.ones(count))
+
+
+def test_a_guided_filter_keeps_edges_and_smooths_noise() -> None:
+    photo = edge()[:, :1]
+    noisy = photo + noise_like(edge())[:, :1]
+    epsilon = torch.full((4, 1, 1, 1), (2 * SIGMA) ** 2)
+    smooth = guided_filter(noisy, noisy, 3, epsilon)
+    flat = (smooth - photo)[..., :32]
+    assert flat.std() < 0.35 * SIGMA
+    blurred = F.avg_pool2d(F.pad(noisy, (3, 3, 3, 3), mode="reflect"), 7, 1)
+    at_edge = slice(45, 51)
+    assert (smooth - photo)[..., at_edge].abs().mean() < 0.5 * (
+        (blurred - photo)[..., at_edge].abs().mean()
+    )
+
+
+def test_what_is_left_is_coarse_and_strongest_at_edges() -> None:
+    photo = edge()
+    noise = noise_like(photo)
+    left = left_of(noise, photo)
+    luma = left.mean(1)
+    flat, at_edge = luma[..., 8:32], luma[..., 46:50]
+    assert at_edge.std() > 1.5 * flat.std()
+    lag = (flat[..., 1:] * flat[..., :-1]).mean() / flat.square().mean()
+    assert lag > 0.2
+    # The strength that was asked for, whatever the filter took.
+    torch.testing.assert_close(left.square().mean(), noise.square().mean(), rtol=1e-3, atol=0)
+
+
+def test_no_noise_leaves_none_and_the_mean_is_zero() -> None:
+    photo = edge()
+    assert left_of(torch.zeros_like(photo), photo).abs().max() == 0
+    noise = noise_like(photo)
+    torch.testing.assert_close(left_of(-noise, photo), -left_of(noise, photo))
+
+
+def test_the_stage_happens_to_its_share_of_the_photos() -> None:
+    photos = torch.full((64, 3, 32, 32), 0.5)
+
+    def lags(share: float) -> torch.Tensor:
+        recipe = replace(CameraRecipe.plain(), edge_aware=share, edge_aware_strength=(3.0, 3.0))
+        noisy = simulate(photos, torch.Generator().manual_seed(4), recipe).noisy
+        noise = (noisy - photos).mean(1)
+        return (noise[..., 1:] * noise[..., :-1]).mean((1, 2)) / noise.square().mean((1, 2))
+
+    assert lags(0.0).abs().max() < 0.15
+    coarse = lags(0.5) > 0.2
+    assert 0.3 < float(coarse.float().mean()) < 0.7
+    assert bool((lags(1.0) > 0.2).all())
