@@ -118,6 +118,22 @@ def test_a_burst_to_a_profile(
     assert document["about"]["gain_interval_db"][0] > 0
 
 
+def test_noise_too_weak_to_be_worth_cleaning(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side, sigma in (("noisy", 1.0), ("clean", 0.0)):
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        for number, name in enumerate(PHOTOS):
+            write_image(
+                tmp_path / "pairs" / side / f"{name}.png",
+                with_noise(scene(name, 192, 400), sigma, number),
+            )
+    output = tmp_path / "mine.safetensors"
+    assert call("--pairs", tmp_path / "pairs", "--output", output, "--model", model, *BUDGET) == 0
+    assert "better as they are: noise so weak is not worth cleaning" in capsys.readouterr().err
+    assert load_camera_profile(output).about["gain_over_noisy_db"] < 0
+
+
 def test_noisy_photos_alone(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -127,6 +127,11 @@ def adapt(
         f"wrote {output}: {gain.decibels:+.2f} dB over the base on held-out patches "
         f"(95 % {gain.low:+.2f} … {gain.high:+.2f}, {gain.patches} patches)"
     )
+    if result.over_noisy < 0:
+        _say(
+            f"still, those patches are {-result.over_noisy:.2f} dB better as they are: noise so "
+            f"weak is not worth cleaning; adapt to a higher ISO, or clean with a low --strength"
+        )
     return _end(document | {"output": str(output), "about": about}, json_output, 0)
 
 
@@ -200,6 +205,7 @@ def _adapt(
         "scenes": material.scenes,
         "gain_db": round(gain.decibels, 3),
         "gain_interval_db": [round(gain.low, 3), round(gain.high, 3)],
+        "gain_over_noisy_db": round(result.over_noisy, 3),
         "held_out": "other scenes" if result.by_scene else "strips of the same photos",
         "held_out_patches": gain.patches,
         "share": result.share,

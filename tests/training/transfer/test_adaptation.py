@@ -9,9 +9,11 @@ import torch
 
 from aindnet.errors import RecipeError, TooFewPairsError
 from aindnet.network import AINDNet, is_transfer_parameter
+from aindnet.training.losses import RestorationLoss
 from aindnet.training.transfer.adapt import (
     OTHER_CAMERAS,
     AdaptationRecipe,
+    RealPairsTask,
     _Batches,
     _other_cameras,
     adapt,
@@ -289,6 +291,30 @@ def test_the_noise_of_a_bursts_target_is_taken_off() -> None:
     gain = bootstrap_gain(*measured, np.full(20, left), seed=0)
     assert gain.decibels == pytest.approx(10 * np.log10(2))
     assert decibels(*measured, np.zeros(20)) < 1.5
+
+
+def test_the_gain_over_untouched_photos() -> None:
+    results = [adapt(tinted_network(), pairs(sigma), QUICK) for sigma in (1.0, 60.0)]
+    assert [result.gain.certain for result in results] == [True, True]
+    weak, strong = (result.over_noisy for result in results)
+    assert weak < 0 < strong
+
+
+def test_a_batch_weighs_loud_photos_by_the_loss() -> None:
+    torch.manual_seed(0)
+    network = small_network()
+    clean = torch.rand(2, 3, 48, 48)
+    noisy = clean + torch.tensor([0.005, 0.3])[:, None, None, None] * torch.randn(2, 3, 48, 48)
+
+    def quiet_share(loss: RestorationLoss) -> float:
+        task = RealPairsTask(network, replace(QUICK, loss=loss))
+        whole, first = (
+            task.training_step((noisy, clean), 0),
+            task.training_step((noisy[:1], clean[:1]), 0),
+        )
+        return float(first.detach() / (2 * whole.detach()))
+
+    assert quiet_share("relative_l1") > 2 * quiet_share("l1")
 
 
 def test_photos_that_are_too_small_are_refused() -> None:

@@ -30,12 +30,15 @@ from aindnet.errors import RecipeError, TooFewPairsError, TrainingDivergedError
 from aindnet.network import AINDNet
 from aindnet.pretrained.camera_profile import transfer_tensors
 from aindnet.training.callbacks import Budget, average_of_weights, quiet_lightning
+from aindnet.training.losses import RestorationLoss, restoration_loss
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.held_out import (
     Gain,
     between,
     bootstrap_gain,
     choose_share,
+    decibels,
+    noisy_errors,
     square_errors,
 )
 from aindnet.training.transfer.methods import (
@@ -90,6 +93,9 @@ class AdaptationRecipe:
     own_share: float = 0.0
     """Share of a batch that is clean sides under new noise like the pairs' own, by brightness and
     spectrum (`camera.measured`)."""
+    loss: RestorationLoss = "l1"
+    """"l1", the paper's; "relative_l1": each image's over its noise + 10/255, so that loudly
+    simulated photos do not outweigh a quiet camera's."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
     pull: float = 0.0
@@ -136,6 +142,8 @@ class Adaptation:
     """How far from the base towards the trained weights it lies."""
     gain: Gain
     """Over the base, on patches that neither trained nor chose."""
+    over_noisy: float
+    """dB over those patches as they are; below zero, noise so weak is not worth cleaning."""
     by_scene: bool
     """Whether those are of scenes that were not trained on."""
     steps: int
@@ -176,14 +184,12 @@ def adapt(
         stored = {name: value.float() for name, value in transfer_tensors(adapted).items()}
         adapted.load_state_dict(stored, strict=False)
     errors = _errors(recipe)
-    gain = bootstrap_gain(
-        errors(base, division.judging),
-        errors(adapted, division.judging),
-        np.array([region.target_variance for region in division.judging]),
-        seed=recipe.seed,
-    )
+    after = errors(adapted, division.judging)
+    left = np.array([region.target_variance for region in division.judging])
+    gain = bootstrap_gain(errors(base, division.judging), after, left, seed=recipe.seed)
+    over_noisy = decibels(noisy_errors(division.judging), after, left)
     seconds = time.monotonic() - started
-    return Adaptation(adapted, share, gain, division.by_scene, steps, seconds)
+    return Adaptation(adapted, share, gain, over_noisy, division.by_scene, steps, seconds)
 
 
 def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], Any]:
@@ -285,7 +291,7 @@ class _Watch(Callback):
 
 
 class RealPairsTask(pl.LightningModule):
-    """L1 between the denoised and the clean side of pairs (paper, section 3.5)."""
+    """The distance of the denoised from the clean side of pairs; L1 in the paper, section 3.5."""
 
     def __init__(self, network: AINDNet, recipe: AdaptationRecipe) -> None:
         super().__init__()
@@ -311,8 +317,8 @@ class RealPairsTask(pl.LightningModule):
         """The loss of one step."""
         noisy, clean = batch
         output = self.network(noisy.contiguous(memory_format=torch.channels_last))
-        loss: Tensor = (output.denoised.float() - clean).abs().mean()
-        return loss
+        level = (noisy - clean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        return restoration_loss(output.denoised, clean, self.recipe.loss, level)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW on what the method updates."""

@@ -52,6 +52,12 @@ def square_errors(network: AINDNet, regions: Sequence[Region], *, bf16: bool) ->
     return np.array(errors)
 
 
+def noisy_errors(regions: Sequence[Region]) -> Errors:
+    """Mean square error of each patch as it is, on [0, 1]: (patches,)."""
+    differences = [r.read(r.pair.noisy) - r.read(r.pair.clean) for r in regions]
+    return np.array([float(d.double().square().mean()) for d in differences])
+
+
 def decibels(before: Errors, after: Errors, left: Errors) -> float:
     """10·log10 of the ratio of mean square errors, less the noise left in the targets."""
     least = 1e-8
