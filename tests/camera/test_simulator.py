@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,6 +45,40 @@ def test_the_noise_level_map_is_the_noise_s(recipe: CameraRecipe) -> None:
     for columns in (slice(0, 42), slice(86, 128)):
         part = noise[..., columns].square().mean() / level[..., columns].square().mean()
         assert 0.75 < part < 1.33
+
+
+@pytest.mark.parametrize(
+    ("stages", "tolerance"),
+    [
+        ({"mosaic": 0.0}, 0.06),
+        ({}, 0.1),
+        ({"smooth": 1.0, "chroma_gain": (0.7, 1.8)}, 0.15),
+        ({"edge_aware": 1.0}, 0.3),
+    ],
+    ids=["sensor", "mosaic", "smooth", "edge aware"],
+)
+def test_the_map_is_the_noise_s_at_every_brightness(
+    stages: dict[str, Any], tolerance: float
+) -> None:
+    """Clipping and the response's bend count: its slope alone is off by a factor of two here."""
+    values = (0.02, 0.1, 0.3, 0.6, 0.9, 1.0)
+    clean = torch.cat([torch.full((12, 3, 64, 48), value) for value in values], dim=3)
+    sensor = SensorNoise(torch.full((12, 3), 0.08), torch.full((12, 3), 0.03), "squared")
+    recipe = replace(CameraRecipe.paper(), response="srgb", **stages)
+    noisy, level = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=sensor)
+    for band in range(len(values)):
+        part = slice(48 * band + 16, 48 * band + 32)
+        power, said = (x[..., part].square().mean(dim=(1, 2, 3)) for x in (noisy - clean, level))
+        assert ((said / power).sqrt().mean() - 1).abs() < tolerance, values[band]
+
+
+def test_white_noise_is_said_as_clipping_leaves_it() -> None:
+    recipe = CameraRecipe(white=1.0, white_range=(0.1, 0.2), jpeg=0.0)
+    clean = torch.cat([torch.full((4, 3, 64, 64), value) for value in (0.0, 0.5)], dim=3)
+    noisy, level = simulate(clean, torch.Generator().manual_seed(2), recipe)
+    for part in (slice(0, 64), slice(64, 128)):
+        power, said = (x[..., part].square().mean(dim=(1, 2, 3)) for x in (noisy - clean, level))
+        torch.testing.assert_close(said, power, rtol=0.05, atol=0)
 
 
 def test_paper_noise_has_the_formula_s_level() -> None:

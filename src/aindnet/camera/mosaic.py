@@ -59,10 +59,13 @@ def mosaic(rgb: Tensor, pattern: int = 0) -> Tensor:
     return raw[:, None]
 
 
-def demosaic(raw: Tensor, pattern: int = 0, method: Demosaic = "malvar") -> Tensor:
+def demosaic(
+    raw: Tensor, pattern: int = 0, method: Demosaic = "malvar", *, variance: bool = False
+) -> Tensor:
     """Interpolate the missing colours: (B, 1, H, W) → (B, 3, H, W); any H, W ≥ 3.
 
-    "bilinear", or "malvar" (Malvar, He and Cutler 2004).
+    "bilinear", or "malvar" (Malvar, He and Cutler 2004). With `variance`, `raw` is the variance of
+    independent noise, and so is what comes out: the filters' weights are squared.
     """
     tables = (
         (_GREEN, _ROW, _CROSS)
@@ -73,6 +76,8 @@ def demosaic(raw: Tensor, pattern: int = 0, method: Demosaic = "malvar") -> Tens
         torch.tensor(t, dtype=raw.dtype, device=raw.device) / 8 for t in tables
     )
     kernels = torch.stack([at_chroma, row, row.T, cross])[:, None]
+    if variance:
+        kernels = kernels.square()
     green, along_row, along_column, diagonal = F.conv2d(
         F.pad(raw, (2, 2, 2, 2), mode="reflect"), kernels
     ).unbind(1)

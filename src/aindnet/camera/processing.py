@@ -15,6 +15,21 @@ _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
+def mixed_variance(variance: Tensor, luma: Tensor, chroma: Tensor) -> Tensor:
+    """Variances of R, G and B when luma and chroma of independent noise are scaled apart.
+
+    `variance` (B, 3, H, W) before; `luma`, `chroma` (B,) scale the standard deviations. Luma and
+    chroma are taken as uncorrelated, as they are once they were blurred apart.
+    """
+    to, back = (torch.tensor(m, device=variance.device) for m in (_TO_YCBCR, _TO_RGB))
+    of_luma, of_chroma = back[:, :1] @ to[:1], back[:, 1:] @ to[1:]
+    share = (
+        luma[:, None, None].square() * of_luma.square()
+        + chroma[:, None, None].square() * of_chroma.square()
+    )
+    return torch.einsum("bij,bjhw->bihw", share, variance)
+
+
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     """(B, 3, H, W) RGB → YCbCr, chroma centred at zero."""
     return torch.einsum("ij,bjhw->bihw", torch.tensor(_TO_YCBCR, device=rgb.device), rgb)
@@ -125,6 +140,14 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) ->
     variance = mean(guide * guide) - guide_mean * guide_mean
     slope = covariance / (variance + epsilon)
     return mean(slope) * guide + mean(image_mean - slope * guide_mean)
+
+
+def local_power(field: Tensor, window: int) -> Tensor:
+    """Mean square of (B, C, H, W) over channels and windows of that many pixels: (B, 1, H, W)."""
+    radius = min(window // 2, min(field.shape[-2:]) - 1)
+    squares = field.square().mean(dim=1, keepdim=True)
+    padded = F.pad(squares, (radius, radius, radius, radius), mode="reflect")
+    return F.avg_pool2d(padded, 2 * radius + 1, 1)
 
 
 def chroma_gain(noise: Tensor, gain: Tensor) -> Tensor:

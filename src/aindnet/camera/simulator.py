@@ -17,15 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aindnet.camera.compression import Subsampling, jpeg, round_to_8_bits
-from aindnet.camera.mosaic import demosaic, mosaic
+from aindnet.camera.mosaic import Demosaic, demosaic, mosaic
 from aindnet.camera.processing import (
     chroma_gain,
     edge_aware_noise,
+    local_power,
     low_frequency_field,
+    mixed_variance,
     smooth_noise,
 )
 from aindnet.camera.response import (
     Response,
+    clipped_deviation,
     identity_response,
     sample_responses,
     srgb_response,
@@ -39,6 +42,10 @@ from aindnet.camera.sensor import (
 )
 
 Range = tuple[float, float]
+BILINEAR = 0.5
+"""Share of mosaics that are interpolated bilinearly; the others by Malvar et al."""
+LEVEL_WINDOW = 31
+"""Pixels a side."""
 SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 
 
@@ -202,10 +209,10 @@ def simulate(
         scale = float(draw.log_uniform(recipe.resample_range)[0])
     noise, level = _sensor_stage(clean, scale, response, sensor, recipe, draw)
     if recipe.edge_aware:
-        noise = _edge_aware_stage(noise, clean, recipe, draw)
-    noise = _processing_stage(noise, level, recipe, draw)
+        noise, level = _edge_aware_stage(noise, level, clean, recipe, draw)
+    noise, level = _processing_stage(noise, level, recipe, draw)
     if recipe.white:
-        noise, level = _white_stage(noise, level, recipe, draw)
+        noise, level = _white_stage(noise, level, clean, recipe, draw)
     noisy = clean + noise
     if recipe.jpeg:
         noisy = _jpeg_stage(noisy, recipe, draw)
@@ -215,7 +222,7 @@ def simulate(
 
 
 def calibrate_level(shape: Tensor, noise: Tensor) -> Tensor:
-    """The true noise-level map: its shape from the formula, its scale from the noise itself.
+    """The true noise-level map: its shape from the formulas, its scale from the noise itself.
 
     Smoothing, clipping and compression change the sensor's σ by a factor that no formula gives; it
     is measured per image and channel, so that the map's mean square is the noise's.
@@ -278,39 +285,54 @@ def _sensor_stage(
     if scale != 1.0:
         small = (max(8, round(size[0] / scale)), max(8, round(size[1] / scale)))
         photo = F.interpolate(clean, small, mode="bilinear", antialias=True).clamp(0, 1)
-    irradiance, slope = response.inverse_and_slope(photo)
+    irradiance = response.inverse(photo)
     noise = sensor_noise(irradiance, sensor, draw.noise)
+    variance = noise_variance(irradiance, sensor)
     if recipe.mosaic:
-        noise = _mosaic_stage(noise, recipe.mosaic, draw)
+        noise, variance = _mosaic_stage(noise, variance, recipe.mosaic, draw)
     encoded = response((irradiance + noise).clamp(0, 1)) - photo
-    level = noise_variance(irradiance, sensor).sqrt() * slope.clamp(0.1, 8)
+    level = response.deviation(irradiance, variance, photo)
     if scale != 1.0:
         encoded = F.interpolate(encoded, size, mode="bicubic", antialias=True)
         level = F.interpolate(level, size, mode="bilinear", antialias=True)
     return encoded, level
 
 
-def _mosaic_stage(noise: Tensor, probability: float, draw: _Draw) -> Tensor:
+def _mosaic_stage(
+    noise: Tensor, variance: Tensor, probability: float, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    """The noise and its variance as demosaicing leaves them, by pixel means of the 2×2 cell."""
     pattern = int(draw.uniform((0.0, 4.0))[0].clamp(max=3.999))
-    half = noise.shape[0] // 2
-    done = torch.cat(
-        [
-            demosaic(mosaic(noise[:half], pattern), pattern, "bilinear"),
-            demosaic(mosaic(noise[half:], pattern), pattern, "malvar"),
-        ]
+    happens = draw.happens(probability)
+    bilinear = draw.happens(BILINEAR)
+    noise, variance = noise.clone(), variance.clone()
+    methods: tuple[tuple[Demosaic, Tensor], ...] = (
+        ("bilinear", happens & bilinear),
+        ("malvar", happens & ~bilinear),
     )
-    return torch.where(draw.happens(probability)[:, None, None, None], done, noise)
+    for method, chosen in methods:
+        if not bool(chosen.any()):
+            continue
+        noise[chosen] = demosaic(mosaic(noise[chosen], pattern), pattern, method)
+        cells = demosaic(mosaic(variance[chosen], pattern), pattern, method, variance=True)
+        variance[chosen] = F.avg_pool2d(
+            F.avg_pool2d(F.pad(cells, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1
+        )
+    return noise, variance
 
 
-def _edge_aware_stage(noise: Tensor, clean: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
+def _edge_aware_stage(
+    noise: Tensor, level: Tensor, clean: Tensor, recipe: CameraRecipe, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    """What it leaves is known from the noise alone: its power in windows, after over before."""
     happens = draw.happens(recipe.edge_aware)
     low, high = recipe.edge_aware_radius
     radius = int(draw.uniform((low, high + 1.0))[0].clamp(max=high + 0.999))
     strengths = [draw.log_uniform(recipe.edge_aware_strength) for _ in range(2)]
     kept = draw.uniform(recipe.kept)
     if not bool(happens.any()):
-        return noise
-    left = noise.clone()
+        return noise, level
+    left, level = noise.clone(), level.clone()
     left[happens] = edge_aware_noise(
         noise[happens],
         clean[happens],
@@ -319,12 +341,25 @@ def _edge_aware_stage(noise: Tensor, clean: Tensor, recipe: CameraRecipe, draw: 
         strengths[1][happens],
         kept[happens],
     )
-    return left
+    before, after = (local_power(field[happens], LEVEL_WINDOW) for field in (noise, left))
+    level[happens] *= (after / before.clamp_min(1e-12)).sqrt()
+    return left, level
 
 
-def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
+def _processing_stage(
+    noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    one = torch.ones(draw.batch, device=draw.device)
     if recipe.chroma_gain != (1.0, 1.0):
-        noise = chroma_gain(noise, draw.log_uniform(recipe.chroma_gain))
+        gain = draw.log_uniform(recipe.chroma_gain)
+        noise = chroma_gain(noise, gain)
+        level = (
+            level
+            * (
+                mixed_variance(level.square(), one, gain)
+                / mixed_variance(level.square(), one, one).clamp_min(1e-12)
+            ).sqrt()
+        )
     if recipe.blotches:
         cell = float(draw.log_uniform(recipe.blotch_cell)[0])
         size = (noise.shape[-2], noise.shape[-1])
@@ -336,17 +371,21 @@ def _processing_stage(noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: 
     else:
         blotches = None
     if recipe.smooth:
+        luma_sigma, chroma_sigma = (
+            draw.uniform(recipe.luma_sigma), draw.log_uniform(recipe.chroma_sigma)
+        )  # fmt: skip
+        sharpen, kept = draw.uniform(recipe.sharpen), draw.uniform(recipe.kept)
+        chroma_kept = draw.uniform(recipe.chroma_kept)
         smoothed = smooth_noise(
-            noise,
-            draw.uniform(recipe.luma_sigma),
-            draw.log_uniform(recipe.chroma_sigma),
-            draw.uniform(recipe.sharpen),
-            draw.uniform(recipe.kept),
-            draw.uniform(recipe.chroma_kept),
+            noise, luma_sigma, chroma_sigma, sharpen, kept, chroma_kept,
             *_coarse_luma(recipe, draw),
+        )  # fmt: skip
+        happens = draw.happens(recipe.smooth)[:, None, None, None]
+        noise = torch.where(happens, smoothed, noise)
+        level = torch.where(
+            happens, mixed_variance(level.square(), kept, chroma_kept).sqrt(), level
         )
-        noise = torch.where(draw.happens(recipe.smooth)[:, None, None, None], smoothed, noise)
-    return noise if blotches is None else noise + blotches
+    return (noise if blotches is None else noise + blotches), level
 
 
 def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | tuple[()]:
@@ -358,12 +397,14 @@ def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | t
 
 
 def _white_stage(
-    noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw
+    noise: Tensor, level: Tensor, clean: Tensor, recipe: CameraRecipe, draw: _Draw
 ) -> tuple[Tensor, Tensor]:
     """White Gaussian noise, the same everywhere, on the images that it happens to."""
     happens = draw.happens(recipe.white)[:, None, None, None]
     sigma = draw.log_uniform(recipe.white_range)[:, None, None, None].expand_as(noise)
     white = sigma * torch.randn(noise.shape, generator=draw.noise, device=draw.device)
+    if recipe.round_8_bit:
+        sigma = clipped_deviation(clean, sigma)
     return torch.where(happens, white, noise), torch.where(happens, sigma, level)
 
 
