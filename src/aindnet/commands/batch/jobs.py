@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 from aindnet.photo.formats import FORMATS, RAW, SUFFIXES
 from aindnet.photo.paths import reason, shown
 
-_MADE_HERE = (".denoised", ".noise", ".compare")
+_PICTURES = (".noise", ".compare")
 _WRITTEN = frozenset(suffix for each in FORMATS if each.depths for suffix in each.suffixes)
 
 
@@ -129,9 +130,31 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _is_input(path: Path) -> bool:
-    stem, suffix = os.path.splitext(path.name)
     hidden = path.name.startswith(".")
-    return suffix.lower() in SUFFIXES and not stem.endswith(_MADE_HERE) and not hidden
+    return path.suffix.lower() in SUFFIXES and not hidden and not made_here(path)
+
+
+def made_here(path: Path) -> bool:
+    """Whether a file is a result of a photo that stands beside it, by their names.
+
+    NAME.denoised.EXT is one beside NAME.EXT or a RAW file NAME.*; NAME.noise.png and
+    NAME.compare.png are beside NAME.*, or named by the whole NAME.EXT.
+    """
+    name, mark = os.path.splitext(path.stem)
+    if mark == ".denoised":
+        originals = _originals(name, RAW.suffixes) if path.suffix.lower() == ".tif" else []
+        originals.append(name + path.suffix)
+    elif mark in _PICTURES and path.suffix == ".png":
+        name = re.sub(r"\.page-\d+$", "", name)
+        developed = _originals(name.removesuffix(".tif"), RAW.suffixes)
+        originals = [name, *_originals(name, SUFFIXES), *developed]
+    else:
+        return False
+    return any(os.path.lexists(path.with_name(each)) for each in originals)
+
+
+def _originals(name: str, suffixes: Iterable[str]) -> list[str]:
+    return [name + written for each in suffixes for written in (each, each.upper())]
 
 
 def _output_name(path: Path) -> str:
