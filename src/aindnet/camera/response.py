@@ -33,20 +33,12 @@ class Response:
     def __call__(self, irradiance: Tensor) -> Tensor:
         """Irradiance (B, C, H, W) in [0, 1] → brightness in [0, 1]."""
         knots = self.irradiance.expand_as(self.brightness).contiguous()
-        return _interpolate(irradiance, knots, self.brightness)[0]
+        return _interpolate(irradiance, knots, self.brightness)
 
     def inverse(self, brightness: Tensor) -> Tensor:
         """Brightness (B, C, H, W) in [0, 1] → irradiance in [0, 1]."""
-        return self.inverse_and_slope(brightness)[0]
-
-    def inverse_and_slope(self, brightness: Tensor) -> tuple[Tensor, Tensor]:
-        """Irradiance, and the curve's slope d brightness / d irradiance there (scales small noise).
-
-        Both (B, C, H, W), from brightness in [0, 1].
-        """
         knots = self.irradiance.expand_as(self.brightness)
-        irradiance, inverse_slope = _interpolate(brightness, self.brightness, knots)
-        return irradiance, 1 / inverse_slope
+        return _interpolate(brightness, self.brightness, knots)
 
     def deviation(self, irradiance: Tensor, variance: Tensor, brightness: Tensor) -> Tensor:
         """Root mean square that Gaussian noise of `variance` on `irradiance` has in brightness.
@@ -69,7 +61,7 @@ class Response:
         roots = torch.linspace(0, 1, LEVELS + 1, device=self.brightness.device)
         knots = self.irradiance.expand_as(self.brightness).contiguous()
         places = roots.square().expand(len(self.brightness), -1)
-        return _interpolate(places[:, None, None], knots, self.brightness)[0][:, 0, 0]
+        return _interpolate(places[:, None, None], knots, self.brightness)[:, 0, 0]
 
 
 def clipped_deviation(photo: Tensor, deviation: Tensor) -> Tensor:
@@ -94,14 +86,13 @@ def _normal() -> tuple[list[float], list[float]]:
     return places.tolist(), weights.tolist()
 
 
-def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Piecewise linear values and slopes at x (B, C, H, W), a curve an image (B, K)."""
+def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Piecewise linear values at x (B, C, H, W), a curve an image (B, K)."""
     flat = x.flatten(1).clamp(0, 1).contiguous()
     index = torch.searchsorted(knots, flat, right=True).clamp(1, knots.shape[1] - 1) - 1
-    slopes = values.diff(dim=1) / knots.diff(dim=1)
-    slope = slopes.gather(1, index)
+    slope = (values.diff(dim=1) / knots.diff(dim=1)).gather(1, index)
     y = values.gather(1, index) + (flat - knots.gather(1, index)) * slope
-    return y.reshape(x.shape), slope.reshape(x.shape)
+    return y.reshape(x.shape)
 
 
 def sample_responses(
