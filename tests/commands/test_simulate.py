@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from aindnet.camera import CameraRecipe, SensorNoise, simulate
 from aindnet.commands.app import main
+from aindnet.commands.simulate import without_gains
 from aindnet.photo import read_image, write_image
 
 FOLDERS = ("noisy", "clean", "noise-level")
@@ -50,8 +54,71 @@ def test_folders_are_mirrored_and_nothing_is_written_over(
         sigma = read_image(output / "noise-level" / f"{name}.tif")
         assert sigma.dtype == np.float32
     first = (output / "noisy/a/1.png").read_bytes()
-    assert run(photos, "--output", output, "--shot", 0.05, "--read", 0.01) == 0
+    assert run(photos, "--output", output, "--seed", 1) == 1
+    assert "a/1.png: exists already; pass --overwrite" in capsys.readouterr().err
     assert (output / "noisy/a/1.png").read_bytes() == first
+    assert run(photos, "--output", output, "--shot", 0.05, "--read", 0.01, "--overwrite") == 0
+    assert (output / "noisy/a/1.png").read_bytes() == first
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_inputs_are_never_changed(
+    photos: Path, tmp_path: Path, linked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "sim"
+    output.mkdir()
+    clean = photos.rename(output / "clean")
+    before = {path: path.read_bytes() for path in clean.rglob("*.png")}
+    source = clean
+    if linked:
+        source = tmp_path / "links"
+        source.symlink_to(clean)
+    assert run(source, "--output", output, "--overwrite") == 1
+    assert "is an input, and inputs are never changed" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in clean.rglob("*.png")} == before
+    assert not (output / "noisy").exists()
+
+
+@pytest.mark.parametrize("inside", [".", "pairs"])
+def test_an_output_inside_the_input_is_no_input(photos: Path, inside: str) -> None:
+    (photos / "a/._1.png").write_bytes(b"a Mac's")
+    for _ in range(2):
+        assert run(photos, "--output", photos / inside, "--overwrite") == 0
+    made = sorted(str(path.relative_to(photos / inside)) for path in photos.rglob("1.tif"))
+    assert made == ["noise-level/a/1.tif", "noise-level/b/1.tif"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grey_photo_gives_grey_files(tmp_path: Path, dtype: type) -> None:
+    write_image(tmp_path / "grey.png", np.full((32, 40), np.iinfo(dtype).max // 2, dtype))
+    assert run(tmp_path / "grey.png", "--output", tmp_path / "pairs", "--shot", 0, "--read", 0) == 0
+    noisy, clean = (read_image(tmp_path / "pairs" / side / "grey.png") for side in FOLDERS[:2])
+    assert noisy.shape == clean.shape == (32, 40)
+    assert noisy.dtype == clean.dtype == np.uint8
+    assert abs(int(clean[0, 0]) - 127) <= 1
+    assert read_image(tmp_path / "pairs/noise-level/grey.tif").shape == (32, 40)
+
+
+def test_a_shorter_burst_leaves_no_frames_of_the_longer_one(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    for frames in (4, 2):
+        flags = ("--output", tmp_path / "out", "--frames", frames, "--overwrite")
+        assert run(tmp_path / "a.png", *flags) == 0
+    names = sorted(path.name for path in (tmp_path / "out/noisy/a").iterdir())
+    assert names == ["000.png", "001.png"]
+
+
+def test_a_stated_sensor_is_not_multiplied() -> None:
+    recipe = without_gains(CameraRecipe(smooth=0.0, jpeg=0.0, blotches=0.0, resample=0.0))
+    recipe = replace(recipe, mosaic=0.0, response="identity")
+    sensor = SensorNoise(torch.full((1, 3), 0.02**2), torch.full((1, 3), 0.02**2), "affine")
+    clean = torch.full((1, 3, 128, 128), 0.5)
+    for seed in range(3):
+        noisy, _ = simulate(clean, torch.Generator().manual_seed(seed), recipe, sensor=sensor)
+        expected = (0.02**2 * 0.5 + 0.02**2) ** 0.5
+        assert (noisy - clean).std(dim=(2, 3)).flatten().tolist() == pytest.approx(
+            [expected] * 3, rel=0.04
+        )
 
 
 def test_two_photos_of_one_name_are_not_one(
@@ -73,6 +140,9 @@ def test_what_cannot_be_simulated_is_named(
     for flags, reason in (
         (("--iso", 800), "--camera-name with --iso"),
         (("--camera-name", "Nikon D9999", "--iso", 800), "Nikon D9999"),
+        (("--camera-name", "Nikon D800", "--iso", -100), "--iso -100: must be"),
+        (("--shot", "nan", "--read", 0.1), "--shot nan: must be"),
+        (("--shot", 0.1, "--read", -1), "--read -1: must be"),
     ):
         assert run(photos, *output, *flags) == 2
         assert reason in capsys.readouterr().err

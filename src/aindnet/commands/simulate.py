@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,9 +18,13 @@ from cyclopts import Parameter, validators
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
     from aindnet.camera import CameraRecipe, SensorNoise
+    from aindnet.photo.pixels import Image
+
+SIDES = {"noisy": ".png", "clean": ".png", "noise-level": ".tif"}
+"""Folders of an output, and what their files are."""
 
 
 class UnknownCameraError(AindnetError):
@@ -37,13 +44,20 @@ def simulate(
     frames: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1,
     one_camera: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Photograph clean photos with a noisy camera; OUTPUT becomes a folder of pairs.
 
     OUTPUT/noisy, OUTPUT/clean and OUTPUT/noise-level (32-bit float TIFF, σ on the [0, 1] scale)
     hold files of the same names, ready for `aindnet evaluate pairs`. Bursts (--frames) are folders
-    OUTPUT/noisy/NAME of frames, ready for `aindnet adapt --burst OUTPUT/noisy`.
+    OUTPUT/noisy/NAME of frames, ready for `aindnet adapt --burst OUTPUT/noisy`. A grey photo gives
+    grey files.
+
+    A sensor of your own (--camera-name or --shot) makes its noise on linear light L, white at 1;
+    the response curve, mosaic, smoothing and JPEG then change it, and `--pipeline paper` leaves
+    out the last two. Random gains on the noise (white balance, chroma, what smoothing keeps) are
+    for drawn sensors alone.
 
     Parameters
     ----------
@@ -67,6 +81,8 @@ def simulate(
         All photos by one camera, with the same response, processing and compression.
     seed
         Each photo's camera and noise follow from this and its name.
+    overwrite
+        Replace files that exist.
     as_json
         Print one JSON document instead of lines.
     """
@@ -74,10 +90,14 @@ def simulate(
 
     sensor = _sensor(camera_name, iso, shot, read)
     recipe = CameraRecipe() if pipeline == "broad" else CameraRecipe.paper()
+    if sensor is not None:
+        recipe = without_gains(recipe)
     shots = _Shots(seed, frames, one_camera)
     results, failed = [], False
     taken: dict[Path, Path] = {}
-    for path, name in _photos(clean):
+    photos = _photos(clean, output)
+    inputs = {identity for path, _ in photos if (identity := _identity(path)) is not None}
+    for path, name in photos:
         entry: dict[str, object] = {"input": str(path), "status": "done", "error": None}
         try:
             other = taken.setdefault(name.with_suffix(""), path)
@@ -86,7 +106,9 @@ def simulate(
                     f"{path}: {other} has that name already under {output}; give it an --output "
                     "of its own"
                 )
-            entry |= _photograph(path, name, output, recipe, sensor, shots)
+            files = _Files(output, name, frames)
+            files.check(inputs, overwrite=overwrite)
+            entry |= _photograph(path, files, recipe, sensor, shots)
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
@@ -110,6 +132,11 @@ def _sensor(
         raise AindnetError("give --camera-name with --iso, or --shot with --read")
     if camera_name is not None and shot is not None:
         raise AindnetError("give either a camera or --shot and --read, not both")
+    if iso is not None and not 0 < iso < math.inf:
+        raise AindnetError(f"--iso {iso:g}: must be an ISO setting above 0, such as 3200")
+    for flag, value in (("--shot", shot), ("--read", read)):
+        if value is not None and not 0 <= value < math.inf:
+            raise AindnetError(f"{flag} {value:g}: must be a standard deviation, 0 or above")
     if camera_name is not None and iso is not None:
         try:
             return camera_noise(camera_name, iso)
@@ -121,20 +148,80 @@ def _sensor(
     return None
 
 
-def _photos(inputs: list[Path]) -> list[tuple[Path, Path]]:
+def without_gains(recipe: CameraRecipe) -> CameraRecipe:
+    """The recipe without what multiplies the noise of a sensor whose noise is stated."""
+    one = (1.0, 1.0)
+    return replace(recipe, white_balance=0.0, chroma_gain=one, kept=one, chroma_kept=one)
+
+
+def _photos(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
     """Each photo, and its name below the output's folders."""
     from aindnet.photo.arrays import PLAIN_SUFFIXES
 
     found: list[tuple[Path, Path]] = []
     for path in inputs:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PLAIN_SUFFIXES)
+            inside = sorted(
+                each
+                for each in _walk(path, output)
+                if each.suffix.lower() in PLAIN_SUFFIXES and each.name[0] != "."
+            )
             if not inside:
                 raise ImageReadError(f"{path}: no photo in this folder that `simulate` reads")
             found.extend((each, each.relative_to(path)) for each in inside)
         else:
             found.append((path, Path(path.name)))
     return found
+
+
+def _walk(folder: Path, output: Path) -> Iterator[Path]:
+    """Files of a folder and those in it, but for what an earlier run wrote to an output inside."""
+    made = {_identity(output), *(_identity(output / side) for side in SIDES)} - {_identity(folder)}
+    for current, folders, names in os.walk(folder):
+        at = Path(current)
+        folders[:] = [name for name in folders if _identity(at / name) not in made]
+        yield from (at / name for name in names)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What two names of one file have in common; None where there is no file."""
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What a photo becomes."""
+
+    output: Path
+    name: Path
+    frames: int
+
+    def of(self, side: str) -> Path:
+        """The file of one side; of a burst's noisy side, its folder."""
+        suffix = "" if side == "noisy" and self.frames > 1 else SIDES[side]
+        return (self.output / side / self.name).with_suffix(suffix)
+
+    def noisy(self) -> list[Path]:
+        """The noisy file, or those of the burst."""
+        if self.frames == 1:
+            return [self.of("noisy")]
+        return [self.of("noisy") / f"{frame:03}.png" for frame in range(self.frames)]
+
+    def check(self, inputs: set[tuple[int, int]], *, overwrite: bool) -> None:
+        """Raise `ImageWriteError` where a file is an input, or exists and is to be kept."""
+        for file in (*self.noisy(), self.of("clean"), self.of("noise-level")):
+            if _identity(file) in inputs:
+                raise ImageWriteError(
+                    f"{file}: is an input, and inputs are never changed; choose another --output"
+                )
+            if not overwrite and os.path.lexists(file):
+                raise ImageWriteError(
+                    f"{file}: exists already; pass --overwrite, or choose another --output"
+                )
 
 
 @dataclass(frozen=True)
@@ -162,8 +249,7 @@ def _seeded(text: str) -> Generator:
 
 def _photograph(
     path: Path,
-    name: Path,
-    output: Path,
+    files: _Files,
     recipe: CameraRecipe,
     sensor: SensorNoise | None,
     shots: _Shots,
@@ -178,24 +264,34 @@ def _photograph(
     rgb = torch.from_numpy(to_rgb(image)).permute(2, 0, 1)[None].clamp(0, 1)
     if min(rgb.shape[-2:]) < 8:
         raise ImageReadError(f"{path}: smaller than the 8×8 pixels that a camera is simulated on")
-    clean = image if image.dtype == np.uint8 else np.round(to_rgb(image) * 255).astype(np.uint8)
-    noisy_file = (output / "noisy" / name).with_suffix(".png")
-    if shots.frames > 1:
-        noisy_file = noisy_file.with_suffix("")
+    channels = 1 if image.ndim == 2 else 3  # of grey photos the first, as in training
+
+    def array(tensor: Tensor) -> Image:
+        pixels = tensor[0, :channels].permute(1, 2, 0).numpy()
+        return np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels)
+
+    def eight_bit(tensor: Tensor) -> Tensor:
+        return (tensor * 255).round().to(torch.uint8)
+
     levels = []
-    for frame in range(shots.frames):
-        camera, noise = shots.generators(name, frame)
+    for frame, file in enumerate(files.noisy()):
+        camera, noise = shots.generators(files.name, frame)
         noisy, level = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
-        eight_bit = (noisy[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-        path = noisy_file / f"{frame:03}.png" if shots.frames > 1 else noisy_file
-        make_folder(path.parent)
-        write_image(path, np.ascontiguousarray(eight_bit))
-        levels.append(level[0].permute(1, 2, 0).numpy())
-    for folder, suffix, picture in (
-        ("clean", ".png", clean),
-        ("noise-level", ".tif", np.ascontiguousarray(np.mean(levels, axis=0))),
-    ):
-        file = (output / folder / name).with_suffix(suffix)
         make_folder(file.parent)
-        write_image(file, picture)
-    return {"output": str(noisy_file), "noise_level": float(np.mean(levels))}
+        write_image(file, array(eight_bit(noisy)))
+        levels.append(array(level))
+    if shots.frames > 1:
+        _remove_frames(files)
+    clean = image if image.dtype == np.uint8 else array(eight_bit(rgb))
+    for side, picture in (("clean", clean), ("noise-level", np.mean(levels, axis=0))):
+        make_folder(files.of(side).parent)
+        write_image(files.of(side), picture)
+    return {"output": str(files.of("noisy")), "noise_level": float(np.mean(levels))}
+
+
+def _remove_frames(files: _Files) -> None:
+    """Remove frames of a longer burst that was there before: they are of another camera."""
+    kept = set(files.noisy())
+    for file in files.of("noisy").glob("[0-9][0-9][0-9]*.png"):
+        if file.stem.isdigit() and file not in kept:
+            file.unlink()
