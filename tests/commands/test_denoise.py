@@ -12,6 +12,7 @@ import pytest
 
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
+from aindnet.errors import InvalidImageError
 from aindnet.photo import read_image, write_image
 from denoise_stand_ins import NOISE_LEVEL, StandInDenoiser
 
@@ -298,3 +299,32 @@ def test_pixel_limit(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("denoise", photos / "a.png", "--pixel-limit", "0.001") == 1
     assert "--pixel-limit" in capsys.readouterr().err
     assert run("denoise", photos / "a.png", "--pixel-limit", "0") == 0
+
+
+def test_an_error_about_a_picture_names_its_file(
+    photos: Path, stand_in: StandInDenoiser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(source: Any, **options: Any) -> Any:
+        raise InvalidImageError("this model is for grey photos only, and the image has colour")
+
+    stand_in.bands = refuse  # type: ignore[method-assign]
+    code, document = run_json(capsys, "denoise", photos / "a.png")
+    assert code == 1
+    assert document["results"][0]["error"].startswith(f"{photos / 'a.png'}: this model is for grey")
+
+
+def test_a_folder_with_a_pipe_in_it_does_not_hang(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(photos / "pipe.png")
+    assert run("denoise", photos) == 1
+    assert "pipe.png: not a file" in capsys.readouterr().err
+    assert "a.denoised.png" in visible(photos)
+
+
+@pytest.mark.parametrize("limit", ["inf", "nan", "-1"])
+def test_a_pixel_limit_that_is_none_is_refused(
+    photos: Path, limit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("denoise", photos / "a.png", f"--pixel-limit={limit}") == 2
+    assert "must be megapixels, or 0 for none" in capsys.readouterr().err

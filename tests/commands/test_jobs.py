@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from aindnet.commands.batch.jobs import Job, find_jobs, made_here
+from aindnet.commands.batch.jobs import Job, Refused, find_jobs, made_here
 
 
 def put(folder: Path, *names: str) -> None:
@@ -43,3 +44,23 @@ def test_photos_that_are_only_named_like_results_are_denoised(tmp_path: Path) ->
     put(tmp_path, *mine, "family.jpg", "new.jpg", "new.denoised.jpg")
     jobs = [job for job in find_jobs([tmp_path], None) if isinstance(job, Job)]
     assert {job.input.name for job in jobs} == {*mine, "family.jpg", "new.jpg"}
+
+
+def test_a_pipe_is_named_and_never_opened(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for inputs in ([tmp_path], [tmp_path / "a.jpg", tmp_path / "pipe.jpg"]):
+        photo, pipe = find_jobs(inputs, None)
+        assert isinstance(photo, Job)
+        assert isinstance(pipe, Refused)
+        assert "pipe.jpg: not a file" in str(pipe.error)
+
+
+def test_a_name_that_no_image_is_written_as_makes_no_folder(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    (refused,) = find_jobs([tmp_path / "a.jpg"], tmp_path / "result.bmp")
+    assert isinstance(refused, Refused)
+    assert "no image is written as '.bmp'" in str(refused.error)
+    (job,) = find_jobs([tmp_path / "a.jpg"], tmp_path / "out.v2")
+    assert isinstance(job, Job)
+    assert job.output == tmp_path / "out.v2/a.jpg"

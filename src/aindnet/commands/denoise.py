@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -202,7 +203,7 @@ def _check(
             raise AindnetError(f"{name} {value:g}: must be from 0 (no change) to 1 (all of it)")
     if jobs < 1:
         raise AindnetError(f"--jobs {jobs}: must be at least 1")
-    if not pixel_limit >= 0:
+    if not 0 <= pixel_limit < math.inf:
         raise AindnetError(f"--pixel-limit {pixel_limit:g}: must be megapixels, or 0 for none")
     if tile is not None and tile < 96:
         raise AindnetError(f"--tile {tile}: must be at least 96 pixels")

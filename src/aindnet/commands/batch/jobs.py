@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
-from aindnet.photo.formats import FORMATS, RAW, SUFFIXES
+from aindnet.photo.formats import FORMATS, RAW, SUFFIXES, format_for_output
 from aindnet.photo.paths import reason, shown
 
 _PICTURES = (".noise", ".compare")
+_NEVER_WRITTEN = frozenset(
+    (*RAW.suffixes, ".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".exr", ".pdf")
+)
+"""Names of image files, not of folders."""
 _WRITTEN = frozenset(suffix for each in FORMATS if each.depths for suffix in each.suffixes)
 
 
@@ -61,14 +66,21 @@ def find_jobs(inputs: list[Path], output: Path | None) -> list[Job | Refused]:
 
 def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused:
     try:
-        size = path.stat().st_size
+        size = _size(path)
     except (OSError, ValueError) as error:
         why = reason(error) if isinstance(error, OSError) else "impossible file name"
         return Refused(path, ImageReadError(f"{shown(path)}: {why}; check the path"))
+    except ImageReadError as error:
+        return Refused(path, error)
     if output is None:
         target = _beside(path)
     elif single and output.suffix.lower() in _WRITTEN and not output.is_dir():
         target = output
+    elif single and output.suffix.lower() in _NEVER_WRITTEN and not output.is_dir():
+        try:
+            format_for_output(output)
+        except ImageWriteError as error:
+            return Refused(path, error)
     else:
         target = output / _output_name(path)
     return Job(path, target, target.parent, size)
@@ -81,9 +93,12 @@ def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
             jobs.append(found)
             continue
         try:
-            size = found.stat().st_size
+            size = _size(found)
         except OSError as error:
             jobs.append(Refused(found, ImageReadError(f"{shown(found)}: {reason(error)}")))
+            continue
+        except ImageReadError as error:
+            jobs.append(Refused(found, error))
             continue
         target = (
             _beside(found)
@@ -96,6 +111,14 @@ def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
         nothing = ImageReadError(f"{shown(folder)}: no photos in this folder ({kinds} are read)")
         jobs.append(Refused(folder, nothing))
     return jobs
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; `ImageReadError` for a pipe or device, which can block for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ImageReadError(f"{shown(path)}: not a file; give an image file or a folder")
+    return found.st_size
 
 
 def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
@@ -125,8 +148,8 @@ def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _is_input(path: Path) -> bool:

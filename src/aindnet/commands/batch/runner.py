@@ -252,7 +252,8 @@ class BatchRunner:
         try:
             step()
         except AindnetError as error:
-            self._fail(task, str(error))
+            named = any(shown(path) in str(error) for path in (task.job.input, task.job.output))
+            self._fail(task, str(error) if named else f"{shown(task.job.input)}: {error}")
         except OSError as error:
             kind = ImageReadError if task.run is None else ImageWriteError
             self._fail(task, str(kind(f"{shown(task.job.input)}: {reason(error)}; try again")))
