@@ -199,3 +199,23 @@ def test_png_of_another_program_keeps_its_resolution_and_no_other(tmp_path: Path
         pass_through(tmp_path / f"{name}.png", tmp_path / f"out-{name}.png")
         with Image.open(tmp_path / f"out-{name}.png") as new:
             assert ("dpi" in new.info) == (name == "with")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_video_of_a_motion_photo_is_kept(tmp_path: Path, progressive: bool) -> None:
+    video = b"\0\0\0\x18ftypmp42" + b"\xff\xd9\xff\xda" * 5000
+    source = tmp_path / "motion.jpg"
+    Image.fromarray(picture()).save(source, progressive=progressive, restart_marker_rows=1)
+    source.write_bytes(source.read_bytes() + video)
+    assert pass_through(source, tmp_path / "out.jpg") == []
+    assert (tmp_path / "out.jpg").read_bytes().endswith(b"\xff\xd9" + video)
+    (notice,) = pass_through(source, tmp_path / "out.png")
+    assert "what follows the picture in the file (video) left out" in notice
+    assert not (tmp_path / "out.png").read_bytes().endswith(video)
+
+
+def test_zeros_behind_a_jpeg_are_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "padded.jpg"
+    Image.fromarray(picture()).save(source)
+    source.write_bytes(source.read_bytes() + bytes(3000))
+    assert pass_through(source, tmp_path / "out.png") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -21,9 +22,13 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
+_MPF = b"MPF\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MAX_PAYLOAD = 65_533
 _MAX_SEGMENTS = 20_000
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+"""In a scan's data: neither a stuffed byte nor a restart."""
+_CHUNK = 1 << 20
 
 # Annex K of the JPEG standard (ITU-T T.81), in natural order: what quality 50 means.
 # fmt: off
@@ -54,6 +59,13 @@ class JpegHeader:
     components: list[tuple[int, int, int]] = field(default_factory=list)
     """Sampling across, sampling down, quantisation table; per component."""
     progressive: bool = False
+    scan: int = 0
+    """Offset of the first scan."""
+
+    @property
+    def several(self) -> bool:
+        """Whether an index lists further pictures behind this one."""
+        return any(marker == _APP2 and part.startswith(_MPF) for marker, part in self.segments)
 
     @property
     def chroma_halved(self) -> bool:
@@ -99,6 +111,7 @@ def read_header(source: SourceFile, read_at: Reader | None = None) -> JpegHeader
             break
         marker, length = head[1], int.from_bytes(head[2:], "big")
         if marker == _SOS and header.components:
+            header.scan = position
             return header
         payload = read(position + 4, length - 2) if length >= 2 else b""
         if length < 2 or len(payload) != length - 2:
@@ -108,6 +121,29 @@ def read_header(source: SourceFile, read_at: Reader | None = None) -> JpegHeader
     raise ImageReadError(
         f"{shown(source.path)}: damaged or cut short (no picture in the JPEG); get a whole copy"
     )
+
+
+def find_trailer(source: SourceFile, header: JpegHeader) -> tuple[int, int] | None:
+    """Offset and bytes of what follows the picture's end; None for nothing, or zeros alone."""
+    position: int | None = header.scan
+    for _ in range(_MAX_SEGMENTS):
+        head = source.read_at(position, 4) if position is not None else b""
+        if position is not None and head[:2] == bytes([0xFF, _EOI]):
+            position += 2
+            begins = source.read_at(position, _CHUNK)
+            return (position, source.size - position) if begins.strip(b"\0") else None
+        if position is None or len(head) < 4:
+            return None
+        position = _next_marker(source, position + 2 + int.from_bytes(head[2:], "big"))
+    return None
+
+
+def _next_marker(source: SourceFile, position: int) -> int | None:
+    while len(part := source.read_at(position, _CHUNK)) >= 2:
+        if found := _MARKER.search(part):
+            return position + found.start()
+        position += len(part) - 1
+    return None
 
 
 def _note(header: JpegHeader, marker: int, payload: bytes) -> None:
@@ -147,8 +183,8 @@ def read_metadata(header: JpegHeader) -> Metadata:
             metadata.xmp = payload[len(_XMP) :]
         elif marker == _APP2 and payload.startswith(_ICC) and len(payload) > 14:
             profile[payload[12]] = payload[14:]
-        elif marker == _APP2 and payload.startswith(b"MPF\0"):
-            metadata.notice("further pictures in the file (previews, gain map) left out")
+        elif marker == _APP2 and payload.startswith(_MPF):
+            metadata.notice("further pictures in the file (previews, gain map, video) left out")
             continue
         elif marker == _APP11:
             metadata.notice("content credentials left out: they vouch for the old pixels")

@@ -26,6 +26,8 @@ class Metadata:
     """The exponent from samples to light, where the file states it and has no profile."""
     verbatim: Any = None
     """All of it in the file's own form, used when the output is of the same kind."""
+    trailer: tuple[int, int] | None = None
+    """Offset and bytes of what follows the picture in the file, as a motion photo's video does."""
     notices: list[str] = field(default_factory=list)
     """What was left out, in words for the user."""
 

@@ -44,6 +44,8 @@ class PhotoWriter:
         self.path = Path(path)
         self.kind: Format = format_for_output(self.path)
         self._same_kind = self.kind is photo.format
+        if photo.metadata.trailer and not self._same_kind:
+            photo.metadata.notice("what follows the picture in the file (video) left out")
         self._check(overwrite)
         self._file = AtomicFile(self.path, overwrite=overwrite)
         self._page_number = 0
@@ -210,6 +212,7 @@ class PhotoWriter:
                 opening, skipped = jpeg.opening(head, metadata, same_kind=self._same_kind)
                 self._file.write(opening)
                 self._copy(spool, skipped)
+                self._copy_trailer(metadata)
             elif self.kind is PNG:
                 self._file.write(os.pread(spool, png.SIGNATURE_AND_HEADER, 0))
                 self._file.write(png.chunks_of(metadata, same_kind=self._same_kind))
@@ -226,6 +229,13 @@ class PhotoWriter:
         while part := os.pread(spool, 8 << 20, offset):
             self._file.write(part)
             offset += len(part)
+
+    def _copy_trailer(self, metadata: Metadata) -> None:
+        # XMP says where it begins by its distance from the file's end.
+        start, length = metadata.trailer or (0, 0)
+        for at in range(start, start + length, 8 << 20):
+            left = min(8 << 20, start + length - at)
+            self._file.write(self.photo.source.read_at(at, left))
 
     def commit(self) -> None:
         """Encode, and give the file its name.

@@ -46,6 +46,8 @@ def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Ph
 def _open_jpeg(source: SourceFile, limit: int | None) -> Photo:
     header = jpeg.read_header(source)
     metadata = jpeg.read_metadata(header)
+    if not header.several:
+        metadata.trailer = jpeg.find_trailer(source, header)
     traits = Traits(
         quality=header.quality,
         chroma_halved=header.chroma_halved,
