@@ -19,12 +19,13 @@ import cyclopts
 from cyclopts import Parameter
 
 POLYU_CAMERAS = {
-    "canon-5d-mark-ii": ("Canon5D2", "Canon EOS 5D Mark II"),
-    "canon-80d": ("Canon80D", "Canon EOS 80D"),
-    "nikon-d800": ("NikonD800", "Nikon D800"),
-    "sony-a7-ii": ("SonyA7II", "Sony A7 II"),
+    "canon-5d-mark-ii": ("Canon5D2", "Canon EOS 5D Mark II", "Canon EOS 5D Mark II"),
+    "canon-80d": ("Canon80D", "Canon EOS 80D", "Canon EOS 80D"),
+    "nikon-d800": ("NikonD800", "Nikon D800", "NIKON D800"),
+    "sony-a7-ii": ("SonyA7II", "Sony A7 II", "ILCE-7M2"),
 }
-"""File → what PolyU's pair names begin with, and the camera. Its fifth has one scene only."""
+"""File → what PolyU's pair names begin with, the camera, and what its EXIF calls it. PolyU's fifth
+camera has one scene only."""
 REAL = ("polyu", "renoir", "sidd-sample")
 
 
@@ -32,13 +33,14 @@ def arguments_of(name: str, data: Path, output: Path, budget: str, model: str | 
     """The arguments of `aindnet adapt` for a camera, or for "real"."""
     if name == "real":
         pairs = ["--pairs", *(str(data / "real" / each) for each in REAL), "--layout", *REAL]
-        camera = "everyday cameras"
+        named = ["--name", "everyday cameras"]
     else:
-        prefix, camera = POLYU_CAMERAS[name]
+        prefix, camera, model_name = POLYU_CAMERAS[name]
         pairs = ["--pairs", str(data / "real/polyu"), "--layout", "polyu", "--only", prefix]
+        named = ["--name", camera, "--camera-model", model_name]
     chosen = ["--model", model] if model else []
     path = output / f"{name}.safetensors"
-    return [*pairs, "--name", camera, "--budget", budget, *chosen, "--output", str(path)]
+    return [*pairs, *named, "--budget", budget, *chosen, "--output", str(path)]
 
 
 def main(

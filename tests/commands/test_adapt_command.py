@@ -206,6 +206,61 @@ def test_check_tells_what_can_be_used(
     assert "swap" in document["rejected"]["rocket"]
 
 
+def test_check_tells_what_adapt_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side, sigma in (("noisy", 10.0), ("clean", 0.0)):
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        for name, width in (("coffee", 400), ("rocket", 150)):
+            image = with_noise(scene(name, 192, width), sigma, 1)
+            write_image(tmp_path / "pairs" / side / f"{name}.png", image)
+    assert call("--pairs", tmp_path / "pairs", "--check", "--json") == 1
+    told = capsys.readouterr()
+    document = json.loads(told.out)
+    assert document["pairs"] == ["coffee"]
+    assert "150×192 pixels are too few" in document["rejected"]["rocket"]
+    assert "one pair only" in told.err
+
+
+def test_bursts_of_one_scene_at_several_isos_and_results_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for iso, sigma in (("100", 4.0), ("6400", 12.0)):
+        (tmp_path / "wall" / iso).mkdir(parents=True)
+        for number in range(3):
+            image = with_noise(scene("coffee", 192, 400), sigma, number)
+            write_image(tmp_path / "wall" / iso / f"{number}.png", image)
+            clean = scene("coffee", 192, 400)
+            write_image(tmp_path / "wall" / iso / f"{number}.denoised.png", clean)
+    assert call("--burst", tmp_path, "--check", "--json") == 0
+    document = printed(capsys)
+    assert len(document["pairs"]) == 6
+    assert document["pairs"][0] == "wall/100/0.png"
+    assert document["scenes"] == 1
+
+
+def test_photos_of_several_cameras_are_named(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    root = tmp_path / "pairs"
+    for side in ("noisy", "clean"):
+        (root / side).mkdir(parents=True)
+        for name, camera in zip(PHOTOS, ("A1", "B2", "A1", "A1"), strict=True):
+            exif = pictures.Exif()
+            exif[0x0110] = camera
+            pictures.open(folder / side / f"{name}.png").save(
+                root / side / f"{name}.png", exif=exif
+            )
+    for number, flags in enumerate(((), ("--camera-model", "A1", "--iso", "100", "400"))):
+        output = tmp_path / f"{number}.safetensors"
+        assert call("--pairs", root, "--output", output, "--model", model, *BUDGET, *flags) == 0
+        about = load_camera_profile(output).about
+        assert ("photos of 2 cameras (A1, B2)" in capsys.readouterr().err) is not bool(flags)
+        assert about["model"] == ("A1" if flags else "")
+        assert about["iso"] == ([100, 400] if flags else None)
+
+
 def test_one_bad_file_does_not_hide_the_others(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -101,10 +101,29 @@ def test_other_profiles_make_a_resumed_run_do_its_photos_again(
     assert statuses == ["done", "skipped", "done"]
 
 
+def test_files_that_cannot_be_chosen_are_said_and_passed_over(
+    model: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = load_model(model)
+    save_camera_profile(cameras / "nameless.safetensors", base.network, base, {})
+    (cameras / "whole.safetensors").write_bytes(model.read_bytes())
+    (cameras / "cut.safetensors").write_bytes(model.read_bytes()[:100])
+    path = photo(tmp_path / "photos/a.jpg", "ILCE-7M3", 200)
+    assert call(path, "--model", model, "--camera", cameras, "--json") == 0
+    told = capsys.readouterr()
+    assert "low.safetensors" in " ".join(json.loads(told.out)["results"][0]["notices"])
+    for name, why in (
+        ("nameless", "names no camera"),
+        ("whole", "not a camera profile"),
+        ("cut", "not used"),
+    ):
+        assert any(name in line and why in line for line in told.err.splitlines())
+
+
 def test_a_folder_without_profiles_is_said(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "none").mkdir()
     path = photo(tmp_path / "photos/a.jpg", None, None)
     assert call(path, "--model", model, "--camera", tmp_path / "none") == 2
-    assert "no camera profiles" in capsys.readouterr().err
+    assert "no camera profile to choose from" in capsys.readouterr().err

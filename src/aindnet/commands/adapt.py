@@ -38,6 +38,9 @@ def adapt(
     budget: str | None = None,
     recipe: Path | None = None,
     name: str | None = None,
+    camera_make: str | None = None,
+    camera_model: str | None = None,
+    iso: tuple[int, int] | None = None,
     check: Annotated[bool, Parameter(negative=())] = False,
     seed: int | None = None,
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -76,6 +79,10 @@ def adapt(
         --method, --budget and --seed go before it.
     name
         Of the camera; by default as EXIF names it.
+    camera_make, camera_model
+        What EXIF calls the camera, for `denoise --camera auto`; by default what the photos say.
+    iso
+        Lowest and highest ISO, for the same; by default the photos'.
     check
         Only say which photos can be used, and why others cannot.
     seed
@@ -104,6 +111,7 @@ def adapt(
         material = sources.from_noisy(noisy, model, settings.seed)
     else:
         material = sources.from_bursts(burst)
+    material.leave_out_small(settings.crop)
     _tell(material)
     document: dict[str, Any] = {
         "pairs": [pair.name for pair in material.pairs],
@@ -111,14 +119,16 @@ def adapt(
         "rejected": material.rejected,
         "exposure_matched": material.matched,
     }
+    missing = material.missing()
     if check or output is None:
-        return _end(document, json_output, 1 if material.rejected else 0)
-    if not material.pairs:
-        raise UnusablePairsError("no pair is left; docs/adapting.md says how to take better ones")
-    if len(material.pairs) < 2:
-        raise TooFewPairsError("one pair only: take at least two, better four, of other scenes")
+        if missing:
+            _say(missing)
+        return _end(document, json_output, 1 if material.rejected or missing else 0)
+    if missing:
+        raise TooFewPairsError(missing) if material.pairs else UnusablePairsError(missing)
     try:
-        result, about = _adapt(material, output, model, settings, name)
+        said = _camera(material, camera_make, camera_model, iso)
+        result, about = _adapt(material, output, model, settings, name, said)
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
@@ -154,6 +164,28 @@ def _check_writable(output: Path) -> None:
         raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
 
 
+def _camera(
+    material: Material, make: str | None, model: str | None, iso: tuple[int, int] | None
+) -> tuple[str, str, tuple[int, int] | None]:
+    """Make, model and ISO range of the profile: as given, else as all photos' EXIF agrees."""
+    from aindnet.commands.adaptation.photos import camera_of
+
+    models = sorted({camera.model for camera in material.cameras if camera.model})
+    if len(models) > 1 and model is None:
+        _say(
+            f"photos of {len(models)} cameras ({', '.join(models)}): --camera auto will take the "
+            "profile for none of them; --camera-model says for which it is"
+        )
+    taken_make, taken_model, taken_iso = camera_of(material.cameras)
+    if iso is not None and not 0 < iso[0] <= iso[1]:
+        raise AdaptationError(f"--iso {iso[0]} {iso[1]}: give the lowest and then the highest")
+    return (
+        taken_make if make is None else make,
+        taken_model if model is None else model,
+        taken_iso if iso is None else iso,
+    )
+
+
 def _tell(material: Material) -> None:
     """What can be used, and what was done to it."""
     for note in material.notes:
@@ -175,8 +207,8 @@ def _adapt(
     model: str | None,
     recipe: AdaptationRecipe,
     name: str | None,
+    camera: tuple[str, str, tuple[int, int] | None],
 ) -> tuple[Adaptation, dict[str, Any]]:
-    from aindnet.commands.adaptation.photos import camera_of
     from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
     from aindnet.training.transfer.adapt import adapt
     from aindnet.training.transfer.methods import PROFILE_METHODS
@@ -193,7 +225,7 @@ def _adapt(
             f"({gain.decibels:+.2f} dB, 95 % {gain.low:+.2f} … {gain.high:+.2f}): nothing was "
             f"written; more pairs, other scenes or a longer --budget may help"
         )
-    make, camera_model, iso = camera_of(material.cameras)
+    make, camera_model, iso = camera
     about = {
         "camera": name or camera_model or output.stem,
         "make": make,

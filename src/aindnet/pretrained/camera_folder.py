@@ -46,25 +46,33 @@ def camera_folder() -> Path:
     return data / "aindnet/cameras"
 
 
-def find_profiles(folder: Path, base_sha256: str) -> list[FoundProfile]:
-    """The folder's profiles for one base model, sorted by name.
+def find_profiles(folder: Path, base_sha256: str) -> tuple[list[FoundProfile], dict[str, str]]:
+    """The folder's profiles for one base model, sorted by name, and why other files are not.
 
-    Raises `InvalidModelFileError` where there is none, or a file is damaged.
+    Raises `InvalidModelFileError` where there is none.
     """
-    found = []
-    others = 0
+    found: list[FoundProfile] = []
+    passed_over: dict[str, str] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        profile = load_camera_profile(path)
-        if profile.base_sha256 == base_sha256:
-            found.append(_found(path, profile))
+        try:
+            profile = load_camera_profile(path)
+        except InvalidModelFileError as error:
+            passed_over[path.name] = str(error).removeprefix(f"{path}: ")
+            continue
+        each = _found(path, profile)
+        if each.base_sha256 != base_sha256:
+            passed_over[path.name] = "for another model"
+        elif not each.model:
+            passed_over[path.name] = "names no camera (`adapt --camera-model`); give it by its name"
         else:
-            others += 1
+            found.append(each)
     if not found:
-        what = f"{others} profiles, all for another model" if others else "no camera profiles"
+        reasons = "".join(f"; {name}: {reason}" for name, reason in passed_over.items())
         raise InvalidModelFileError(
-            f"{folder}: {what}; make one with `aindnet adapt --output {folder}/NAME.safetensors`"
+            f"{folder}: no camera profile to choose from{reasons}; make one with "
+            f"`aindnet adapt --output {folder}/NAME.safetensors`"
         )
-    return found
+    return found, passed_over
 
 
 def choose_profile(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from aindnet.training.transfer.held_out import (
     bootstrap_gain,
     choose_share,
     decibels,
+    places_of,
 )
 from aindnet.training.transfer.methods import RANK, prepare, trainable
 from aindnet.training.transfer.pairs import (
@@ -63,13 +65,13 @@ def test_few_scenes_give_strips_that_do_not_overlap() -> None:
 
 def test_many_scenes_are_held_out_whole() -> None:
     image = scene("coffee")
-    taken = [PhotoPair(f"{s}{i}", image, image, s) for s in "abcdefghij" for i in range(2)]
+    taken = [PhotoPair(f"{s}{i}", image, image, s) for s in "abcdefghijkl" for i in range(2)]
     division = divide(taken, crop=64, seed=3)
     assert division.by_scene
     scenes = [{region.pair.scene for region in part} for part in
               (division.training, division.choosing, division.judging)]  # fmt: skip
-    assert set.union(*scenes) == set("abcdefghij")
-    assert sum(map(len, scenes)) == 10
+    assert set.union(*scenes) == set("abcdefghijkl")
+    assert list(map(len, scenes)) == [8, 2, 2]
     assert divide(taken, crop=64, seed=4) != division
 
 
@@ -275,6 +277,22 @@ def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
         AdaptationRecipe(leaves_share=1.5)
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"shares": ()}, "shares"),
+        ({"seed": -1}, "seed"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"ema_decay": 2.0}, "ema_decay"),
+        ({"method": "all"}, "method"),
+        ({"loss": "l2"}, "loss"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], word: str) -> None:
+    with pytest.raises(RecipeError, match=word):
+        AdaptationRecipe(**fields)
+
+
 def test_a_share_between_base_and_adapted_weights() -> None:
     base, other = small_network(), small_network()
     with torch.no_grad():
@@ -285,10 +303,29 @@ def test_a_share_between_base_and_adapted_weights() -> None:
         torch.testing.assert_close(b, a + 0.25)
 
 
+def test_frames_of_one_place_count_once() -> None:
+    """Gains that scatter about nothing from place to place are certain in one run of forty."""
+    random = np.random.default_rng(0)
+    certain = dict.fromkeys((3, 6), 0)
+    for _ in range(100):
+        for count in certain:
+            places = np.repeat(np.arange(count), 8)
+            gains = random.normal(0, 0.3, count)[places] + random.normal(0, 0.02, 8 * count)
+            before = np.full(8 * count, 4e-4)
+            gain = bootstrap_gain(
+                before, before * 10 ** (-gains / 10), np.zeros(8 * count), places.tolist(), seed=0
+            )
+            certain[count] += gain.certain
+    assert max(certain.values()) <= 8
+    one = Region(pairs()[0], 0, 0, 64, 64)
+    other = replace(one, x=64)
+    assert places_of([one, one, other]) == [0, 0, 1]
+
+
 def test_the_noise_of_a_bursts_target_is_taken_off() -> None:
     true_before, true_after, left = 4e-4, 2e-4, 3e-4
     measured = np.full(20, true_before + left), np.full(20, true_after + left)
-    gain = bootstrap_gain(*measured, np.full(20, left), seed=0)
+    gain = bootstrap_gain(*measured, np.full(20, left), range(20), seed=0)
     assert gain.decibels == pytest.approx(10 * np.log10(2))
     assert decibels(*measured, np.zeros(20)) < 1.5
 

@@ -77,15 +77,38 @@ def test_what_cannot_be_a_burst_is_said() -> None:
     one, two = frames(2)
     with pytest.raises(BurstError, match="1 frame"):
         check_burst("a", [one])
-    with pytest.raises(BurstError, match="several sizes"):
+    with pytest.raises(BurstError, match="256×100 pixels of 8 bits, others 256×192"):
         check_burst("a", [one, replace(two, image=two.image[:100])])
     with pytest.raises(BurstError, match="fewer than 2"):
         check_burst("a", [one, Frame("b", scene("rocket"))])
-    with pytest.raises(BurstError, match="no noise"):
+    with pytest.raises(BurstError, match=r"copy: a copy of 0\.png"):
         check_burst("a", [one, replace(one, name="copy")])
+    nearly = one.image.copy()
+    nearly[0, 0, 0] ^= 1
+    with pytest.raises(BurstError, match="no noise"):
+        check_burst("a", [one, replace(one, name="copy", image=nearly)])
     white = [replace(each, image=np.maximum(each.image, 254)) for each in (one, two)]
     with pytest.raises(BurstError, match="white or black; expose it anew"):
         check_burst("a", white)
+
+
+def test_frames_of_another_size_copies_and_denoised_ones_are_left_out() -> None:
+    taken = frames(4)
+    cleaned = [Frame(f"{i}.denoised.png", with_noise(scene("coffee"), 2, 90 + i)) for i in range(3)]
+    found = check_burst(
+        "coffee",
+        [
+            *taken,
+            replace(taken[0], name="again.png"),
+            replace(taken[1], name="larger.png", size=(4000, 3000)),
+            *cleaned,
+        ],
+    )
+    assert [frame.name for frame in found.frames] == [frame.name for frame in taken]
+    assert found.left_out["again.png"] == "a copy of 0.png"
+    assert "4000×3000" in found.left_out["larger.png"]
+    for frame in cleaned:
+        assert "its noise is another" in found.left_out[frame.name]
 
 
 def test_two_frames_are_held_to_the_same_limits() -> None:

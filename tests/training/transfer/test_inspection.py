@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skimage.data
+from scipy.ndimage import gaussian_filter
 
 from aindnet.training.transfer.inspection import displacement, inspect, levels, matched
+from aindnet.training.transfer.pairs import PhotoPair
 from transfer_scenes import pairs, scene, with_noise
 
 
@@ -51,6 +54,39 @@ def test_a_small_difference_of_exposure_is_corrected() -> None:
     )
     assert before > 3
     assert left < 0.1
+
+
+@pytest.mark.parametrize("texture", ["gravel", "grass"])
+@pytest.mark.parametrize("sigma", [5.0, 10.0])
+def test_swapped_sides_are_known_where_all_is_texture(texture: str, sigma: float) -> None:
+    clean = np.repeat(getattr(skimage.data, texture)()[:256, :256, None], 3, axis=2)
+    pair = PhotoPair("a", with_noise(clean, sigma, 1), clean, "a")
+    assert inspect(pair).problems == ()
+    assert inspect(replace(pair, noisy=pair.clean, clean=pair.noisy)).swapped
+
+
+def test_a_smeared_noisy_side_is_not_taken_for_the_clean_one() -> None:
+    clean = np.repeat(skimage.data.grass()[:256, :256, None], 3, axis=2)
+    smeared = gaussian_filter(clean.astype(float), (0.5, 0.5, 0))
+    assert not inspect(PhotoPair("a", with_noise(smeared, 8, 1), clean, "a")).swapped
+
+
+def test_flat_scenes_are_not_said_to_have_moved() -> None:
+    ramp = np.linspace(90, 140, 256)[None, :, None] + np.zeros((256, 1, 3))
+    found = inspect(PhotoPair("a", with_noise(ramp, 10, 1), with_noise(ramp, 1, 2), "a"))
+    assert found.shift == (0.0, 0.0)
+    assert found.problems == ()
+
+
+def test_what_moved_does_not_tint_the_rest() -> None:
+    clean = scene("coffee")
+    noisy = clean.astype(float)
+    noisy[32:64, 32:64] = 235
+    pair = PhotoPair("a", with_noise(noisy, 10, 1), clean, "a")
+    rest = np.ones(clean.shape[:2], bool)
+    rest[32:64, 32:64] = False
+    change = (levels(matched(pair).clean) - levels(clean))[rest].mean(axis=0)
+    assert np.abs(change).max() < 0.3
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (2, -5), (-7, 1)])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aindnet.commands.batch.jobs import made_here
 from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets import DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
@@ -28,6 +29,8 @@ class Taken:
 
     image: npt.NDArray[Any]
     camera: Camera
+    size: tuple[int, int]
+    """Width and height of the whole photo."""
 
 
 def read_photo(path: Path) -> Taken:
@@ -39,7 +42,7 @@ def read_photo(path: Path) -> Taken:
         rgb = page.rows(y, y + height)[:, x : x + width]
         white, dtype = (255, np.uint8) if page.dtype == np.uint8 else (65535, np.uint16)
         image = np.clip(np.rint(rgb * white), 0, white).astype(dtype)
-        return Taken(image, camera(photo.metadata.exif))
+        return Taken(image, camera(photo.metadata.exif), (page.width, page.height))
 
 
 @dataclass
@@ -73,8 +76,8 @@ def read_pairs(folder: Path) -> PairsFolder:
     for name, a, b in zip(names, noisy, clean, strict=True):
         if isinstance(a, str) or isinstance(b, str):
             found.broken[name] = "; ".join(each for each in (a, b) if isinstance(each, str))
-        elif a.image.shape != b.image.shape:
-            sizes = [f"{t.image.shape[1]}×{t.image.shape[0]}" for t in (a, b)]
+        elif a.size != b.size:
+            sizes = [f"{t.size[0]}×{t.size[1]}" for t in (a, b)]
             found.broken[name] = (
                 f"the noisy photo is {sizes[0]} and the clean one {sizes[1]}; both sides of a pair "
                 "must be of one size"
@@ -124,7 +127,9 @@ def marks(folders: Sequence[Path]) -> list[str]:
 class BurstFolder:
     """What a folder of frames holds."""
 
+    name: str
     scene: str
+    """The first folder of its path: bursts in one, at several ISOs say, show one scene."""
     frames: list[Frame]
     cameras: dict[str, Camera]
     """By frame."""
@@ -137,7 +142,7 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not folder.is_dir():
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
-        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        inside = sorted(path for path in folder.rglob("*") if path.is_dir())
         found = False
         for burst in [folder, *inside]:
             paths = _photos(burst)
@@ -146,9 +151,11 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
                 with ThreadPoolExecutor() as pool:
                     read = list(pool.map(_read_or_why, paths))
                 taken = {p.name: t for p, t in zip(paths, read, strict=True)}
+                within = burst.relative_to(folder).parts or (folder.resolve().name,)
                 yield BurstFolder(
-                    mark + burst.resolve().name,
-                    [Frame(n, t.image) for n, t in taken.items() if isinstance(t, Taken)],
+                    mark + "/".join(within),
+                    mark + within[0],
+                    [Frame(n, t.image, t.size) for n, t in taken.items() if isinstance(t, Taken)],
                     {n: t.camera for n, t in taken.items() if isinstance(t, Taken)},
                     {n: t for n, t in taken.items() if isinstance(t, str)},
                 )
@@ -157,10 +164,10 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
 
 
 def camera_of(cameras: Iterable[Camera]) -> tuple[str, str, tuple[int, int] | None]:
-    """Make, model and ISO range of the photos that name one; empty where none does."""
+    """Make, model and ISO range of the photos; empty where none names a model, or several do."""
     known = [each for each in cameras if each.model]
     isos = [each.iso for each in known if each.iso]
-    if not known:
+    if len({each.model for each in known}) != 1:
         return "", "", None
     return known[0].make, known[0].model, (min(isos), max(isos)) if isos else None
 
@@ -187,7 +194,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if _is_photo(path):
             name = path.relative_to(folder).with_suffix("").as_posix()
             if name in files:
                 raise DatasetError(f"{shown(path)}: a second photo of that name; remove one")
@@ -198,8 +205,10 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _photos(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    return sorted(path for path in folder.iterdir() if _is_photo(path))
+
+
+def _is_photo(path: Path) -> bool:
+    """A photo that was taken, not one that `aindnet denoise` wrote beside it."""
+    photo = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return photo and path.is_file() and not made_here(path)

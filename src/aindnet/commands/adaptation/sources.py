@@ -14,7 +14,7 @@ from aindnet.photo.exif import Camera
 from aindnet.restore import Denoiser
 from aindnet.training.transfer.burst import burst_pairs, check_burst
 from aindnet.training.transfer.inspection import inspect, matched
-from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.pairs import PhotoPair, too_small
 from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
 
 
@@ -38,6 +38,24 @@ class Material:
     def scenes(self) -> int:
         """How many scenes the pairs show."""
         return len({pair.scene for pair in self.pairs})
+
+    def leave_out_small(self, crop: int) -> None:
+        """Reject the pairs that are too small for crops of `crop` pixels and something to check."""
+        good = []
+        for pair in self.pairs:
+            if reason := too_small(pair, crop):
+                self.rejected[pair.name] = reason
+            else:
+                good.append(pair)
+        self.pairs = good
+
+    def missing(self) -> str:
+        """What is wanting for an adaptation; empty where nothing is."""
+        if not self.pairs:
+            return "no pair is left; docs/adapting.md says how to take better ones"
+        if len(self.pairs) < 2:
+            return "one pair only: take at least two, better four, of other scenes"
+        return ""
 
 
 def from_pairs(
@@ -87,15 +105,15 @@ def from_bursts(folders: Sequence[Path]) -> Material:
     """Each frame of each burst with the mean of the others that stand still."""
     material = Material("burst")
     for burst in read_bursts(folders):
-        scene = burst.scene
-        material.rejected |= {f"{scene}/{frame}": reason for frame, reason in burst.broken.items()}
+        name = burst.name
+        material.rejected |= {f"{name}/{frame}": reason for frame, reason in burst.broken.items()}
         try:
-            found = check_burst(scene, burst.frames)
+            found = check_burst(name, burst.frames)
         except BurstError as error:
-            material.rejected[scene] = str(error).removeprefix(f"{scene}: ")
+            material.rejected[name] = str(error).removeprefix(f"{name}: ")
             continue
-        material.rejected |= {f"{scene}/{name}": why for name, why in found.left_out.items()}
-        material.pairs += burst_pairs(found)
+        material.rejected |= {f"{name}/{frame}": why for frame, why in found.left_out.items()}
+        material.pairs += [replace(pair, scene=burst.scene) for pair in burst_pairs(found)]
         material.cameras += [burst.cameras[frame.name] for frame in found.frames]
     return material
 
@@ -108,7 +126,7 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
     for group in read_bursts([folder]):
         material.rejected |= group.broken
         photos += [
-            Denoised(f"{group.scene}/{frame.name}", frame.image, denoiser(frame.image).image)
+            Denoised(f"{group.name}/{frame.name}", frame.image, denoiser(frame.image).image)
             for frame in group.frames
         ]
         material.cameras += group.cameras.values()

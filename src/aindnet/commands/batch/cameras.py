@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,9 @@ class DenoiserByCamera:
         self, base: BandDenoiser, folder: Path, load: Callable[[Path], BandDenoiser]
     ) -> None:
         self._base, self._load = base, load
-        self._profiles = find_profiles(folder, base.model_hash)
+        self._profiles, passed_over = find_profiles(folder, base.model_hash)
+        for name, why in passed_over.items():
+            print(f"aindnet: {folder / name}: not used: {why}", file=sys.stderr)
         self._loaded: dict[Path, BandDenoiser] = {}
 
     @property

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
@@ -39,6 +39,7 @@ from aindnet.training.transfer.held_out import (
     choose_share,
     decibels,
     noisy_errors,
+    places_of,
     square_errors,
 )
 from aindnet.training.transfer.methods import (
@@ -130,6 +131,17 @@ class AdaptationRecipe:
             raise RecipeError(f"precision {self.precision!r}; choose bf16 or fp32")
         if self.crop < 32 or self.batch < 1:
             raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
+        if self.learning_rate <= 0 or not 0 <= self.ema_decay < 1:
+            raise RecipeError("learning_rate: above 0; ema_decay: from 0 to below 1")
+        for name, known in (("method", get_args(Method)), ("loss", get_args(RestorationLoss))):
+            if getattr(self, name) not in known:
+                raise RecipeError(
+                    f"{name} {getattr(self, name)!r}: there is no such; choose {', '.join(known)}"
+                )
+        if not self.shares or not all(0 <= share <= 1 for share in self.shares):
+            raise RecipeError("shares: one or more numbers from 0 to 1")
+        if not 0 <= self.seed < 2**31:
+            raise RecipeError("seed: from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,9 @@ def adapt(
     errors = _errors(recipe)
     after = errors(adapted, division.judging)
     left = np.array([region.target_variance for region in division.judging])
-    gain = bootstrap_gain(errors(base, division.judging), after, left, seed=recipe.seed)
+    gain = bootstrap_gain(
+        errors(base, division.judging), after, left, places_of(division.judging), seed=recipe.seed
+    )
     over_noisy = decibels(noisy_errors(division.judging), after, left)
     seconds = time.monotonic() - started
     return Adaptation(adapted, share, gain, over_noisy, division.by_scene, steps, seconds)

@@ -8,8 +8,10 @@ clipped at black, biases it a little, the less the more frames there are.
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,8 @@ MAX_MOVED = 0.01
 """Share of blocks in which something may have moved."""
 MAX_CLIPPED = 0.4
 """Share of pixels that may be white or black."""
+MAX_NOISE_RATIO = 2.0
+"""Of a frame's noise variance to the others': it was denoised, or taken at another ISO."""
 LEAST_NOISE = 0.3
 """Deviation between frames, 8-bit levels: below it they are copies of one."""
 
@@ -38,6 +42,13 @@ class Frame:
 
     name: str
     image: Image
+    size: tuple[int, int] | None = None
+    """Width and height of the photo that it is the middle of; None: all of it."""
+
+    @property
+    def whole_size(self) -> tuple[int, int]:
+        """Width and height of the photo."""
+        return self.size or (self.image.shape[1], self.image.shape[0])
 
 
 @dataclass(frozen=True)
@@ -55,18 +66,17 @@ class Burst:
 def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     """Find the frames that show the same thing at the same place in the same light.
 
-    Raises `BurstError` where sizes differ, fewer than two frames are left, there is no noise, or
-    too much is white or black.
+    Raises `BurstError` where fewer than two frames are left, there is no noise, or too much is
+    white or black.
     """
     if len(frames) < 2:
         raise BurstError(f"{scene}: {len(frames)} frame; a burst needs 2 at least, better 8")
-    shapes = {frame.image.shape for frame in frames}
+    left_out: dict[str, str] = {}
+    frames = _different(_of_one_size(frames, left_out), left_out)
+    if len(frames) < 2:
+        raise _too_few(scene, left_out)
     if min(frames[0].image.shape[:2]) < VARIANCE_BLOCK:
         raise BurstError(f"{scene}: frames of less than {VARIANCE_BLOCK} pixels a side")
-    if len(shapes) > 1:
-        sizes = ", ".join(sorted(f"{s[1]}×{s[0]}" for s in shapes))
-        raise BurstError(f"{scene}: frames of several sizes ({sizes}); give each burst a folder")
-    left_out: dict[str, str] = {}
     means = np.stack([block_means(levels(frame.image)) for frame in frames]).mean(axis=3) + 1
     # The median of two lies halfway between them.
     halved = 2 if len(frames) == 2 else 1
@@ -80,9 +90,11 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     for frame, reason in _moved(aligned):
         left_out[frame.name] = reason
     aligned = [frame for frame in aligned if frame.name not in left_out]
+    for frame, reason in _of_other_noise(aligned):
+        left_out[frame.name] = reason
+    aligned = [frame for frame in aligned if frame.name not in left_out]
     if len(aligned) < 2:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise BurstError(f"{scene}: fewer than 2 usable frames ({reasons}); shoot it again")
+        raise _too_few(scene, left_out)
     clipped = _clipped(aligned)
     if clipped > MAX_CLIPPED:
         raise BurstError(
@@ -99,7 +111,7 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
 
 def burst_pairs(burst: Burst) -> list[PhotoPair]:
     """Each frame with the mean of the others, as uint16."""
-    total = sum(levels(frame.image).astype(np.float64) for frame in burst.frames)
+    total = _total(burst.frames)
     others = len(burst.frames) - 1
     pairs = []
     for frame in burst.frames:
@@ -115,6 +127,68 @@ def burst_pairs(burst: Burst) -> list[PhotoPair]:
             )
         )
     return pairs
+
+
+def _too_few(scene: str, left_out: dict[str, str]) -> BurstError:
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+    return BurstError(f"{scene}: fewer than 2 usable frames ({reasons}); shoot it again")
+
+
+def _of_one_size(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
+    """The frames of the size that most have; why others are left out."""
+    sizes = Counter((frame.whole_size, frame.image.dtype) for frame in frames)
+    (common, dtype), _ = sizes.most_common(1)[0]
+    for frame in frames:
+        if (frame.whole_size, frame.image.dtype) != (common, dtype):
+            width, height = frame.whole_size
+            left_out[frame.name] = (
+                f"{width}×{height} pixels of {8 * frame.image.itemsize} bits, others "
+                f"{common[0]}×{common[1]} of {8 * dtype.itemsize}"
+            )
+    return [frame for frame in frames if frame.name not in left_out]
+
+
+def _different(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
+    """The frames without copies: a copy's noise would be in its own target."""
+    first: dict[bytes, str] = {}
+    for frame in frames:
+        digest = hashlib.sha256(frame.image.tobytes()).digest()
+        if digest in first:
+            left_out[frame.name] = f"a copy of {first[digest]}"
+        else:
+            first[digest] = frame.name
+    return [frame for frame in frames if frame.name not in left_out]
+
+
+def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
+    """Frames whose noise is not the others': denoised before, or of another ISO."""
+    if len(frames) < 3:
+        return []
+    total = _total(frames)
+    others = len(frames) - 1
+    apart = []
+    for frame in frames:
+        difference = levels(frame.image) - (total - levels(frame.image)) / others
+        squares = block_means(np.square(difference).astype(np.float32)).mean(axis=2)
+        apart.append(float(np.median(squares)))
+    # Each is v + (sum of the others' v) / others²: solved for v.
+    whole = sum(apart) / (1 + 1 / others)
+    weight = 1 - 1 / others**2
+    noise = np.maximum((np.array(apart) - whole / others**2) / weight, 0.0)
+    usual = float(np.median(noise))
+    return [
+        (frame, f"its noise is another ({each**0.5:.1f} of 255, of most {usual**0.5:.1f})")
+        for frame, each in zip(frames, noise, strict=True)
+        if not usual / MAX_NOISE_RATIO <= each <= usual * MAX_NOISE_RATIO
+    ]
+
+
+def _total(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
+    """Sum of the frames, in levels, one frame in memory at a time."""
+    total = np.zeros(frames[0].image.shape)
+    for frame in frames:
+        total += levels(frame.image)
+    return total
 
 
 def _shifts(frames: Sequence[Frame], left_out: dict[str, str]) -> dict[str, tuple[int, int]]:
@@ -139,7 +213,7 @@ def _shifts(frames: Sequence[Frame], left_out: dict[str, str]) -> dict[str, tupl
 
 def _clipped(frames: Sequence[Frame]) -> float:
     """Share of the mean's pixels at white or black."""
-    mean = np.mean([levels(frame.image) for frame in frames], axis=0)
+    mean = _total(frames) / len(frames)
     return float(((mean >= 254) | (mean <= 1)).any(axis=2).mean())
 
 
@@ -173,7 +247,7 @@ def _aligned(frames: Sequence[Frame], shifts: dict[str, tuple[int, int]]) -> lis
         dy, dx = shifts[frame.name]
         rows = slice(top + dy, height - bottom + dy)
         columns = slice(left + dx, width - right + dx)
-        moved.append(Frame(frame.name, frame.image[rows, columns]))
+        moved.append(replace(frame, image=frame.image[rows, columns]))
     return moved
 
 
@@ -183,7 +257,9 @@ def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
     (H // 16, W // 16), mean over the block's pixels and channels, on the [0, 1] scale squared.
     """
     count = len(frames)
-    mean = sum(levels(frame.image).astype(np.float64) for frame in frames) / count
-    squares = sum(np.square(levels(frame.image) - mean) for frame in frames)
+    mean = _total(frames) / count
+    squares = np.zeros_like(mean)
+    for frame in frames:
+        squares += np.square(levels(frame.image) - mean)
     blocks = block_means(np.asarray(squares, np.float32), VARIANCE_BLOCK).mean(axis=2)
     return np.asarray(blocks / (count - 1) / 255**2, np.float32)

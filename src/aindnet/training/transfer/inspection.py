@@ -12,6 +12,8 @@ from aindnet.training.transfer.pairs import Image, PhotoPair
 SWAPPED = "the clean side is the noisier one: swap the two"
 UNEVEN_PER_NOISE = 0.25
 """Block means of noise alone differ by this much of it at most; camera noise is coarse."""
+LIKE_BY_CHANCE = 60.0
+"""Over a picture's side in pixels: correlation that two pictures of smoothed noise stay below."""
 BLOCK = 16
 """Pixels: over means of such blocks noise all but vanishes, and brightness is compared."""
 
@@ -83,7 +85,7 @@ def inspect(pair: PhotoPair, limits: Limits | None = None) -> Inspection:
     problems = []
     if noise < 0.3:
         problems.append("no noise: the two sides are all but the same photo")
-    elif flat_noise(clean) > 1.2 * flat_noise(noisy) + 0.3:
+    elif flat_noise(clean) > 1.2 * flat_noise(noisy) + 0.3 or _noisier(corrected, noisy):
         problems.append(SWAPPED)
     if max(map(abs, shift)) > limits.shift:
         problems.append(
@@ -129,7 +131,8 @@ def displacement(
 ) -> tuple[float, float]:
     """How far `moved` lies from `fixed`, rows and columns, to a tenth of a pixel.
 
-    By phase correlation of the central `side` pixels; (0, 0) where there is nothing to see.
+    By cross correlation of the central `side` pixels; (0, 0) where there is nothing to see but
+    noise.
     """
     from scipy.ndimage import gaussian_filter
     from skimage.registration import phase_cross_correlation
@@ -144,9 +147,15 @@ def displacement(
     if min(part.std() for part in parts) < 0.2:
         return 0.0, 0.0
     window = np.outer(*(np.hanning(length) for length in parts[0].shape))
+    parts = [part * window for part in parts]
     found, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-        parts[0] * window, parts[1] * window, upsample_factor=10, normalization=None
+        *parts, upsample_factor=10, normalization=None
     )
+    back = np.roll(parts[1], np.rint(found).astype(int), axis=(0, 1))
+    alike = float((parts[0] * back).sum() / np.sqrt((parts[0] ** 2).sum() * (back**2).sum()))
+    # Noise alone finds a place where it looks alike too, the more so in a small picture.
+    if alike < max(0.1, LIKE_BY_CHANCE / parts[0].size ** 0.5):
+        return 0.0, 0.0
     return -float(found[0]), -float(found[1])
 
 
@@ -161,19 +170,39 @@ def flat_noise(image: npt.NDArray[np.float32]) -> float:
     return float(np.percentile(block_deviations(image), 10))
 
 
+def _noisier(image: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
+    """Whether what the two differ by is in `image` alone, in most blocks, whatever the texture.
+
+    The variances then differ by the difference's own; blur, which takes variance away too, takes
+    another share of it in every block.
+    """
+    own, others, both = (np.square(block_deviations(x)) for x in (image, other, image - other))
+    share = np.percentile((own - others) / np.maximum(both, 1e-6), (25, 75))
+    return bool((np.abs(share - 1) < 0.5).all())
+
+
 def _exposure(
     noisy: npt.NDArray[np.float32], clean: npt.NDArray[np.float32]
 ) -> tuple[float, float, npt.NDArray[np.float32]]:
-    """Gain, offset, and the clean side after the least-squares gain and offset of each channel."""
+    """Gain, offset, and the clean side after the least-squares gain and offset of each channel.
+
+    Blocks that the fit leaves far off, where something moved, are left out, and it is made again.
+    """
     target, source = (block_means(side).reshape(-1, 3) for side in (noisy, clean))
     usable = ((source > 4) & (source < 250)).all(axis=1)
     if usable.sum() >= 8:
         target, source = target[usable], source[usable]
-    middle = source.mean(axis=0)
-    spread = np.square(source - middle).sum(axis=0)
-    together = ((source - middle) * (target - target.mean(axis=0))).sum(axis=0)
-    gains = np.where(spread > len(source), together / np.maximum(spread, 1e-6), 1.0)
-    offsets = target.mean(axis=0) - middle
+    for _ in range(3):
+        middle = source.mean(axis=0)
+        spread = np.square(source - middle).sum(axis=0)
+        together = ((source - middle) * (target - target.mean(axis=0))).sum(axis=0)
+        gains = np.where(spread > len(source), together / np.maximum(spread, 1e-6), 1.0)
+        offsets = target.mean(axis=0) - middle
+        off = np.abs(target - (source - middle) * gains - middle - offsets).max(axis=1)
+        near = off <= 1.0 + 4 * float(np.median(off))
+        if near.all() or near.sum() < 8:
+            break
+        target, source = target[near], source[near]
     ratio = np.median(target / np.maximum(source, 1.0), axis=0)  # what moved does not count
     worst = float(ratio[np.argmax(np.abs(ratio - 1))])
     corrected = (clean - middle) * gains + middle + offsets

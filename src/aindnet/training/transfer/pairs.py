@@ -19,7 +19,7 @@ GAP = 16
 """Pixels between what is trained on and what is held out of one photo."""
 VARIANCE_BLOCK = 16
 """Pixels a side."""
-SCENES_TO_HOLD_OUT_WHOLE = 8
+SCENES_TO_HOLD_OUT_WHOLE = 12
 """From so many scenes on, whole scenes are held out; below, a strip of every photo."""
 
 
@@ -113,18 +113,15 @@ def divide(
     Half of it chooses between weights, the other half judges. Raises `TooFewPairsError` where the
     photos leave nothing to train on.
     """
+    for pair in pairs:
+        if reason := too_small(pair, crop, patch):
+            raise TooFewPairsError(f"{pair.name}: {reason}")
     scenes = sorted({pair.scene for pair in pairs})
     if len(scenes) >= SCENES_TO_HOLD_OUT_WHOLE:
         order = np.random.default_rng(seed).permutation(scenes).tolist()
-        count = max(2, len(scenes) // 4)
+        count = max(4, len(scenes) // 4)
         choosing, judging = set(order[: count // 2]), set(order[count // 2 : count])
         held = choosing | judging
-        for pair in pairs:
-            if min(pair.shape) < crop:
-                raise TooFewPairsError(
-                    f"{pair.name}: {pair.shape[1]}×{pair.shape[0]} pixels are too few to learn "
-                    f"from; leave it out, or give photos of at least {crop}×{crop}"
-                )
         return Division(
             tuple(whole(pair) for pair in pairs if pair.scene not in held),
             patches([whole(p) for p in pairs if p.scene in choosing], patch, limit),
@@ -134,12 +131,7 @@ def divide(
     training, upper, lower = [], [], []
     for pair in pairs:
         height, width = pair.shape
-        strip = max(width // 4, min(patch, width // 3))
-        if width - strip - GAP < crop or height < max(crop, 2 * 32 + GAP):
-            raise TooFewPairsError(
-                f"{pair.name}: {width}×{height} pixels are too few to learn from and to check on; "
-                f"photos of at least {2 * crop}×{crop} are needed"
-            )
+        strip = _strip(width, patch)
         x, half = width - strip, (height - GAP) // 2
         training.append(Region(pair, 0, 0, height, width - strip - GAP))
         upper.append(Region(pair, 0, x, half, strip))
@@ -147,6 +139,22 @@ def divide(
     return Division(
         tuple(training), patches(upper, patch, limit), patches(lower, patch, limit), by_scene=False
     )
+
+
+def too_small(pair: PhotoPair, crop: int, patch: int = 128) -> str:
+    """Why a pair is too small for `divide`, and what is large enough; empty where it is not."""
+    height, width = pair.shape
+    if width - _strip(width, patch) - GAP < crop or height < max(crop, 2 * 32 + GAP):
+        return (
+            f"{width}×{height} pixels are too few to learn from and to check on; photos of at "
+            f"least {2 * crop}×{crop} are needed"
+        )
+    return ""
+
+
+def _strip(width: int, patch: int) -> int:
+    """Columns that are held out of a photo."""
+    return max(width // 4, min(patch, width // 3))
 
 
 def noise_by_scene(regions: Sequence[Region]) -> dict[str, float]:
