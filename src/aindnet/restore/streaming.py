@@ -62,8 +62,8 @@ class Band:
     """(rows, W, 3), estimated standard deviation of the noise on the [0, 1] scale."""
 
 
-LOWEST, HIGHEST = -0.25, 1.25
-"""What the network is shown of float images beyond black and white; the rest passes by it."""
+LOWEST, HIGHEST = 0.0, 1.0
+"""What the network is shown of float images, as in its training; what lies beyond passes by it."""
 
 
 def outside(rgb: RGB) -> RGB:
