@@ -13,12 +13,13 @@ Source: Kim et al., CVPR 2020, Table 5.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
     return float(np.mean(values))
 
 
+def recipe_of(experiment: Experiment, fields: dict[str, Any], seed: int) -> AdaptationRecipe:
+    """A variant's recipe."""
+    recipe = AdaptationRecipe(budget=experiment.budget, seed=seed)
+    return replace(recipe, **experiment.common | fields)
+
+
+def settings_of(experiment: Experiment, recipe: AdaptationRecipe | None) -> str:
+    """Short hash of all that decides a run beside its key; runs of others are not mixed in. None
+    stands for the base alone."""
+    adapted = asdict(replace(recipe, seed=0)) if recipe else None
+    decisive = adapted, experiment.test_crops, experiment.test_pixels
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def run(
     experiment: Experiment, data: Path, output: Path, model: str | None, arguments: Any
 ) -> None:
@@ -120,23 +135,21 @@ def run(
                 if count and arguments.variants and variant not in arguments.variants:
                     continue
                 for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
-                    key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed}"
+                    recipe = recipe_of(experiment, fields, seed)
+                    settings = settings_of(experiment, recipe if count else None)
+                    key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed} {settings}"
                     if key in done:
                         continue
                     started = time.monotonic()
                     network, share = base, 0.0
                     if count:
-                        recipe = replace(
-                            AdaptationRecipe(budget=experiment.budget, seed=seed),
-                            **experiment.common | fields,
-                        )
                         drawn = np.random.default_rng(seed).permutation(len(pool))
                         many = len(pool) if count == "all" else int(count)
                         chosen = evenly([pool[i] for i in drawn], many)
                         result = adapt(base, chosen, recipe)
                         network, share = result.network, result.share
                     row = {
-                        "key": key, "base": loaded.sha256, "camera": camera,
+                        "key": key, "base": loaded.sha256, "settings": settings, "camera": camera,
                         "count": count, "variant": variant,
                         "seed": seed, "psnr": psnr(network, test),
                         "elsewhere": psnr(network, away), "share": share,
@@ -192,6 +205,38 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def paired(rows: list[dict[str, Any]], one: str = "transfer", other: str = "retrain") -> str:
+    """What one variant gains over another on the same pairs, run by run, in Markdown."""
+    found = {(r["camera"], r["count"], r["seed"], r["variant"]): r["psnr"] for r in rows}
+    by_count: dict[int | str, list[float]] = defaultdict(list)
+    for (camera, count, seed, variant), value in found.items():
+        if variant == one and (twin := found.get((camera, count, seed, other))) is not None:
+            by_count[count].append(value - twin)
+    lines = [f"| pairs | {one} − {other}, dB | worst run | runs |", "|---|---|---|---|"]
+    for count in sorted(by_count, key=_place):
+        values = np.array(by_count[count])
+        error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+        mean, worst = values.mean(), values.min()
+        lines.append(f"| {count} | {mean:+.3f} ± {error:.3f} | {worst:+.3f} | {len(values)} |")
+    return "\n".join(lines)
+
+
+def by_camera(rows: list[dict[str, Any]], variant: str = "transfer") -> str:
+    """Each camera's gain over the base by number of pairs, mean of the seeds, in Markdown."""
+    cameras = sorted({row["camera"] for row in rows})
+    counts, _ = summary(rows)
+    lines = [
+        f"| {variant}, pairs: | {' | '.join(map(str, counts))} |",
+        "|---|" + "---|" * len(counts),
+    ]
+    for camera in cameras:
+        _, gains = summary([row for row in rows if row["camera"] == camera])
+        own = gains.get(variant, {})
+        cells = [f"{own[n][:, 0].mean():+.2f} ({len(own[n])})" if n in own else "" for n in counts]
+        lines.append(f"| {camera} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Curves with error bars, in the domain and elsewhere."""
     import matplotlib.pyplot as plt
@@ -237,9 +282,20 @@ def main() -> None:
     if not arguments.table:
         run(experiment, arguments.data, arguments.output, arguments.model, arguments)
     sha = load_model(arguments.model).sha256
-    lines = (arguments.output / "runs.jsonl").read_text().splitlines()
-    rows = [row for row in map(json.loads, lines) if row["base"] == sha]
-    print(table(rows))
+    log = arguments.output / "runs.jsonl"
+    if not log.exists():
+        sys.exit(f"{log}: no runs yet; leave --table out to make them")
+    known = {settings_of(experiment, None)} | {
+        settings_of(experiment, recipe_of(experiment, fields, 0))
+        for fields in experiment.variants.values()
+    }
+    rows = [
+        row
+        for row in map(json.loads, log.read_text().splitlines())
+        if row["base"] == sha and row.get("settings") in known
+    ]
+    for part in (table(rows), paired(rows), by_camera(rows)):
+        print(part, end="\n\n")
     plot(rows, arguments.output / "curves.png")
 
 
