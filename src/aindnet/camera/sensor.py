@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -73,8 +73,11 @@ def sample_noise_prior(
     "unprocessing": a log-uniform 1e-4 … 0.012, log b = 2.18·log a + 1.20 + N(0, 0.26) (Brooks et
     al., CVPR 2019). "cameras": a from 364 measured cameras at all their ISOs, b given a by the
     fitted line. "log_uniform": a log-uniform 1e-4 … 0.06, b as "cameras".
-    The ranges override shot (all priors but "cameras") and read ("uniform").
+    The ranges override shot (all priors but "cameras") and read ("uniform"). Raises `ValueError`
+    for another prior.
     """
+    if prior not in get_args(NoisePrior):
+        raise ValueError(f"no noise prior {prior!r}; choose from {', '.join(get_args(NoisePrior))}")
     device = generator.device
 
     def uniform(low: float, high: float, count: int = 1) -> Tensor:

@@ -8,9 +8,10 @@ coarser in colour than in luma, partly smoothed and compressed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,19 @@ BILINEAR = 0.5
 LEVEL_WINDOW = 31
 """Pixels a side."""
 SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
+_PROBABILITIES = (
+    *("srgb_share", "white_balance", "mosaic", "resample", "edge_aware", "smooth", "luma_coarse"),
+    *("blotches", "white", "jpeg"),
+)
+_RANGES = (
+    *("shot_range", "read_range", "luma_sigma", "sharpen", "luma_coarse_share", "kept"),
+    *("chroma_kept", "blotch_strength", "jpeg_quality"),
+)
+_LOG_RANGES = (
+    *("chroma_gain", "resample_range", "edge_aware_radius", "edge_aware_strength", "chroma_sigma"),
+    *("luma_coarse_sigma", "blotch_cell", "white_range"),
+)
+"""Ranges that must be above 0."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,29 @@ class CameraRecipe:
     round_8_bit: bool = True
     """Round to the levels of an 8-bit file, and clip to [0, 1]."""
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what no camera can be."""
+        _check_weights("priors", self.priors, get_args(NoisePrior))
+        _check_weights("subsampling", self.subsampling, SUBSAMPLINGS)
+        if self.response not in ("family", "srgb", "identity"):
+            raise ValueError('response must be "family", "srgb" or "identity"')
+        if not 0 <= self.response_spread < math.inf:
+            raise ValueError("response_spread must be 0 or above")
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability, 0 to 1, not {getattr(self, name):g}")
+        for name in (*_RANGES, *_LOG_RANGES):
+            if (bounds := getattr(self, name)) is None:
+                continue
+            low, high = bounds
+            if not 0 <= low <= high < math.inf or (low == 0 and name in _LOG_RANGES):
+                least = "above 0" if name in _LOG_RANGES else "from 0 up"
+                raise ValueError(f"{name} must be two numbers {least}, the lower first")
+        if self.shot_range and not self.shot_range[0] and set(self.priors) - {"uniform"}:
+            raise ValueError('shot_range must be above 0 for all priors but "uniform"')
+        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise ValueError("jpeg_quality must be two numbers from 1 to 100, the lower first")
+
     @classmethod
     def paper(cls) -> CameraRecipe:
         """The paper's camera: uniform prior, measured responses, mosaic; no JPEG, no processing."""
@@ -136,6 +173,13 @@ class CameraRecipe:
             chroma_gain=(1.0, 1.0), resample=0.0, smooth=0.0, blotches=0.0, jpeg=0.0,
             round_8_bit=False,
         )  # fmt: skip
+
+
+def _check_weights(name: str, weights: Mapping[str, float], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(map(str, weights)) - set(known)):
+        raise ValueError(f"{name} has no {', '.join(unknown)}; choose from {', '.join(known)}")
+    if not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
+        raise ValueError(f"the weights of {name} must be 0 or above, and one of them above 0")
 
 
 class Simulated(NamedTuple):

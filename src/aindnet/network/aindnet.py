@@ -74,6 +74,13 @@ class AINDNetConfig:
         for name in ("channels", "encoder_blocks", "decoder_blocks"):
             # JSON and YAML know lists only.
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        widths = (*self.channels, self.modulation_channels, self.estimator_channels)
+        if min(*widths, self.modulation_stride) < 1 or self.image_channels not in (1, 3):
+            raise ValueError(
+                "channels and modulation_stride must be at least 1, image_channels 1 or 3"
+            )
+        if min(*self.encoder_blocks, *self.decoder_blocks) < 0:
+            raise ValueError("encoder_blocks and decoder_blocks must be 0 or above")
         if self.padding not in ("zeros", "replicate"):
             raise ValueError('padding must be "zeros" or "replicate"')
         if self.normalization not in ("instance", "running"):
