@@ -217,3 +217,41 @@ def test_a_subset_has_a_photo_under_every_noise_or_not_at_all(tmp_path):
         assert len(half.samples) == 2 * noises
         assert {s.group for s in half.samples} == {s.group for s in whole.samples}
         assert len(whole.subset(limit=1).samples) == noises
+
+
+def test_bounds_need_an_index_with_their_numbers(polyu_pack, tmp_path):
+    bound = DatasetOptions(pair_filter=PairFilter(max_channel_bias=2))
+    index = polyu_pack / "index.csv"
+    text = index.read_text()
+    for wrong in ("", "much", "nan"):
+        index.write_text(text.replace("2.6", wrong))
+        with pytest.raises(DatasetError, match="CamA_desk_c02 has no number as max_channel_bias"):
+            open_dataset("polyu", polyu_pack, bound)
+    assert len(open_dataset("polyu", polyu_pack).samples) == 3
+
+
+def test_a_published_folder_refuses_what_only_an_index_can_answer(tmp_path):
+    clean = smooth_photo()
+    save(tmp_path / "polyu" / "a_1_mean.png", clean)
+    save(tmp_path / "polyu" / "a_1_real.png", clean)
+    batch = tmp_path / "renoir" / "Batch_001"
+    batch.mkdir(parents=True)
+    for name in ("IMG_1Reference.bmp", "IMG_2Noisy.bmp"):
+        imsave(batch / name, clean, check_contrast=False)
+    for name, options, said in (
+        ("polyu", DatasetOptions(kind="fullres"), "--kind"),
+        ("polyu", DatasetOptions(pair_filter=PairFilter(max_channel_bias=2)), "--max-channel-bias"),
+        ("renoir", DatasetOptions(pair_filter=PairFilter(shift=1)), "--shift"),
+    ):
+        assert len(open_dataset(name, tmp_path / name).samples) == 1
+        with pytest.raises(DatasetError, match=f"no index.csv, which {said}"):
+            open_dataset(name, tmp_path / name, options)
+
+
+@pytest.mark.parametrize("sigmas", [(float("nan"),), (float("inf"),), (0.0,), (25.0, 15.0, 25.0)])
+def test_noise_levels_that_are_none_or_given_twice_are_refused(tmp_path, sigmas):
+    save(tmp_path / "a.png", smooth_photo(16, 16))
+    with pytest.raises(DatasetError, match="--sigma"):
+        open_dataset("gaussian", tmp_path, DatasetOptions(sigmas=sigmas))
+    with pytest.raises(DatasetError, match="--folder"):
+        open_dataset("gaussian", tmp_path, DatasetOptions(folders=("x", "x")))

@@ -44,13 +44,25 @@ class DatasetOptions:
 def _polyu(root: Path, options: DatasetOptions) -> Dataset:
     if (root / "index.csv").is_file():
         return load_polyu(root, kind=options.kind, pair_filter=options.pair_filter)
+    _require_index(root, options.pair_filter, kind=options.kind)
     return load_polyu_published(root)
 
 
 def _renoir(root: Path, options: DatasetOptions) -> Dataset:
+    if not (root / "index.csv").is_file():
+        _require_index(root, options.pair_filter)
     return load_renoir(
         root, pair_filter=options.pair_filter, match_brightness=options.match_brightness
     )
+
+
+def _require_index(root: Path, pair_filter: PairFilter, kind: PolyUKind = "crops") -> None:
+    """Refuse what only an index can answer, for a folder as it is published."""
+    asked = [*(["--kind"] if kind != "crops" else []), *pair_filter.flags()]
+    if asked:
+        raise DatasetError(
+            f"{root}: has no index.csv, which {' and '.join(asked)} would need; leave it out"
+        )
 
 
 LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = MappingProxyType(

@@ -8,6 +8,7 @@ gives the same numbers.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -58,8 +59,13 @@ def load_gaussian(
     `only` names the folders of `root` that are taken; grey and colour sets are never one table.
     """
     require_folder(root, DOWNLOAD)
-    if any(sigma <= 0 for sigma in sigmas):
+    if not all(0 < sigma < math.inf for sigma in sigmas):
         raise DatasetError("--sigma takes numbers above 0, in 8-bit levels")
+    names = [f"{sigma:g}" for sigma in sigmas]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DatasetError(f"--sigma {twice[0]} is given twice; each noise level counts once")
+    if len(set(only)) < len(only):
+        raise DatasetError("--folder names a folder twice; each counts once")
     if only:
         folders = [require_folder(root / name, DOWNLOAD) for name in only]
     else:

@@ -9,9 +9,10 @@ and position, so that crops whose clean side is not the truth can be left out.
 from __future__ import annotations
 
 import csv
+import math
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -48,7 +49,10 @@ class PairFilter:
     """Largest displacement between the sides along either axis, in pixels."""
 
     def accepts(self, row: dict[str, str]) -> bool:
-        """Whether a row of the index is within every bound."""
+        """Whether a row of the index is within every bound.
+
+        Raises `DatasetError` where the row does not hold the number that a bound is for.
+        """
         measured = {
             "max_channel_bias": self.max_channel_bias,
             "low_freq_mismatch": self.low_freq_mismatch,
@@ -56,9 +60,16 @@ class PairFilter:
             "shift_x": self.shift,
         }
         return all(
-            bound is None or abs(float(row.get(key) or 0)) <= bound
-            for key, bound in measured.items()
+            abs(_number(row, key)) <= bound for key, bound in measured.items() if bound is not None
         )
+
+    def flags(self) -> list[str]:
+        """The command line's flags of the bounds that are set."""
+        return [
+            f"--{each.name.replace('_', '-')}"
+            for each in fields(self)
+            if getattr(self, each.name) is not None
+        ]
 
     def describe(self) -> str:
         """The bounds in words; empty when there are none."""
@@ -69,6 +80,23 @@ class PairFilter:
         }
         parts = [f"{what} at most {bound:g}" for what, bound in bounds.items() if bound is not None]
         return f" Pairs left out unless {', '.join(parts)}." if parts else ""
+
+
+def _number(row: dict[str, str], key: str) -> float:
+    try:
+        number = float(row.get(key) or "")
+    except ValueError as error:
+        raise _no_number(row, key) from error
+    if not math.isfinite(number):
+        raise _no_number(row, key)
+    return number
+
+
+def _no_number(row: dict[str, str], key: str) -> DatasetError:
+    return DatasetError(
+        f"index.csv: {row.get('name', 'an image')} has no number as {key}; "
+        "fill it in, or leave the bound out"
+    )
 
 
 def load_polyu(
@@ -118,7 +146,7 @@ def load_renoir_crops(root: Path, *, pair_filter: PairFilter | None = None) -> D
     pair_filter = pair_filter or PairFilter()
     dataset = load_pairs(root, name="renoir", title="RENOIR crops", protocol="Crops as stored.")
     rows = {row["name"]: row for row in read_index(root / "index.csv", {"name"})}
-    kept = [s for s in dataset.samples if pair_filter.accepts(rows.get(s.name, {}))]
+    kept = [s for s in dataset.samples if pair_filter.accepts(rows.get(s.name, {"name": s.name}))]
     return replace(
         dataset,
         samples=require_samples(kept, root, "pair within the bounds"),
