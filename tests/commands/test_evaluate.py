@@ -168,3 +168,99 @@ def test_folders_of_a_gaussian_set_can_be_chosen(capsys, fake_denoiser, tmp_path
     code, _, err = run(capsys, *call, "--folder", "nowhere")
     assert code == 2
     assert "nowhere" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--output", "FILE"], "not a folder"),
+        (["--output", "FILE/deeper"], "not a folder"),
+        (["--scores", "FOLDER"], "is a folder"),
+        (["--scores", "FILE"], "no file of kept scores"),
+        (["--figure", "f.gif"], "a figure is written as"),
+        (["--figure", "FILE/f.png"], "not a folder"),
+        (["--figure", "f.png", "--figure-images", "0"], "--figure-images"),
+        (["--figure", "f.png", "--figure-place", "900", "0"], "no window"),
+    ],
+)
+def test_places_that_cannot_be_written_are_said_before_anything_is_measured(
+    capsys,
+    fake_denoiser,  # noqa: F811
+    pairs_folder,  # noqa: F811
+    tmp_path,
+    arguments,
+    said,
+):
+    (tmp_path / "file").write_bytes(b"\xff\xd8 no scores")
+    places = {"FILE": str(tmp_path / "file"), "FOLDER": str(tmp_path)}
+    for name, place in places.items():
+        arguments = [word.replace(name, place) for word in arguments]
+    code, out, err = run(capsys, "pairs", "--root", pairs_folder, *arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert fake_denoiser.calls == 0
+    assert (tmp_path / "file").read_bytes() == b"\xff\xd8 no scores"
+
+
+def test_a_figure_that_fails_costs_no_number(capsys, fake_denoiser, pairs_folder, tmp_path):  # noqa: F811
+    from matplotlib.figure import Figure
+
+    def full(self, *arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", full)
+        figure = tmp_path / "f.png"
+        call = ("pairs", "--root", pairs_folder, "--figure", figure, "--figure-window", 16)
+        code, out, err = run(capsys, *call, "--json")
+    assert code == 2
+    assert json.loads(out)["n"] == 3
+    assert "No space left" in err
+    assert not figure.exists()
+
+
+@pytest.fixture
+def copies(tmp_path):
+    """A program that copies its input, under our model's name."""
+    path = tmp_path / "bin" / "fake"
+    path.parent.mkdir()
+    path.write_text('#!/bin/sh\ncp "$1" "$2"\n')
+    path.chmod(0o755)
+    return f"{path} {{input}} {{output}}"
+
+
+def test_a_peer_of_our_model_s_name_does_not_take_its_place(
+    capsys,
+    fake_denoiser,  # noqa: F811
+    pairs_folder,  # noqa: F811
+    copies,
+):
+    code, out, _ = run(capsys, "pairs", "--root", pairs_folder, "--peer", copies, "--json")
+    document = json.loads(out)
+    rows = {row["name"]: row for row in document["methods"]}
+    assert code == 0
+    assert list(rows) == ["noisy", "fake (2)", "fake"]
+    assert document["psnr"] == rows["fake"]["psnr"] != rows["noisy"]["psnr"]
+    assert rows["fake (2)"]["psnr"] == rows["noisy"]["psnr"]
+
+
+def test_a_peer_that_fails_is_left_out_and_named(
+    capsys,
+    fake_denoiser,  # noqa: F811
+    pairs_folder,  # noqa: F811
+    copies,
+    tmp_path,
+):
+    peers = ("--peer", "false {input} {output}", "--peer", copies)
+    figure = tmp_path / "f.png"
+    drawn = ("--figure", figure, "--figure-images", 1, "--figure-window", 16)
+    code, out, err = run(capsys, "pairs", "--root", pairs_folder, *peers, *drawn, "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [row["name"] for row in document["methods"]] == ["noisy", "fake (2)", "fake"]
+    assert (document["n"], document["failed"]) == (3, [])
+    assert [drop["method"] for drop in document["dropped"]] == ["false"]
+    assert "false is left out: photo0: false: exit code 1" in err
+    assert figure.is_file()

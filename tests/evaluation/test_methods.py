@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
-from aindnet.evaluation.methods import PEERS, Noisy, make_peer, make_peers
+from aindnet.evaluation.methods import PEERS, Noisy, load_our_model, make_peer, make_peers
 from aindnet.evaluation.methods import ffdnet as ffdnet_module
 from aindnet.evaluation.methods.executable import Executable, PeerFailedError
 from aindnet.evaluation.methods.ffdnet import FFDNet, FFDNetColour
@@ -69,7 +69,7 @@ def test_every_built_in_peer_has_settings_for_any_data_set():
 
 def test_the_multiplier_can_be_given():
     assert "2.5 ×" in make_peer("wavelet@2.5", "polyu").settings
-    for wrong in ("wavelet@much", "sharpen", "cmd {input}"):
+    for wrong in ("wavelet@much", "wavelet@nan", "wavelet@-1", "sharpen", "cmd {input}"):
         with pytest.raises(UnknownPeerError, match=r"--peer"):
             make_peer(wrong, "polyu")
 
@@ -199,3 +199,48 @@ def test_a_network_that_is_no_denoiser_is_named(tmp_path):
 def test_noisy_is_the_input():
     image = as_unit(smooth_photo())
     assert Noisy()(image).image is image
+
+
+def test_peers_whose_names_are_taken_are_numbered(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.onnx").touch()
+    (tmp_path / "noisy.onnx").touch()
+    (tmp_path / "fast.onnx").touch()
+    specs = [
+        *("wavelet", "wavelet@2.5", "python a.py {input} {output}", "python b.py {input} {output}"),
+        *(str(tmp_path / name) for name in ("a/net.onnx", "b/net.onnx", "noisy.onnx", "fast.onnx")),
+    ]
+    peers = make_peers(specs, "polyu", taken={"noisy", "fast", "fast*"})
+    assert [peer.name for peer in peers] == [
+        *("wavelet", "wavelet (2)", "python", "python (2)"),
+        *("net", "net (2)", "noisy (2)", "fast (2)"),
+    ]
+    assert [peer.settings for peer in peers[2:4]] == specs[2:4]
+    assert peers[1].fingerprint == make_peer("wavelet@2.5", "polyu").fingerprint
+    assert [peer.needs_warm_up for peer in peers[5:7]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("nlm", "cv2"), ("bm3d", "bm3d"), ("wavelet", "pywt")]
+)
+def test_a_peer_that_is_not_installed_is_said_when_it_is_made(monkeypatch, name, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match="pip install"):
+        make_peer(name, "polyu")
+
+
+def test_whatever_a_peer_s_library_raises_is_the_peer_s_failure():
+    with pytest.raises(PeerFailedError, match="bm3d: "):
+        make_peer("bm3d", "polyu")(as_unit(smooth_photo(6, 6)))
+
+
+def test_the_same_profile_s_name_is_not_the_same_profile(tmp_path, fake_denoiser):
+    path = tmp_path / "mine.safetensors"
+    prints = []
+    for content in (b"first", b"second", b"first"):
+        path.write_bytes(content)
+        prints.append(load_our_model(None, camera=path).fingerprint)
+    assert prints[0] != prints[1]
+    assert prints[0] == prints[2]
+    assert load_our_model(None).fingerprint != prints[0]

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from aindnet.errors import MissingExtraError
+from aindnet.errors import AindnetError, MissingExtraError
 from aindnet.evaluation import perceptual
+from aindnet.evaluation.datasets import open_dataset
+from aindnet.evaluation.methods import Noisy
 from aindnet.evaluation.perceptual import MetricFailedError, UnknownMetricError, find_metric
-from evaluation_stand_ins import smooth_photo, with_noise
+from aindnet.evaluation.runner import evaluate
+from evaluation_stand_ins import save, smooth_photo, with_noise
 
 
 class FakeMeasure:
@@ -106,3 +109,13 @@ def test_pyiqa_itself(name, monkeypatch):
     values = [measure(image, clean) for image in (clean, with_noise(clean, 10))]
     assert values[0] == pytest.approx(0, abs=1e-3)
     assert values[1] > values[0] + 1e-3
+
+
+def test_noisy_photos_are_measured_without_reference_only(pyiqa, tmp_path):
+    save(tmp_path / "Dog.png", smooth_photo())
+    dataset = open_dataset("noisy", tmp_path)
+    [score] = evaluate(dataset, [Noisy()], metrics=("psnr", "ssim", "niqe")).methods[0].scores
+    assert score.values == {"niqe": pytest.approx(smooth_photo().mean() / 255, rel=1e-4)}
+    for metric in ("lpips", "psnr_float"):
+        with pytest.raises(AindnetError, match=f"--metric {metric} compares"):
+            evaluate(dataset, [Noisy()], metrics=("psnr", metric))

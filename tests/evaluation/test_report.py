@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 
 import numpy as np
@@ -164,3 +165,27 @@ def test_the_figures_window_must_fit(measured, tmp_path):
 def test_the_command_line_is_what_a_user_types():
     typed = command_line(["/opt/env/bin/aindnet", "evaluate", "pairs", "--only", "two words"])
     assert typed == "aindnet evaluate pairs --only 'two words'"
+
+
+def test_the_command_line_has_no_full_path():
+    typed = command_line(
+        [
+            *("aindnet", "evaluate", "polyu", "--root", "/home/me/my data/PolyU", "--only", "a/b"),
+            *("--output=/home/me/report", "--peer", "/home/me/net.onnx", "--scores", "../s.jsonl"),
+            *("--peer", "python '/home/me/my tools/run.py' --w=/home/me/w.pt {input} {output}"),
+        ]
+    )
+    assert "/home" not in typed
+    assert shlex.split(typed) == [
+        *("aindnet", "evaluate", "polyu", "--root", "PolyU", "--only", "a/b"),
+        *("--output=report", "--peer", "net.onnx", "--scores", "../s.jsonl"),
+        *("--peer", "python 'run.py' --w=w.pt {input} {output}"),
+    ]
+
+
+def test_peers_that_were_left_out_are_named(measured, tmp_path):
+    _, _, _, document = measured
+    document["dropped"] = [{"method": "bm3d", "name": "photo1", "error": "too <small>"}]
+    write_report(document, [], tmp_path)
+    assert "bm3d (photo1: too <small>)" in (tmp_path / "report.md").read_text()
+    assert "bm3d: photo1: too &lt;small&gt;" in (tmp_path / "report.html").read_text()

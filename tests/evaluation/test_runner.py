@@ -1,19 +1,21 @@
 """Running: journal, failures, estimator accuracy, further metrics."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from aindnet.errors import AindnetError, MissingExtraError
+from aindnet.errors import AindnetError, DatasetError, ImageWriteError, MissingExtraError
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.estimator import photograph
 from aindnet.evaluation.document import evaluation_document
-from aindnet.evaluation.methods import Noisy, OurModel
+from aindnet.evaluation.methods import Noisy, OurModel, PeerFailedError
 from aindnet.evaluation.methods.method import Denoised
 from aindnet.evaluation.perceptual import UnknownMetricError, find_metric
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.runner import Journal, evaluate
+from aindnet.evaluation.scores import bootstrap_interval_of_groups
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
 
 
@@ -122,3 +124,113 @@ def test_metrics_are_found_by_name():
     except ImportError:
         with pytest.raises(MissingExtraError, match="pyiqa"):
             find_metric("lpips")
+
+
+class Breaks(Noisy):
+    """A peer that cannot do small photos."""
+
+    def __call__(self, noisy):
+        if noisy.shape[0] < 30:
+            raise PeerFailedError("breaks: too small")
+        return Denoised(noisy)
+
+
+class Blank(Noisy):
+    """Not a number anywhere."""
+
+    def __call__(self, noisy):
+        return Denoised(np.full_like(noisy, np.nan))
+
+
+def test_a_peer_that_fails_loses_its_row_and_nobody_else_s(pairs_folder):
+    for side in ("noisy", "clean"):
+        save(pairs_folder / side / "photo1.png", smooth_photo(20, 48))
+    methods = [
+        Noisy(),
+        Breaks(name="breaks", fingerprint="breaks"),
+        Blank(name="blank", fingerprint="blank"),
+        OurModel(FakeDenoiser()),
+    ]
+    dataset = open_dataset("pairs", pairs_folder)
+    evaluation = evaluate(dataset, methods, peers=("breaks", "blank"))
+    assert [row.name for row in evaluation.methods] == ["noisy", "fake"]
+    assert [len(row.scores) for row in evaluation.methods] == [3, 3]
+    assert evaluation.failures == ()
+    assert [(drop.method, drop.image) for drop in evaluation.dropped] == [
+        ("blank", "photo0"),
+        ("breaks", "photo1"),
+    ]
+    document = evaluation_document(evaluation, model=None, model_hash=None, provenance={})
+    assert document["n"] == 3
+    assert [drop["error"] for drop in document["dropped"]] == [
+        "blank: gave NaN or infinite values",
+        "breaks: too small",
+    ]
+
+
+def test_an_image_that_ours_fails_on_costs_no_peer_its_row(pairs_folder):
+    tried = []
+
+    class Peer(Noisy):
+        def __call__(self, noisy):
+            tried.append(noisy)
+            return Denoised(noisy)
+
+    methods = [Peer(name="peer", fingerprint="peer"), Blank()]
+    evaluation = evaluate(open_dataset("pairs", pairs_folder), methods, peers=("peer",))
+    assert len(evaluation.failures) == 3
+    assert evaluation.dropped == ()
+    assert tried == []
+
+
+def test_methods_and_images_of_one_name_are_refused_before_anything_runs(pairs_folder):
+    dataset = open_dataset("pairs", pairs_folder)
+    denoiser = FakeDenoiser()
+    with pytest.raises(AindnetError, match="named fake"):
+        evaluate(dataset, [OurModel(denoiser), Noisy(name="fake")])
+    assert denoiser.calls == 0
+    with pytest.raises(DatasetError, match="2 images are named photo0"):
+        replace(dataset, samples=(*dataset.samples, dataset.samples[0]))
+
+
+def test_a_replaced_image_is_measured_again(pairs_folder, tmp_path):
+    path, denoiser = tmp_path / "scores.jsonl", FakeDenoiser()
+    for _ in range(2):
+        evaluate(open_dataset("pairs", pairs_folder), [OurModel(denoiser)], journal=Journal(path))
+    assert denoiser.calls == 1 + 3
+    for side in ("noisy", "clean"):
+        save(pairs_folder / side / "photo1.png", smooth_photo(seed=9))
+        again = evaluate(
+            open_dataset("pairs", pairs_folder), [OurModel(denoiser)], journal=Journal(path)
+        )
+    assert denoiser.calls == (1 + 3) + 2 * (1 + 1)
+    assert again.methods[0].scores[1].noise_sigma == 0
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n", b"my notes\n"])
+def test_a_file_that_holds_no_scores_is_left_alone(tmp_path, content):
+    path = tmp_path / "some.file"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"some\.file"):
+        Journal(path)
+    with pytest.raises(ImageWriteError, match="is a folder"):
+        Journal(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_the_self_ensemble_s_memory_is_not_told(pairs_folder):
+    ours = OurModel(FakeDenoiser())
+    dataset = open_dataset("pairs", pairs_folder)
+    plain, ensemble = evaluate(dataset, [ours, ours.with_ensemble()]).methods
+    assert plain.peak_memory_mb is not None
+    assert ensemble.peak_memory_mb is None
+
+
+def test_intervals_of_the_sample_photos_are_over_photos():
+    dataset = open_dataset("samples", None)
+    assert len({sample.photo for sample in dataset.samples}) == 4
+    evaluation = evaluate(dataset, [Noisy()])
+    row = evaluation.method("noisy")
+    entry = evaluation_document(evaluation, model=None, model_hash=None, provenance={})
+    interval = entry["methods"][0]["psnr_interval"]
+    assert tuple(interval) == bootstrap_interval_of_groups(row.values("psnr"), row.photos)

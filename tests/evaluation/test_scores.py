@@ -1,15 +1,18 @@
 """Means, bootstrap intervals and paired differences against what statistics says they are."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aindnet.evaluation.scores import (
+    Evaluation,
     ImageScore,
     MethodScores,
     bootstrap_interval,
     bootstrap_interval_of_groups,
+    bootstrap_interval_of_photos,
     paired_difference,
 )
 
@@ -58,3 +61,25 @@ def test_time_is_per_megapixel_and_memory_the_largest():
     method = scores("a", [30.0, 31.0])
     assert method.seconds_per_megapixel == pytest.approx(2.0)
     assert method.peak_memory_mb == 1
+
+
+def of_photos(method, photos):
+    made = [replace(s, photo=photo) for s, photo in zip(method.scores, photos, strict=True)]
+    return replace(method, scores=tuple(made))
+
+
+def test_noises_over_one_photo_count_as_one_draw():
+    values = np.repeat([30.0, 34.0, 32.0, 38.0], 3) + np.tile([0.0, 0.1, 0.2], 4)
+    photos = np.repeat(["a", "b", "c", "d"], 3).tolist()
+    by_photo = bootstrap_interval_of_photos(values, photos)
+    assert by_photo == bootstrap_interval_of_groups(values, photos)
+    names = [f"image{index}" for index in range(values.size)]
+    assert bootstrap_interval_of_photos(values, names) == bootstrap_interval(values)
+    first, second = (of_photos(scores(n, v), photos) for n, v in (("a", values), ("b", values * 0)))
+    difference = paired_difference(first, second, "psnr")
+    assert (difference.low, difference.high) == by_photo == first.interval("psnr")
+
+
+def test_two_methods_of_one_name_are_no_evaluation():
+    with pytest.raises(ValueError, match="one name"):
+        Evaluation("pairs", "", "", ("psnr",), (scores("a", [30.0]), scores("a", [40.0])))

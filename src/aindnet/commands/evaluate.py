@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aindnet.evaluation.datasets import Dataset
     from aindnet.evaluation.methods import Method, OurModel
     from aindnet.evaluation.runner import Progress
+    from aindnet.evaluation.scores import Evaluation
 
 Flag = Parameter(negative=())
 
@@ -123,6 +124,8 @@ def evaluate(
         Print one JSON document on stdout.
     """
     from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
+    from aindnet.evaluation.methods import make_peers
+    from aindnet.evaluation.whole_files import require_writable_folder
 
     _check_selection(dataset, selection)
     if model == "none" and (camera or ensemble or running != Running()):
@@ -135,6 +138,8 @@ def evaluate(
             f"{dataset}: only its server has the truth, so --peer, --metric, --scores and --figure "
             "have nothing to show; leave them out"
         )
+    if output:
+        require_writable_folder(output)
     bounds = PairFilter(selection.max_channel_bias, selection.low_freq_mismatch, selection.shift)
     options = DatasetOptions(
         selection.kind, bounds, selection.match_brightness, selection.sigma, selection.folder
@@ -154,24 +159,21 @@ def evaluate(
             ensemble=ensemble,
             json_output=json_output,
         )
-    methods = _methods(images, ours, peer, ensemble)
-    document, code = _measure(images, methods, ours, metric, output, scores)
+    peers = make_peers(peer, images.name, taken=_own_names(ours))
+    methods = _methods(ours, peers, ensemble)
     if pictures.figure:
-        from aindnet.evaluation.figure import write_figure
-
-        write_figure(
-            images,
-            methods,
-            pictures.figure,
-            images=pictures.figure_images,
-            window=pictures.figure_window,
-            place=pictures.figure_place,
-        )
+        _check_figure(images, pictures.figure, pictures)
+    evaluation, document = _measure(images, methods, peers, ours, metric, output, scores)
     if json_output:
-        print(json.dumps(document, indent=2))
+        print(json.dumps(document, indent=2), flush=True)
     else:
         _print_table(document)
-    return code
+    images, methods = _scored(images, methods, evaluation)
+    if output:
+        _write_report(images, methods, ours, evaluation, document, output)
+    if pictures.figure:
+        _draw(images, methods, pictures.figure, pictures)
+    return 1 if evaluation.failures or evaluation.dropped else 0
 
 
 _FILTERED = frozenset({"polyu", "renoir"})
@@ -209,12 +211,18 @@ def _load_model(model: str | None, camera: Path | None, running: Running) -> Our
     )
 
 
-def _methods(
-    images: Dataset, ours: OurModel | None, peers: tuple[str, ...], ensemble: bool
-) -> list[Method]:
-    from aindnet.evaluation.methods import Noisy, make_peers
+def _own_names(ours: OurModel | None) -> set[str]:
+    """Names of rows that no peer may have."""
+    from aindnet.evaluation.methods import Noisy
 
-    methods: list[Method] = [Noisy(), *make_peers(peers, images.name)]
+    own = [] if ours is None else [ours.name, ours.with_ensemble().name]
+    return {Noisy().name, *own}
+
+
+def _methods(ours: OurModel | None, peers: list[Method], ensemble: bool) -> list[Method]:
+    from aindnet.evaluation.methods import Noisy
+
+    methods: list[Method] = [Noisy(), *peers]
     if ours is not None:
         methods.append(ours)
         if ensemble:
@@ -225,14 +233,14 @@ def _methods(
 def _measure(
     images: Dataset,
     methods: list[Method],
+    peers: list[Method],
     ours: OurModel | None,
     metrics: tuple[str, ...],
     output: Path | None,
     scores: Path | None,
-) -> tuple[dict[str, Any], int]:
+) -> tuple[Evaluation, dict[str, Any]]:
     from aindnet.evaluation.document import evaluation_document
     from aindnet.evaluation.provenance import provenance
-    from aindnet.evaluation.report import make_showcases, write_report
     from aindnet.evaluation.runner import CONTRACT_METRICS, Journal
     from aindnet.evaluation.runner import evaluate as run
 
@@ -244,6 +252,7 @@ def _measure(
         metrics=tuple(dict.fromkeys([*CONTRACT_METRICS, *metrics])),
         journal=Journal(scores) if scores else None,
         progress=_progress(),
+        peers={peer.name for peer in peers},
     )
     name = ours.name if ours else None
     document = evaluation_document(
@@ -255,11 +264,67 @@ def _measure(
     )
     for failure in evaluation.failures:
         print(f"aindnet: {failure.image}: {failure.method}: {failure.reason}", file=sys.stderr)
-    if output:
-        shown = [] if len(methods) == 1 else make_showcases(images, ours or methods[-1], evaluation)
-        for path in write_report(document, shown, output):
-            print(path, file=sys.stderr)
-    return document, 1 if evaluation.failures else 0
+    for failure in evaluation.dropped:
+        print(
+            f"aindnet: {failure.method} is left out: {failure.image}: {failure.reason}",
+            file=sys.stderr,
+        )
+    return evaluation, document
+
+
+def _scored(
+    images: Dataset, methods: list[Method], evaluation: Evaluation
+) -> tuple[Dataset, list[Method]]:
+    """The images and methods that have scores, for pictures of them."""
+    from aindnet.evaluation.runner import image_names
+
+    names = set(image_names(evaluation))
+    rows = {row.name for row in evaluation.methods}
+    samples = tuple(sample for sample in images.samples if sample.name in names)
+    return replace(images, samples=samples), [each for each in methods if each.name in rows]
+
+
+def _write_report(
+    images: Dataset,
+    methods: list[Method],
+    ours: OurModel | None,
+    evaluation: Evaluation,
+    document: dict[str, Any],
+    output: Path,
+) -> None:
+    from aindnet.evaluation.report import make_showcases, write_report
+
+    shown = [] if len(methods) == 1 else make_showcases(images, ours or methods[-1], evaluation)
+    for path in write_report(document, shown, output):
+        print(path, file=sys.stderr)
+
+
+def _check_figure(images: Dataset, path: Path, options: FigureOptions) -> None:
+    from aindnet.evaluation.figure import check_figure
+
+    check_figure(
+        images,
+        path,
+        images=options.figure_images,
+        window=options.figure_window,
+        place=options.figure_place,
+    )
+
+
+def _draw(images: Dataset, methods: list[Method], path: Path, options: FigureOptions) -> None:
+    from aindnet.evaluation.figure import write_figure
+
+    if not images.samples:
+        print(f"aindnet: {path}: no image was scored, so no figure is drawn", file=sys.stderr)
+        return
+    write_figure(
+        images,
+        methods,
+        path,
+        images=options.figure_images,
+        window=options.figure_window,
+        place=options.figure_place,
+    )
 
 
 def _submit(

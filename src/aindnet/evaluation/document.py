@@ -13,7 +13,6 @@ from aindnet.evaluation.scores import (
     Evaluation,
     ImageScore,
     MethodScores,
-    bootstrap_interval,
     bootstrap_interval_of_groups,
     paired_difference,
 )
@@ -36,7 +35,8 @@ def evaluation_document(
     with.
 
     `psnr`, `ssim`, `noisy_psnr`, `n`, `model` and `per_image` are the fixed contract. Numbers that
-    are not finite (the PSNR of equal images, the SSIM of tiny ones) are null.
+    are not finite (the PSNR of equal images, the SSIM of tiny ones) are null. `failed` are images
+    that count for no method, `dropped` peers that are left out.
     """
     noisy = evaluation.method(baseline)
     own = evaluation.method(ours) if ours else None
@@ -63,6 +63,10 @@ def evaluation_document(
         "failed": [
             {"name": fail.image, "method": fail.method, "error": fail.reason}
             for fail in evaluation.failures
+        ],
+        "dropped": [
+            {"method": fail.method, "name": fail.image, "error": fail.reason}
+            for fail in evaluation.dropped
         ],
         **provenance,
     }
@@ -99,7 +103,7 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
     }
     for metric in (*evaluation.metrics, *extra):
         entry[metric] = row.mean(metric)
-        entry[f"{metric}_interval"] = bootstrap_interval(row.values(metric))
+        entry[f"{metric}_interval"] = row.interval(metric)
         if evaluation.grouping == "scene":
             entry[f"{metric}_interval_by_scene"] = bootstrap_interval_of_groups(
                 row.values(metric), groups

@@ -4,6 +4,7 @@ method.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,11 @@ import numpy as np
 
 from aindnet.errors import DatasetError, ImageWriteError, MissingExtraError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Sample, Window
-from aindnet.evaluation.methods.method import Method
+from aindnet.evaluation.methods.method import Method, checked
 from aindnet.evaluation.metrics import psnr, ssim, to_uint8
 from aindnet.evaluation.report.pictures import squared_error, telling_window
 from aindnet.evaluation.runner import as_float
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.evaluation.whole_files import require_writable_file, whole_file
 
 FORMATS = (".png", ".pdf", ".svg")
 WINDOW_COLOUR = "#ff3b30"
@@ -44,13 +45,9 @@ def write_figure(
     The window is `window` pixels wide; it lies at `place` (row, column), or where the methods and
     the noisy image differ most. The file's suffix names its format: PNG, PDF or SVG.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise ImageWriteError(f"{path}: a figure is written as {', '.join(FORMATS)}")
-    try:
-        import matplotlib.pyplot as plt
-        from matplotlib.patches import Rectangle
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "evaluate") from error
+    check_figure(dataset, path, images=images, window=window, place=place)
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
 
     lines = [_line(s, methods, window, place) for s in dataset.samples[:images]]
     columns = 1 + max(len(panels) for _, _, panels in lines)
@@ -86,11 +83,44 @@ def write_figure(
         plt.close(figure)
 
 
+def check_figure(
+    dataset: Dataset,
+    path: Path,
+    *,
+    images: int = 3,
+    window: int = 96,
+    place: tuple[int, int] | None = None,
+) -> None:
+    """Raise what `write_figure` would, before anything is measured for it."""
+    if path.suffix.lower() not in FORMATS:
+        raise ImageWriteError(f"{path}: a figure is written as {', '.join(FORMATS)}")
+    if images < 1 or window < 1:
+        raise ImageWriteError("--figure-images and --figure-window take whole numbers from 1 on")
+    require_writable_file(path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "evaluate")
+    if place is not None:
+        for sample in dataset.samples[:images]:
+            _window_at(sample.name, sample.read().noisy, place, window)
+
+
+def _window_at(name: str, noisy: Image, place: tuple[int, int], size: int) -> Window:
+    top, left = place
+    height, width = noisy.shape[:2]
+    if not (0 <= top <= height - size and 0 <= left <= width - size):
+        raise DatasetError(
+            f"{name}: no window of {size} pixels at {top},{left} of {height}×{width}; "
+            "take another --figure-place or --figure-window"
+        )
+    return (slice(top, top + size), slice(left, left + size))
+
+
 def _line(
     sample: Sample, methods: Sequence[Method], size: int, place: tuple[int, int] | None
 ) -> tuple[Panel, Window, list[Panel]]:
     pair = sample.read()
-    restored = [(method.name, method(as_float(pair.noisy)).image) for method in methods]
+    noisy = as_float(pair.noisy)
+    restored = [(method.name, checked(method, method(noisy), noisy).image) for method in methods]
     panels = [Panel(_title(name, image, pair.clean), to_uint8(image)) for name, image in restored]
     if pair.clean is not None:
         panels.append(Panel("clean", to_uint8(pair.clean)))
@@ -104,11 +134,7 @@ def _line(
             change = change + np.hypot(*np.gradient(grey)) * change.mean() / 4
         where = telling_window(change, size)
     else:
-        top, left = place
-        height, width = pair.noisy.shape[:2]
-        if not (0 <= top <= height - size and 0 <= left <= width - size):
-            raise DatasetError(f"{sample.name}: no window of {size} pixels at {top},{left}")
-        where = (slice(top, top + size), slice(left, left + size))
+        where = _window_at(sample.name, pair.noisy, place, size)
     return Panel(sample.name, to_uint8(pair.noisy)), where, panels
 
 

@@ -9,8 +9,8 @@ cache (TORCH_HOME) already.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,34 @@ class MetricFailedError(AindnetError):
     """A perceptual metric that could not be taken of an image (too small, mostly)."""
 
 
+@dataclass(frozen=True)
+class PyiqaMeasure:
+    """One of pyiqa's measures as a metric."""
+
+    name: str
+    measure: Any
+
+    @property
+    def needs_clean(self) -> bool:
+        """Whether it compares with the clean image."""
+        return bool(self.measure.metric_mode == "FR")
+
+    def __call__(self, restored: Image, clean: Image) -> float:
+        """Measure; without `needs_clean` the restored image alone is looked at."""
+        arguments = [_tensor(restored), *([_tensor(clean)] if self.needs_clean else [])]
+        try:
+            with redirect_stdout(sys.stderr):
+                return float(self.measure(*arguments))
+        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+            reason = error if str(error) else type(error).__name__
+            raise MetricFailedError(f"--metric {self.name}: {reason}") from error
+
+
+def needs_clean(metric: Metric) -> bool:
+    """Whether a metric compares with the clean image; only some of pyiqa's do not."""
+    return bool(getattr(metric, "needs_clean", True))
+
+
 def find_metric(name: str) -> Metric:
     """A metric by name: one of `METRICS`, or one of pyiqa's.
 
@@ -45,7 +73,7 @@ def find_metric(name: str) -> Metric:
 
 
 @lru_cache(maxsize=8)
-def _pyiqa_metric(name: str) -> Callable[[Image, Image], float]:
+def _pyiqa_metric(name: str) -> PyiqaMeasure:
     try:
         import pyiqa
     except ImportError as error:
@@ -64,17 +92,7 @@ def _pyiqa_metric(name: str) -> Callable[[Image, Image], float]:
     except ImportError as error:
         raise UnknownMetricError(f"--metric {name}: pyiqa cannot load it ({error})") from error
 
-    def compute(restored: Image, clean: Image) -> float:
-        arguments = [_tensor(restored)]
-        if measure.metric_mode == "FR":
-            arguments.append(_tensor(clean))
-        try:
-            with redirect_stdout(sys.stderr):
-                return float(measure(*arguments))
-        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-            raise MetricFailedError(f"--metric {name}: {error or type(error).__name__}") from error
-
-    return compute
+    return PyiqaMeasure(name, measure)
 
 
 def _tensor(image: Image) -> Any:

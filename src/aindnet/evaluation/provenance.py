@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -38,10 +39,35 @@ def provenance() -> dict[str, Any]:
 
 
 def command_line(arguments: list[str]) -> str:
-    """The command as a user would type it: the program by its short name."""
+    """The command as a user would type it: the program by its short name, and what is given by a
+    full path by its last part; relative paths stay.
+
+    >>> command_line(["/env/bin/aindnet", "evaluate", "polyu", "--root", "/home/me/PolyU"])
+    'aindnet evaluate polyu --root PolyU'
+    """
     program, *rest = arguments or ["aindnet"]
     name = Path(program).name
-    return shlex.join(["aindnet" if name in ("aindnet", "__main__.py") else name, *rest])
+    shown = "aindnet" if name in ("aindnet", "__main__.py") else name
+    return shlex.join([shown, *map(_without_folder, rest)])
+
+
+def _without_folder(word: str) -> str:
+    if word.startswith("--") and "=" in word:
+        flag, _, value = word.partition("=")
+        return f"{flag}={_without_folder(value)}"
+    if word.startswith("/") and "{input}" not in word:
+        return Path(word).name or word
+    return without_folders(word)
+
+
+def without_folders(text: str) -> str:
+    """A text with every full path in it cut to its last part.
+
+    >>> without_folders("python /home/me/tool.py --weights='/my data/w.pt' {input}")
+    "python tool.py --weights='w.pt' {input}"
+    """
+    quoted = re.sub(r"""(["'])/[^"']*/""", r"\1", text)
+    return re.sub(r"""(?<![^\s"'=])/[^\s"']*/""", "", quoted)
 
 
 def machine() -> dict[str, Any]:

@@ -4,24 +4,29 @@ stopped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from aindnet.errors import AindnetError
+from aindnet.errors import AindnetError, DatasetError, ImageWriteError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Pair, Sample
 from aindnet.evaluation.memory import PeakMemory
-from aindnet.evaluation.methods.method import Denoised, FloatImage, Method
+from aindnet.evaluation.methods.method import Denoised, FloatImage, Method, checked
 from aindnet.evaluation.metrics import to_uint8
-from aindnet.evaluation.perceptual import find_metric
+from aindnet.evaluation.perceptual import find_metric, needs_clean
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
+from aindnet.evaluation.whole_files import require_writable_file
 
 WARM_UP_SIDE = 1024
+JOURNAL_START = '{"key":'
+"""What every line of kept scores begins with."""
+
 CONTRACT_METRICS = ("psnr", "ssim")
 Progress = Callable[[int, int, str], None]
 
@@ -30,20 +35,32 @@ class Journal:
     """Scores kept as JSON lines, one as soon as it is known, so that a killed run loses one image
     at most.
 
-    A score counts again only for the same data set, image, metrics and method fingerprint. A last
-    line cut off by a kill is ignored.
+    A score counts again only for the same data set, image and its content, metrics and method
+    fingerprint. A last line cut off by a kill is ignored. Raises `DatasetError` for a file of
+    another kind, which is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, ImageScore] = {}
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+        require_writable_file(path)
+        if path.exists():
+            for line in self._lines():
                 try:
                     entry = json.loads(line)
                     self._known[entry["key"]] = ImageScore(**entry["score"])
                 except (json.JSONDecodeError, KeyError, TypeError):
                     continue
+
+    def _lines(self) -> list[str]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{self.path}: no file of kept scores; name another") from error
+        first = next((line for line in lines if line), JOURNAL_START)
+        if first[: len(JOURNAL_START)] != JOURNAL_START[: len(first)]:
+            raise DatasetError(f"{self.path}: no file of kept scores; name another")
+        return lines
 
     def find(self, key: str) -> ImageScore | None:
         """The score kept under this key."""
@@ -52,13 +69,15 @@ class Journal:
     def keep(self, key: str, score: ImageScore) -> None:
         """Append a score; it is on disk when this returns."""
         self._known[key] = score
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        started = self.path.exists()
-        with self.path.open("a", encoding="utf-8") as stream:
-            # A line that a kill cut off must not swallow the next one.
-            stream.write(
-                ("\n" if started else "") + json.dumps({"key": key, "score": asdict(score)})
-            )
+        line = json.dumps({"key": key, "score": asdict(score)})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            started = self.path.exists()
+            with self.path.open("a", encoding="utf-8") as stream:
+                # A line that a kill cut off must not swallow the next one.
+                stream.write(("\n" if started else "") + line)
+        except OSError as error:
+            raise ImageWriteError(f"{self.path}: cannot be written ({error.strerror})") from error
 
 
 def evaluate(
@@ -68,24 +87,41 @@ def evaluate(
     metrics: Sequence[str] = CONTRACT_METRICS,
     journal: Journal | None = None,
     progress: Progress | None = None,
+    peers: Collection[str] = (),
 ) -> Evaluation:
     """Score every method on every image.
 
-    An image that a method fails on is left out of every method's mean, so that all rows are over
-    the same images, and is named in `failures`. Raises nothing for such an image; errors that are
-    no `AindnetError` or `MemoryError` pass through.
+    All rows are over the same images. An image that cannot be read, or that a method fails on, is
+    left out of every mean and named in `failures`. A method that `peers` names is left out itself,
+    from its first failure on, and named in `dropped`. Errors that are no `AindnetError` or
+    `MemoryError` pass through. Raises `AindnetError` for two methods of one name, or for a metric
+    that would need the truth which the data set lacks.
     """
-    for metric in metrics:
-        find_metric(metric)
-    rows: list[list[ImageScore]] = []
+    _check(dataset, methods, metrics)
+    kept = list(methods)
+    rows: list[dict[str, ImageScore]] = []
     failures: list[Failure] = []
+    dropped: list[Failure] = []
     warm: set[str] = set()
     for index, sample in enumerate(dataset.samples):
         if progress:
             progress(index, len(dataset.samples), sample.name)
-        row, failure = _score_sample(dataset, sample, methods, metrics, journal, warm)
-        if failure:
-            failures.append(failure)
+        try:
+            pair = sample.read()
+        except (AindnetError, MemoryError) as error:
+            failures.append(_failure(sample, "reading", error))
+            continue
+        row: dict[str, ImageScore] = {}
+        # Peers last: an image that counts for none must not cost one its row.
+        for method in sorted(kept, key=lambda method: method.name in peers):
+            try:
+                row[method.name] = _score(dataset, sample, pair, method, metrics, journal, warm)
+            except (AindnetError, MemoryError) as error:
+                if method.name not in peers:
+                    failures.append(_failure(sample, method.name, error))
+                    break
+                dropped.append(_failure(sample, method.name, error))
+                kept.remove(method)
         else:
             rows.append(row)
     if progress:
@@ -96,49 +132,75 @@ def evaluate(
         protocol=f"{dataset.protocol} {dataset.selection}".strip(),
         metrics=tuple(metrics),
         methods=tuple(
-            MethodScores(method.name, method.settings, tuple(row[column] for row in rows))
-            for column, method in enumerate(methods)
+            MethodScores(method.name, method.settings, tuple(row[method.name] for row in rows))
+            for method in kept
         ),
         failures=tuple(failures),
+        dropped=tuple(dropped),
         grouping=dataset.grouping,
     )
 
 
-def _score_sample(
+def _check(dataset: Dataset, methods: Sequence[Method], metrics: Sequence[str]) -> None:
+    names = [method.name for method in methods]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise AindnetError(f"two methods are named {twice[0]}: rename one's file or model")
+    for metric in metrics:
+        found = find_metric(metric)
+        if not dataset.has_truth and metric not in CONTRACT_METRICS and needs_clean(found):
+            raise AindnetError(
+                f"--metric {metric} compares with a clean side, which {dataset.name} does not "
+                "have; take one without reference, such as niqe"
+            )
+
+
+def _failure(sample: Sample, method: str, error: Exception) -> Failure:
+    return Failure(sample.name, method, str(error) or type(error).__name__)
+
+
+def _score(
     dataset: Dataset,
     sample: Sample,
-    methods: Sequence[Method],
+    pair: Pair,
+    method: Method,
     metrics: Sequence[str],
     journal: Journal | None,
     warm: set[str],
-) -> tuple[list[ImageScore], Failure | None]:
-    pair: Pair | None = None
-    row = []
-    for method in methods:
+) -> ImageScore:
+    key = ""
+    if journal:
         key = "|".join(
             [
                 dataset.source,
                 dataset.protocol,
                 sample.name,
+                content_hash(pair),
                 ",".join(metrics),
                 method.fingerprint,
             ]
         )
-        score = journal.find(key) if journal else None
-        if score is None:
-            try:
-                pair = pair or sample.read()
-                memory = PeakMemory()
-                if method.name not in warm:
-                    warm_up(method, pair)
-                    warm.add(method.name)
-                score = score_image(method, pair, sample, metrics, memory)
-            except (AindnetError, MemoryError) as error:
-                return [], Failure(sample.name, method.name, str(error) or type(error).__name__)
-            if journal:
-                journal.keep(key, score)
-        row.append(score)
-    return row, None
+        known = journal.find(key)
+        if known is not None:
+            return replace(known, method=method.name, group=sample.group, photo=sample.photo)
+    memory = PeakMemory()
+    if method.name not in warm:
+        warm_up(method, pair)
+        warm.add(method.name)
+    score = score_image(method, pair, sample, metrics, memory)
+    if journal:
+        journal.keep(key, score)
+    return score
+
+
+def content_hash(pair: Pair) -> str:
+    """A hash of what a pair holds, so that a replaced image is measured again."""
+    digest = hashlib.blake2b(digest_size=16)
+    for image in (pair.noisy, pair.clean, pair.noise_level):
+        if image is not None:
+            digest.update(f"{image.dtype.str}{image.shape}".encode())
+            digest.update(np.ascontiguousarray(image).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()
 
 
 def warm_up(method: Method, pair: Pair) -> None:
@@ -161,13 +223,19 @@ def score_image(
     seconds = time.perf_counter() - start
     own_peak: float | None = getattr(method, "peak_memory_mb", None)
     added = memory.added_mb() if own_peak is None else own_peak
+    if getattr(method, "shares_memory", False):
+        added = None
+    checked(method, denoised, noisy)
     restored, seen = denoised.image, pair.noisy
     if sample.window is not None:
         restored, seen = restored[sample.window], seen[sample.window]
-    values: dict[str, float] = {}
+    wanted = {metric: find_metric(metric) for metric in metrics}
     sigma = None
-    if pair.clean is not None:
-        values = {metric: find_metric(metric)(restored, pair.clean) for metric in metrics}
+    if pair.clean is None:
+        alone = {name: found for name, found in wanted.items() if not needs_clean(found)}
+        values = {name: found(restored, restored) for name, found in alone.items()}
+    else:
+        values = {name: found(restored, pair.clean) for name, found in wanted.items()}
         difference = to_uint8(seen).astype(np.float64) - to_uint8(pair.clean)
         sigma = math.sqrt(float(np.mean(np.square(difference))))
     if pair.noise_level is not None and denoised.noise_level is not None:
@@ -180,6 +248,7 @@ def score_image(
         method=method.name,
         image=sample.name,
         group=sample.group,
+        photo=sample.photo,
         values=values,
         seconds=seconds,
         megapixels=noisy.shape[0] * noisy.shape[1] / 1e6,
@@ -192,7 +261,8 @@ def score_image(
 def run_method(method: Method, sample: Sample) -> tuple[Pair, Denoised]:
     """One image through one method, for pictures."""
     pair = sample.read()
-    return pair, method(as_float(pair.noisy))
+    noisy = as_float(pair.noisy)
+    return pair, checked(method, method(noisy), noisy)
 
 
 def as_float(image: Image) -> FloatImage:

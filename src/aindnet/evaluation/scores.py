@@ -34,6 +34,9 @@ class ImageScore:
     noise_sigma: float | None = None
     """Root of the mean squared difference between noisy and clean, in 8-bit levels."""
 
+    photo: str = ""
+    """The photo, where several images are made of one."""
+
 
 @dataclass(frozen=True)
 class MethodScores:
@@ -53,6 +56,15 @@ class MethodScores:
         return float(values.mean()) if values.size else math.nan
 
     @property
+    def photos(self) -> list[str]:
+        """The photo that each image is made of, in the data set's order."""
+        return [score.photo or score.image for score in self.scores]
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """The interval of `mean`, over photos."""
+        return bootstrap_interval_of_photos(self.values(metric), self.photos)
+
+    @property
     def seconds_per_megapixel(self) -> float:
         """Time over all images divided by their size."""
         megapixels = sum(score.megapixels for score in self.scores)
@@ -67,7 +79,7 @@ class MethodScores:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be scored."""
+    """An image that could not be scored by a method, and why."""
 
     image: str
     method: str
@@ -77,7 +89,7 @@ class Failure:
 @dataclass(frozen=True)
 class Evaluation:
     """All methods on one data set; the methods share one list of images, so that they can be
-    paired.
+    paired. No two have the same name.
     """
 
     dataset: str
@@ -86,8 +98,19 @@ class Evaluation:
     metrics: tuple[str, ...]
     methods: tuple[MethodScores, ...]
     failures: tuple[Failure, ...] = ()
+    """Images that count for no method."""
+
+    dropped: tuple[Failure, ...] = ()
+    """Peers that are left out, each with the image that it failed on."""
+
     grouping: str = ""
     """What the scores' groups are: scene, image, noise setting; empty for none."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for two methods of one name."""
+        names = [method.name for method in self.methods]
+        if len(set(names)) < len(names):
+            raise ValueError(f"methods of one name: {names}")
 
     def method(self, name: str) -> MethodScores:
         """The row of one method."""
@@ -138,6 +161,18 @@ def bootstrap_interval_of_groups(
     return (float(low), float(high))
 
 
+def bootstrap_interval_of_photos(
+    values: Sequence[float] | NDArray[np.float64], photos: Sequence[str], seed: int = 0
+) -> tuple[float, float]:
+    """As `bootstrap_interval`; where several images are made of one photo, photos are resampled.
+
+    The noise of such images is independent, but what is under it is the same.
+    """
+    if len(set(photos)) == len(photos):
+        return bootstrap_interval(values, seed)
+    return bootstrap_interval_of_groups(values, photos, seed)
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """One method minus another, image by image."""
@@ -156,6 +191,6 @@ def paired_difference(
     it wins.
     """
     difference = first.values(metric) - second.values(metric)
-    low, high = bootstrap_interval(difference, seed)
+    low, high = bootstrap_interval_of_photos(difference, first.photos, seed)
     mean = float(difference.mean()) if difference.size else math.nan
     return PairedDifference(mean, low, high, int((difference > 0).sum()), int(difference.size))

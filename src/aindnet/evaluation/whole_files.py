@@ -12,6 +12,22 @@ from pathlib import Path
 from aindnet.errors import ImageWriteError
 
 
+def require_writable_file(path: Path) -> None:
+    """Raise `ImageWriteError` where no file can be written; nothing is made yet."""
+    if path.is_dir():
+        raise ImageWriteError(f"{path}: is a folder; name a file in it")
+    require_writable_folder(path.parent)
+
+
+def require_writable_folder(path: Path) -> None:
+    """Raise `ImageWriteError` where no folder can be made or written to; nothing is made yet."""
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise ImageWriteError(f"{path}: {there} is a file, not a folder; choose another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ImageWriteError(f"{path}: {there} cannot be written to; choose another place")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the final name when the block ends without an error."""
@@ -25,6 +41,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -84,6 +84,7 @@ def load_dnd(root: Path, context: int = CONTEXT) -> Dataset:
         protocol=f"Boxes denoised with {context} pixels of context, which is cut off again. "
         "The truth is not published: the bundle is scored by the benchmark's server.",
         grouping="image",
+        has_truth=False,
     )
 
 

@@ -56,6 +56,7 @@ def load_noisy_only(root: Path) -> Dataset:
         title=f"Noisy photos in {root.resolve().name}",
         samples=require_samples(samples, root, "image"),
         protocol="No clean side: nothing is measured against a reference.",
+        has_truth=False,
     )
 
 

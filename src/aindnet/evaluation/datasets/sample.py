@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,9 @@ class Sample:
     """
 
     photo: str = ""
-    """The photo, where several samples are made of one: a subset has all of them or none."""
+    """The photo, where several samples are made of one: a subset has all of them or none, and they
+    are one draw to the intervals.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,18 @@ class Dataset:
 
     grouping: str = ""
     """What `Sample.group` names: scene, image, noise setting; empty where there are no groups."""
+
+    has_truth: bool = True
+    """Whether there are clean sides."""
+
+    def __post_init__(self) -> None:
+        """Raise `DatasetError` for two samples of one name."""
+        counts = Counter(sample.name for sample in self.samples)
+        name, count = counts.most_common(1)[0] if counts else ("", 0)
+        if count > 1:
+            raise DatasetError(
+                f"{self.name}: {count} images are named {name}; rename them, or leave out a folder"
+            )
 
     def subset(
         self, *, every: int = 1, limit: int | None = None, contains: str | None = None

@@ -63,7 +63,7 @@ KINDS: Mapping[str, Callable[[Image, int], Image]] = MappingProxyType(
 def load_samples() -> Dataset:
     """Four crops of 192×192 under each kind of noise; groups are the kinds."""
     samples = [
-        Sample(f"{photo} {kind}", partial(_read, photo, kind), group=kind)
+        Sample(f"{photo} {kind}", partial(_read, photo, kind), group=kind, photo=photo)
         for kind in KINDS
         for photo in CROPS
     ]

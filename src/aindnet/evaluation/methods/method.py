@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import wraps
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aindnet.errors import AindnetError
+
 FloatImage = NDArray[np.float32]
+Call = TypeVar("Call", bound=Callable[..., "Denoised"])
+
+
+class PeerFailedError(AindnetError):
+    """A method that failed on an image, or gave no image of the input's size."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,33 @@ class Method(Protocol):
 
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise a `(H, W)` or `(H, W, 3)` image on [0, 1], which is left as it is."""
+
+
+def failing_by_name(call: Call) -> Call:
+    """A peer's `__call__` of which whatever a library raises comes as `PeerFailedError`."""
+
+    @wraps(call)
+    def guarded(self: Any, noisy: FloatImage) -> Denoised:
+        try:
+            return call(self, noisy)
+        except (AindnetError, MemoryError):
+            raise
+        except Exception as error:  # libraries' own exceptions share no public base
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise PeerFailedError(f"{self.name}: {reason}") from error
+
+    return cast(Call, guarded)
+
+
+def checked(method: Method, denoised: Denoised, noisy: FloatImage) -> Denoised:
+    """A method's answer, or `PeerFailedError` where it is no image that could be scored."""
+    if denoised.image.shape != noisy.shape:
+        raise PeerFailedError(
+            f"{method.name}: gave {denoised.image.shape} for an image of {noisy.shape}"
+        )
+    if not np.isfinite(denoised.image).all():
+        raise PeerFailedError(f"{method.name}: gave NaN or infinite values")
+    return denoised
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
-from aindnet.evaluation.methods.method import Denoised, FloatImage
+from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
 
 
 class OnnxFile:
@@ -45,6 +45,7 @@ class OnnxFile:
         """The file's hash."""
         return f"onnx|{hashlib.sha256(self.path.read_bytes()).hexdigest()}"
 
+    @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise the whole image, or its tiles where the file has a fixed size."""
         _, channels, height, width = self._session.get_inputs()[0].shape

@@ -19,6 +19,8 @@ class OurModel:
     ensemble: bool = False
     needs_warm_up = True
     camera: str | None = None
+    camera_sha256: str | None = None
+    """Of the profile's file."""
 
     @property
     def name(self) -> str:
@@ -38,16 +40,25 @@ class OurModel:
 
     @property
     def fingerprint(self) -> str:
-        """The weights' hash with everything that changes the answer."""
-        return f"{self.denoiser.model_hash}|{self.settings}"
+        """The hashes of weights and profile with everything that changes the answer."""
+        profile = f"|{self.camera_sha256}" if self.camera_sha256 else ""
+        return f"{self.denoiser.model_hash}|{self.settings}{profile}"
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the plain row's calls have filled the buffers that these would add."""
+        return self.ensemble
 
     def with_ensemble(self) -> OurModel:
         """The same model, averaged over the eight flips and rotations."""
         return replace(self, ensemble=True)
 
     def __call__(self, noisy: FloatImage) -> Denoised:
-        """Denoise; the noise map is the network's own estimate."""
-        result = self.denoiser(noisy, ensemble=self.ensemble)
+        """Denoise; the noise map is the network's own estimate.
+
+        Noise that was added without clipping is clipped first, as the photos of a camera are.
+        """
+        result = self.denoiser(np.clip(noisy, 0, 1), ensemble=self.ensemble)
         return Denoised(np.asarray(result.image), np.asarray(result.noise_level))
 
 
@@ -58,9 +69,12 @@ def load_our_model(
     is given.
     """
     denoiser = _load_denoiser(model, options)
-    if camera is not None:
-        denoiser.load_camera(camera)
-    return OurModel(denoiser, ensemble, camera.stem if camera else None)
+    if camera is None:
+        return OurModel(denoiser, ensemble)
+    from aindnet.pretrained.files import file_sha256
+
+    denoiser.load_camera(camera)
+    return OurModel(denoiser, ensemble, camera.stem, file_sha256(camera))
 
 
 def _load_denoiser(model: str | None, options: dict[str, str]) -> Any:

@@ -24,6 +24,9 @@ def markdown_report(
     if document["failed"]:
         failed = ", ".join(f"{fail['name']} ({fail['error']})" for fail in document["failed"])
         parts.append(f"Left out after an error: {failed}.")
+    if dropped := document.get("dropped"):
+        named = ", ".join(f"{e['method']} ({e['name']}: {e['error']})" for e in dropped)
+        parts.append(f"Peers left out, as they failed: {named}.")
     parts.append(footnotes(document))
     return "\n\n".join(parts) + "\n"
 
@@ -61,7 +64,7 @@ def conventions() -> str:
     return (
         "PSNR: rounded to 8 bits, peak 255, one mean over pixels and channels per image, then over "
         "images. SSIM: Gaussian window σ 1.5, 11 taps, per channel. Intervals: 95 %, bootstrap "
-        "over images (10,000 draws)."
+        "over images, or photos where several images are of one (10,000 draws)."
     )
 
 

@@ -13,7 +13,7 @@ from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.dnd import Box
 from aindnet.evaluation.datasets.matlab_files import read_variable
 from aindnet.evaluation.datasets.sample import Dataset
-from aindnet.evaluation.methods.method import Method
+from aindnet.evaluation.methods.method import Method, checked
 from aindnet.evaluation.runner import Progress, as_float
 from aindnet.evaluation.whole_files import whole_file, whole_folder
 
@@ -34,7 +34,8 @@ def denoise_dnd(
             progress(index, len(dataset.samples), sample.name)
         if path.is_file():
             continue
-        denoised = method(as_float(sample.read().noisy)).image
+        noisy = as_float(sample.read().noisy)
+        denoised = checked(method, method(noisy), noisy).image
         crop = denoised[sample.window] if sample.window else denoised
         with whole_file(path) as partial:
             savemat(partial, {"Idenoised_crop": np.clip(crop, 0, 1).astype(np.float32)})

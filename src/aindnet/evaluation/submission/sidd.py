@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.sample import Dataset
-from aindnet.evaluation.methods.method import Method
+from aindnet.evaluation.methods.method import Method, checked
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.runner import Progress, as_float
 from aindnet.evaluation.whole_files import whole_file
@@ -29,7 +29,8 @@ def denoise_sidd(
             progress(index, len(dataset.samples), sample.name)
         if path.is_file():
             continue
-        denoised = to_uint8(method(as_float(sample.read().noisy)).image)
+        noisy = as_float(sample.read().noisy)
+        denoised = to_uint8(checked(method, method(noisy), noisy).image)
         with whole_file(path) as partial:
             np.save(partial, denoised)
     if progress:
