@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from aindnet.commands.app import main
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
-from aindnet.pretrained.files import read_safetensors, write_safetensors
+from aindnet.pretrained.files import model_metadata, read_safetensors, write_safetensors
 from restore_networks import small_network
 
 
@@ -121,3 +121,38 @@ def test_a_loader_knows_the_state_dict_by_its_tensors_alone(model: Path, tmp_pat
     torch.testing.assert_close(again.network(image), found(image), rtol=0, atol=0)
     assert again.card == ModelCard(name="small")
     assert detect(model) is None
+
+
+def test_an_adapted_graph_is_not_passed_off_as_its_base(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model, profile = tmp_path / "small.safetensors", tmp_path / "camera.safetensors"
+    card = ModelCard(name="small", date="2026-01-02", int8_loss_db={"polyu": 0.1})
+    network = small_network()
+    ranges = {name: (0.0, 1.0) for name in ("head",)}
+    write_safetensors(
+        model,
+        {k: v.contiguous() for k, v in network.state_dict().items()},
+        model_metadata(network.config, card, ranges),
+    )
+    base, hashes = load_model(model), []
+    for number, date in enumerate(("2026-03-04", "2026-03-05")):
+        base.network.head.weight.data.add_(0.1)
+        save_camera_profile(profile, base.network, load_model(model), {"date": date})
+        output = tmp_path / f"{number}.onnx"
+        flags = ("--output", output, "--model", model, "--size", 32)
+        assert call("--format", "onnx", *flags, "--camera", profile) == 0
+        facts = {each.key: each.value for each in onnx.load(output).metadata_props}
+        written = json.loads(facts["card"])
+        assert (written["date"], written["int8_loss_db"]) == (date, {})
+        hashes.append(facts["sha256"])
+    assert len({*hashes, base.sha256}) == 3
+
+
+def test_an_output_below_a_file_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for format_, suffix in (("onnx", "onnx"), ("safetensors", "safetensors")):
+        output = tmp_path / "file" / f"n.{suffix}"
+        assert call("--format", format_, "--output", output, "--model", model) == 2
+        assert "is a file, not a folder" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,12 @@ import torch
 
 from aindnet.errors import ImageWriteError
 from aindnet.pretrained import LoadedModel, ModelCard
-from aindnet.restore.export import export_darktable, export_onnx, export_openvino
+from aindnet.restore.export import (
+    ExportError,
+    export_darktable,
+    export_onnx,
+    export_openvino,
+)
 from restore_networks import small_network
 
 MODEL = LoadedModel(
@@ -98,3 +104,28 @@ def test_nothing_is_left_where_nothing_can_be_written(tmp_path: Path) -> None:
 def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="multiple of 32"):
         export_onnx(MODEL, tmp_path / "a.onnx", size=100)
+
+
+def test_darktable_s_version_changes_with_the_weights(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    versions = []
+    for number, sha256 in enumerate(("ab" * 32, "cd" * 32)):
+        path = tmp_path / f"{number}.dtmodel"
+        export_darktable(replace(MODEL, sha256=sha256), path, size=64)
+        with zipfile.ZipFile(path) as package:
+            versions.append(json.loads(package.read(f"{number}/config.json"))["version"])
+    assert versions == ["2026-01-02-abababab", "2026-01-02-cdcdcdcd"]
+
+
+def test_darktable_takes_no_grey_model(tmp_path: Path) -> None:
+    grey = replace(MODEL, network=small_network(image_channels=1))
+    with pytest.raises(ExportError, match="grey photos"):
+        export_darktable(grey, tmp_path / "grey.dtmodel", size=64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageWriteError, match=r"n\.onnx: cannot be written"):
+        export_onnx(MODEL, tmp_path / "file" / "n.onnx", size=64)

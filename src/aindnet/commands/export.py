@@ -56,7 +56,9 @@ def export(
     dynamic
         Leave batch, height and width open (height and width in multiples of 32).
     """
+    from aindnet.evaluation.whole_files import require_writable_file
     from aindnet.pretrained import export_state_dict, load_camera_profile, load_model
+    from aindnet.pretrained.files import weights_sha256
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
 
     suffix = SUFFIXES[format_]
@@ -68,11 +70,17 @@ def export(
         raise AindnetError("a state dict has no size: --size and --dynamic go with graphs only")
     if size is not None and (size % 32 or size <= 0):
         raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
+    require_writable_file(output)
     loaded = load_model(model)
     if camera is not None:
         profile = load_camera_profile(camera)
         profile.apply_to(loaded)
-        loaded = replace(loaded, card=_adapted(loaded.card, profile))
+        loaded = replace(
+            loaded,
+            card=_adapted(loaded.card, profile),
+            sha256=weights_sha256(loaded.network),
+            int8_ranges=None,
+        )
     if format_ == "safetensors":
         export_state_dict(loaded, output)
     elif format_ == "darktable":
@@ -85,7 +93,9 @@ def export(
 
 
 def _adapted(card: ModelCard, profile: CameraProfile) -> ModelCard:
-    """The base's card for the adapted weights: the camera in its name, no measured quality."""
+    """The base's card for the adapted weights: camera and day of the adaptation, and nothing that
+    was measured on the base.
+    """
     name = str(profile.about.get("camera") or "a camera")
     return replace(
         card,
@@ -93,4 +103,7 @@ def _adapted(card: ModelCard, profile: CameraProfile) -> ModelCard:
         description=f"{card.description} Adapted to {name}: {json.dumps(profile.about)}",
         quality={},
         quality_command="",
+        int8_loss_db={},
+        int8_command="",
+        date=str(profile.about.get("date") or ""),
     )

@@ -176,6 +176,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def weights_sha256(network: AINDNet) -> str:
+    """A SHA-256 of the weights themselves, for those that no file holds."""
+    digest = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """Header metadata and tensors; `InvalidModelFileError` where the file is damaged."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -150,11 +149,9 @@ class Denoiser:
     def model_hash(self) -> str:
         """SHA-256 of the weights file; of the weights themselves where there is no file."""
         if self._sha256 is None:
-            digest = hashlib.sha256()
-            for key, value in sorted(self.network.state_dict().items()):
-                digest.update(key.encode())
-                digest.update(value.detach().cpu().float().numpy().tobytes())
-            self._sha256 = digest.hexdigest()
+            from aindnet.pretrained.files import weights_sha256
+
+            self._sha256 = weights_sha256(self.network)
         return self._sha256
 
     @property

@@ -7,6 +7,7 @@ should cut large ones. Running normalization is constants.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -18,13 +19,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from aindnet.errors import ImageWriteError, MissingExtraError
+from aindnet.errors import AindnetError, ImageWriteError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.pretrained import LoadedModel, ModelCard
 from aindnet.restore.backends.graph import trace_to_onnx
 from aindnet.restore.backends.layer_statistics import OwnStatistics
 from aindnet.restore.backends.tile_network import TileNetwork
 from aindnet.restore.tiling import ALIGNMENT
+
+
+class ExportError(AindnetError):
+    """A model that another program cannot take."""
 
 
 class _Complete(nn.Module):
@@ -91,8 +96,14 @@ def export_darktable(model: LoadedModel, path: Path, *, size: int = 768) -> None
     """Write ID.dtmodel for darktable 5.6 and later: a zip of ID/config.json and ID/model.onnx.
 
     Format: darktable-ai-sdk, docs/dtmodel-format and docs/model-yaml-spec. The file's stem is the
-    model's id there. darktable tiles by `input_sizes` itself.
+    model's id there. darktable tiles by `input_sizes` itself. Raises `ExportError` for a model of
+    grey photos: darktable gives and takes colour.
     """
+    if model.network.config.image_channels != 3:
+        raise ExportError(
+            f"{model.card.name}: is for grey photos, and darktable's are in colour; "
+            "export it as onnx or openvino"
+        )
     graph = image_graph(model.network, size=size, batch=1, with_noise_level=False)
     config = json.dumps(_darktable_config(model, path.stem, size), indent=4, ensure_ascii=False)
 
@@ -122,7 +133,7 @@ def _darktable_config(model: LoadedModel, identifier: str, size: int) -> dict[st
         "task": "denoise",
         "arch": "aindnet",
         "backend": "onnx",
-        "version": card.date or "1.0",
+        "version": f"{card.date or '1.0'}-{model.sha256[:8]}",
         "tiling": True,
         "attributes": {"input_sizes": [size]},
         "model_card": {key: value for key, value in details.items() if value},
@@ -164,4 +175,5 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise ImageWriteError(f"{path}: cannot be written ({error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not even the folder is there
+            partial.unlink(missing_ok=True)
