@@ -8,7 +8,8 @@ import pytest
 
 from aindnet.commands.app import main
 from aindnet.pretrained import ModelCard, save_model
-from aindnet.restore.benchmark import example_image, psnr
+from aindnet.restore import Denoiser
+from aindnet.restore.benchmark import _naive, example_image, psnr
 from aindnet.restore.ceilings import work
 from restore_networks import small_network
 
@@ -71,3 +72,30 @@ def test_the_example_is_the_same_every_time_and_as_noisy_as_it_says() -> None:
     assert clean.shape == noisy.shape == (600, 600, 3)
     np.testing.assert_array_equal(noisy, example_image(600)[1])
     assert 19 < psnr(noisy, clean) < 22
+
+
+def test_a_grey_model_is_run_on_a_grey_photo() -> None:
+    clean, noisy = example_image(64, channels=1)
+    for image in (clean, noisy):
+        assert image.shape == (64, 64, 3)
+        np.testing.assert_array_equal(image, image[..., :1].repeat(3, axis=2))
+    network = small_network(image_channels=1)
+    plain = _naive(network, noisy)
+    assert plain.shape == noisy.shape
+    expected = Denoiser(network, backend="torch", precision="fp32")(noisy).image
+    np.testing.assert_allclose(plain, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("chart", "said"), [("c.gif", "a chart is written as"), ("file/c.png", "not a folder")]
+)
+def test_a_chart_that_cannot_be_written_is_said_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chart: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        main(["benchmark", "--chart", str(tmp_path / chart), "--size", "64"])
+    captured = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert said in captured.err
+    assert len(captured.err.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from dataclasses import asdict
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from aindnet.errors import AindnetError, MissingExtraError
+from aindnet.errors import AindnetError, ImageWriteError, MissingExtraError
 
 if TYPE_CHECKING:
     from aindnet.restore.benchmark import Run
     from aindnet.restore.ceilings import Ceilings
+
+
+CHARTS = (".png", ".svg")
 
 
 def benchmark(
@@ -49,6 +53,8 @@ def benchmark(
 
     if size < 32 or repeats < 1:
         raise AindnetError("--size must be at least 32 pixels and --repeats at least 1")
+    if chart is not None:
+        _check_chart(chart)
     loaded = load_model(model)
     runs, ceilings, skipped = measure(
         loaded.network,
@@ -67,9 +73,7 @@ def benchmark(
         for run in runs
     ]
     if peers:
-        rows += _peers(size, naive, skipped)
-    if chart is not None:
-        _draw(rows, chart)
+        rows += _peers(size, loaded.network.config.image_channels, naive, skipped)
     if as_json:
         document = {
             "model": loaded.card.name,
@@ -79,25 +83,27 @@ def benchmark(
             "skipped": skipped,
             "provenance": provenance(),
         }
-        print(json.dumps(document, indent=2))
+        print(json.dumps(document, indent=2), flush=True)
     else:
         _print(rows, ceilings, skipped)
+    if chart is not None:
+        _draw(rows, chart)
     return 0
 
 
-def _peers(size: int, naive: Run, skipped: dict[str, str]) -> list[dict[str, Any]]:
+def _peers(size: int, channels: int, naive: Run, skipped: dict[str, str]) -> list[dict[str, Any]]:
     """Classical methods once each, at the noise level that they estimate themselves."""
-    from aindnet.evaluation.methods.registry import make_peer
+    from aindnet.evaluation.methods import PeerFailedError, make_peer
     from aindnet.restore.benchmark import example_image, psnr, time_calls
 
-    clean, noisy = example_image(size)
+    clean, noisy = example_image(size, channels)
     rows = []
     for name in ("nlm", "bm3d"):
         print(f"{name} …", file=sys.stderr)
-        method = make_peer(name, "gaussian")
         try:
+            method = make_peer(name, "gaussian")
             first, seconds, peak, output = time_calls(lambda x, m=method: m(x).image, noisy, 1)  # type: ignore[misc]
-        except MissingExtraError as error:
+        except (MissingExtraError, PeerFailedError) as error:
             skipped[name] = str(error)
             continue
         quality = psnr(output, clean)
@@ -165,11 +171,21 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
         console.print(f"{name}: not run ({reason})")
 
 
+def _check_chart(path: Path) -> None:
+    from aindnet.evaluation.whole_files import require_writable_file
+
+    if path.suffix.lower() not in CHARTS:
+        raise ImageWriteError(f"{path}: a chart is written as {' or '.join(CHARTS)}")
+    require_writable_file(path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "evaluate")
+
+
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib", "evaluate") from error
+    from matplotlib.figure import Figure
+
+    from aindnet.evaluation.whole_files import whole_file
+
     names = [row["name"] for row in rows]
     rates = [row["megapixels_per_second"] for row in rows]
     figure = Figure(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
@@ -181,4 +197,6 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("megapixels per second (the default in orange)")
     axes.invert_yaxis()
-    figure.savefig(path, dpi=150)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=150)
+    path.chmod(0o644)

@@ -52,10 +52,11 @@ class Run:
     """Whether `--backend auto --precision auto` takes this one here."""
 
 
-def example_image(size: int) -> tuple[Image, Image]:
+def example_image(size: int, channels: int = 3) -> tuple[Image, Image]:
     """A clean photo (size, size, 3) in [0, 1], and the same with white Gaussian noise of σ 25/255.
 
-    The photo is scikit-image's astronaut (NASA, public domain), mirrored where it ends.
+    The photo is scikit-image's astronaut (NASA, public domain), mirrored where it ends; for
+    `channels` 1 it is grey, three equal channels, and so is the noise.
     """
     from skimage import data
 
@@ -63,6 +64,8 @@ def example_image(size: int) -> tuple[Image, Image]:
     more = max(0, size - photo.shape[0])
     clean = np.pad(photo, ((0, more), (0, more), (0, 0)), mode="symmetric")[:size, :size]
     noise = np.random.default_rng(0).normal(scale=NOISE_LEVEL, size=clean.shape)
+    if channels == 1:
+        clean, noise = (np.repeat(each[..., 1:2], 3, axis=2) for each in (clean, noise))
     return np.ascontiguousarray(clean), (clean + noise).clip(0, 1).astype(np.float32)
 
 
@@ -78,7 +81,7 @@ def benchmark(
 
     Gives the runs, the machine's ceilings, and what could not run, with the reason.
     """
-    clean, noisy = example_image(size)
+    clean, noisy = example_image(size, network.config.image_channels)
     asked = work(network, size)
     report("ceilings")
     ceilings = measure_ceilings()
@@ -171,9 +174,10 @@ def _method(
 
 def _naive(network: AINDNet, noisy: Image) -> Image:
     with torch.inference_mode():
-        x = torch.from_numpy(noisy).permute(2, 0, 1)[None].contiguous()
+        channels = network.config.image_channels  # a grey photo is three equal channels
+        x = torch.from_numpy(noisy[..., :channels]).permute(2, 0, 1)[None].contiguous()
         denoised: Image = network.eval()(x).denoised[0].permute(1, 2, 0).numpy()
-    return denoised
+    return np.repeat(denoised, 3 // channels, axis=2)
 
 
 def reset_peak() -> None:
