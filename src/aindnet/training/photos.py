@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -16,6 +19,8 @@ from torch import Tensor
 from aindnet.errors import DatasetError
 
 TILE = 256
+DECODED_AHEAD = 16
+"""Photos."""
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
 
 
@@ -28,25 +33,48 @@ def load_tiles(sources: Iterable[Path], tile: int = TILE) -> Tensor:
     tiles: list[np.ndarray] = []
     for source in sources:
         before = len(tiles)
-        with ThreadPoolExecutor() as pool:
-            for photo in pool.map(_decode, _files(source)):
-                tiles.extend(_cut(photo, tile))
+        for photo in _decoded(_files(source)):
+            tiles.extend(_cut(photo, tile))
         if len(tiles) == before:
             raise DatasetError(f"{source}: no photo of at least {tile}×{tile} pixels in it")
     return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous()
 
 
+def _decoded(files: Iterable[tuple[str, bytes]]) -> Iterator[np.ndarray]:
+    """The photos in their order, decoded by threads, few ahead of what is asked for."""
+    waiting: deque[Future[np.ndarray]] = deque()
+    with ThreadPoolExecutor() as pool:
+        for name, content in files:
+            waiting.append(pool.submit(read_photo, io.BytesIO(content), name))
+            if len(waiting) >= DECODED_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file of this name is taken for a photo; not hidden ones, as a Mac's `._a.jpg`."""
+    path = Path(name)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the image files of a folder or tar shard, in the order of names."""
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
-            yield str(path), path.read_bytes()
+        for path in sorted(p for p in source.rglob("*") if is_photo(p.name) and not p.is_dir()):
+            if not path.is_file():
+                raise DatasetError(f"{path}: a broken link or no file; remove it from the folder")
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+            yield str(path), content
         return
     try:
         with tarfile.open(source) as shard:
             for member in sorted(shard.getmembers(), key=lambda m: m.name):
                 stream = shard.extractfile(member)
-                if stream is not None and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
+                if stream is not None and is_photo(member.name):
                     yield f"{source}:{member.name}", stream.read()
     except (OSError, tarfile.TarError) as error:
         raise DatasetError(
@@ -54,15 +82,23 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
-def _decode(file: tuple[str, bytes]) -> np.ndarray:
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def read_photo(file: Path | IO[bytes], name: str) -> np.ndarray:
+    """A photo the right way up as 8-bit RGB (H, W, 3). Raises `DatasetError`, which names it."""
+    from PIL import Image, ImageOps
 
-    name, content = file
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode[0] not in "IF":
+                return np.asarray(upright.convert("RGB"))
+            grey = np.asarray(upright)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise DatasetError(f"{name}: not readable as a photo ({error})") from error
+    # Pillow would clip what is deeper than 8 bit instead of scaling it.
+    white = 1.0 if upright.mode == "F" else 65535.0
+    if grey.size and not 0 <= float(grey.min()) <= float(grey.max()) <= white:
+        raise DatasetError(f"{name}: neither 8 nor 16 bit, nor floats up to 1; convert it first")
+    return np.repeat((grey * (255 / white)).round().astype(np.uint8)[..., np.newaxis], 3, axis=2)
 
 
 def _cut(photo: np.ndarray, tile: int) -> Iterator[np.ndarray]:

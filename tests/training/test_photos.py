@@ -1,0 +1,64 @@
+"""Photos as training reads them: depths, what is no photo, and how much is held at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aindnet.errors import DatasetError
+from aindnet.photo import write_image
+from aindnet.training import photos
+from aindnet.training.photos import load_tiles, read_photo
+
+RAMP = np.tile(np.linspace(0, 1, 256), (256, 1))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_deep_grey_photos_keep_their_tones(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"deep{suffix}"
+    write_image(path, (RAMP * 65535).round().astype(np.uint16))
+    photo = read_photo(path, str(path))
+    assert photo.dtype == np.uint8
+    assert np.abs(photo - (RAMP * 255)[..., None]).max() <= 0.51
+    floats = tmp_path / "float.tif"
+    write_image(floats, RAMP.astype(np.float32))
+    assert np.abs(read_photo(floats, "float") - (RAMP * 255)[..., None]).max() <= 0.51
+    write_image(floats, 100 * RAMP.astype(np.float32))
+    with pytest.raises(DatasetError, match="x: neither 8 nor 16 bit"):
+        read_photo(floats, "x")
+
+
+def test_what_is_no_photo_is_left_out_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (256, 256)).save(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"a Mac's")
+    (tmp_path / "folder.jpg").mkdir()
+    assert len(load_tiles([tmp_path])) == 1
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.raises(DatasetError, match=r"link\.jpg: a broken link"):
+        load_tiles([tmp_path])
+    (tmp_path / "link.jpg").unlink()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(DatasetError, match=r"a\.png: not readable as a photo"):
+        load_tiles([tmp_path])
+
+
+def test_few_photos_are_read_ahead(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    read = 0
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        nonlocal read
+        for read in range(1, 101):  # noqa: B007
+            yield "a.png", content
+
+    decoded = photos._decoded(files())
+    next(decoded)
+    assert read == photos.DECODED_AHEAD
+    assert len(list(decoded)) == 99
