@@ -124,8 +124,8 @@ def train_variant(plan: Plan, variant: str) -> None:
         checkpoint.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         begun.write_text(text, encoding="utf-8")
-    resume = ["--resume", str(checkpoint)] if checkpoint.is_file() else []
-    aindnet([*command, *resume])
+    again = ["--resume", str(checkpoint)] if checkpoint.is_file() else ["--overwrite"]
+    aindnet([*command, *again])
 
 
 def measure_variant(plan: Plan, variant: str) -> dict[str, Any]:

@@ -21,8 +21,16 @@ from aindnet.training.photos import load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
-from aindnet.training.data import _all_real_pairs, synthetic_validation, white_validation
+from aindnet.training.data import (
+    SyntheticNoiseData,
+    _all_real_pairs,
+    real_pairs,
+    synthetic_validation,
+    white_validation,
+    without_held_out,
+)
 from aindnet.training.fit import SaveModel, fit
+from aindnet.training.task import SyntheticNoiseTask
 
 SMALL = AINDNetConfig(
     channels=(8, 16, 16),
@@ -180,7 +188,7 @@ def test_a_start_that_is_another_network_is_refused(photos: Path, tmp_path: Path
     path = fit(recipe(photos, tmp_path, budget="1 steps"))
     other = replace(SMALL, normalization="running")
     with pytest.raises(RecipeError, match="not that of"):
-        fit(recipe(photos, tmp_path, initial=str(path), network=other))
+        fit(recipe(photos, tmp_path, name="other", initial=str(path), network=other))
     with pytest.raises(RecipeError, match="takes a checkpoint"):
         fit(recipe(photos, tmp_path), resume=path)
 
@@ -226,9 +234,11 @@ def test_nan_stops_the_run_and_keeps_the_checkpoint(
     assert all(value.isfinite().all() for value in state.values())
 
 
-def test_a_batch_far_off_is_borne_and_a_third_is_not(tmp_path: Path) -> None:
-    guard = DivergenceGuard(tmp_path, window=20)
-    trainer = SimpleNamespace(callback_metrics={}, global_step=0)
+def test_a_batch_far_off_is_borne_and_a_third_is_not() -> None:
+    guard = DivergenceGuard(window=20)
+    trainer = SimpleNamespace(
+        callback_metrics={}, global_step=0, checkpoint_callback=None, ckpt_path=None
+    )
 
     def step(loss: float) -> None:
         trainer.global_step += 1
@@ -244,6 +254,116 @@ def test_a_batch_far_off_is_borne_and_a_third_is_not(tmp_path: Path) -> None:
     step(100.0)
     with pytest.raises(TrainingDivergedError, match="rose to 100 from 1"):
         step(100.0)
+
+
+def test_a_gradient_of_nan_never_reaches_the_weights(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poison(task: SyntheticNoiseTask) -> None:
+        if task.global_step == 3:
+            next(p for p in task.parameters() if p.grad is not None).grad.fill_(float("nan"))  # type: ignore[union-attr]
+
+    monkeypatch.setattr(SyntheticNoiseTask, "on_after_backward", poison)
+    checkpoint = tmp_path / "runs/tiny/last.ckpt"
+    with pytest.raises(TrainingDivergedError, match=f"norm is nan.* checkpoint is {checkpoint}"):
+        fit(recipe(photos, tmp_path, checkpoint_every="1 steps"))
+    stored = torch.load(checkpoint, weights_only=False)
+    for name in ("state_dict", "current_model_state"):
+        assert all(value.isfinite().all() for value in stored[name].values())
+
+
+def test_weights_that_are_not_finite_are_never_written() -> None:
+    trainer = SimpleNamespace(global_step=7, checkpoint_callback=None, ckpt_path=None)
+    bad = {"state_dict": {}, "current_model_state": {"w": torch.tensor([1.0, float("inf")])}}
+    with pytest.raises(TrainingDivergedError, match="no checkpoint was written yet"):
+        DivergenceGuard().on_save_checkpoint(trainer, None, bad)  # type: ignore[arg-type]
+
+
+def test_a_run_takes_the_place_of_another_only_when_told_to(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {"budget": "3 steps", "validate_every": "3 steps"}
+    path = fit(recipe(photos, tmp_path, checkpoint_every="2 steps", **short))
+    folder = path.parent
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    with pytest.raises(RecipeError, match="holds a run already"):
+        fit(recipe(photos, tmp_path, seed=1, **short))
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+    with monkeypatch.context() as patch:  # a run that ends before its first checkpoint
+        patch.setattr(DivergenceGuard, "on_before_optimizer_step", _diverge)
+        with pytest.raises(TrainingDivergedError):
+            fit(recipe(photos, tmp_path, seed=1, **short), overwrite=True)
+    assert (folder / "last.ckpt").read_bytes() == before["last.ckpt"]
+
+    fit(recipe(photos, tmp_path, seed=1, checkpoint_every="3 steps", **short), overwrite=True)
+    assert sorted(each.name for each in folder.glob("*.ckpt")) == ["last.ckpt", "step=3.ckpt"]
+    assert (folder / "last.ckpt").read_bytes() != before["last.ckpt"]
+    assert len(list(folder.glob("events.out.tfevents*"))) == 1
+
+
+def _diverge(*_: Any) -> None:
+    raise TrainingDivergedError("at once")
+
+
+def test_what_cannot_be_resumed_is_named(photos: Path, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.ckpt"
+    junk.write_bytes(b"no checkpoint")
+    with pytest.raises(RecipeError, match=r"junk\.ckpt: not a readable checkpoint"):
+        fit(recipe(photos, tmp_path), resume=junk)
+    other = {"state_dict": {}, "optimizer_states": [{"param_groups": []}]}
+    torch.save(other, junk)
+    with pytest.raises(RecipeError, match=r"junk\.ckpt: of another network"):
+        fit(recipe(photos, tmp_path), resume=junk)
+
+
+@pytest.mark.parametrize("wrong", [{"accelerator": "tpu9"}, {"strategy": "foo"}])
+def test_devices_that_there_are_not_are_named(
+    photos: Path, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    [(name, value)] = wrong.items()
+    with pytest.raises(RecipeError, match=f"--{name} {value}"):
+        fit(recipe(photos, tmp_path, **wrong))
+
+
+def test_the_network_is_that_of_the_weights_it_starts_from(photos: Path, tmp_path: Path) -> None:
+    grey = replace(SMALL, image_channels=1)
+    path = fit(recipe(photos, tmp_path, name="grey", network=grey, budget="1 steps"))
+    changes = {"name": "on", "network": AINDNetConfig(), "initial": str(path)}
+    assert (
+        load_model(fit(recipe(photos, tmp_path, budget="1 steps", **changes))).network.config
+        == grey
+    )
+
+
+def test_tiles_that_are_held_out_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
+    data = SyntheticNoiseData(recipe(photos, tmp_path, validation=(), hold_out=0.05))
+    data.setup("fit")
+    assert len(data.tiles) == 2
+    assert torch.equal(data.tiles, load_tiles([photos])[:2])
+    assert {batch.source for batch in data.validation} == {"synthetic", "white 10", "white 25"}
+    with pytest.raises(DatasetError, match="too few to hold some out"):
+        without_held_out(data.tiles[:1], 0.05)
+
+
+def test_the_sides_of_a_pair_show_the_same(photos: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs"
+    noisy, clean = pairs / "noisy/a.png", pairs / "clean/a.png"
+    for path in (noisy, clean):
+        path.parent.mkdir(parents=True)
+    picture = Image.open(photos / "0.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(noisy)
+    picture.rotate(90, expand=True).save(clean, exif=turned)
+    (batch,) = real_pairs(pairs)
+    assert torch.equal(batch.noisy, batch.clean)
+    picture.resize((400, 400)).save(clean)
+    with pytest.raises(DatasetError, match="400×400 and 300×256"):
+        real_pairs(pairs)
+    clean.write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"clean/a\.png: not readable"):
+        real_pairs(pairs)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

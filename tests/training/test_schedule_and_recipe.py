@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aindnet.errors import RecipeError
-from aindnet.training import budget_factor, load_recipe, parse_budget
+from aindnet.training import TrainingRecipe, budget_factor, load_recipe, parse_budget
+from aindnet.training.recipe import with_what_is_there
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,6 +93,15 @@ def test_every_recipe_of_the_repository_reads(path: Path) -> None:
         ("just text", "list of fields"),
         ("name: x\ndata: [a]\nstages: [[0.5, 128, 8]]", "begin at 0"),
         ("name: x\ndata: [a]\nlearning_rate: fast", "fast"),
+        ("name: x\ndata: [a]\nstages: [[0, 512, 4]]", "crop of 32 to 256"),
+        ("name: x\ndata: [a]\nstages: [[0, 64, 4], [0.9, 64, 4], [0.5, 64, 4]]", "one after"),
+        ("name: x\ndata: [a]\nlearning_rate: -1", "learning_rate` must be above 0"),
+        ("name: x\ndata: [a]\nwarmup: 5", "warmup` is a share"),
+        ("name: x\ndata: [a]\ndevices: 0", "devices` must be at least 1"),
+        ("name: x\ndata: [a]\nvalidate_every: soon", "validate_every 'soon'"),
+        ("name: x\ndata: [a]\ncamera: {jpeg: 60}", r"wrong\.yaml: .*jpeg is a probability"),
+        ("name: x\ndata: [a]\ncamera: {priors: {unifrom: 1}}", "priors has no unifrom"),
+        ("name: x\ndata: [a]\nnetwork: {channels: [0, 0, 0]}", "channels .* at least 1"),
     ],
 )
 def test_a_wrong_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -104,3 +114,37 @@ def test_a_wrong_recipe_is_named(tmp_path: Path, text: str, message: str) -> Non
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none\.yaml: there is no such recipe"):
         load_recipe(tmp_path / "none.yaml")
+
+
+def test_a_recipe_of_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: Müller\ndata: [a]".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"latin\.yaml: not UTF-8"):
+        load_recipe(path)
+
+
+def test_a_flag_takes_several_values() -> None:
+    flags = ["--data", "a", "b", "--budget", "25m", "--real-pairs", "c", "--real-pairs", "d"]
+    recipe = load_recipe(ROOT / "recipes/fast.yaml", flags)
+    assert recipe.data == (Path("a"), Path("b"))
+    assert recipe.real_pairs == (Path("c"), Path("d"))
+    assert recipe.budget == "25m"
+
+
+def test_own_photos_are_validated_on_where_the_recipe_s_are_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: x\ndata: [none.tar]\nvalidation: [val.tar]\nreal_pairs: [real, .]")
+
+    def read(*flags: str) -> tuple[TrainingRecipe, list[str]]:
+        return with_what_is_there(load_recipe(path, flags), flags)
+
+    recipe, notices = read("--data", "mine")
+    assert (recipe.validation, recipe.hold_out) == ((), 0.05)
+    assert recipe.real_pairs == (Path("."),)
+    assert len(notices) == 2
+    assert "val.tar: not there; 5% of the tiles of --data are held out" in notices[0]
+    recipe, notices = read("--data=mine", "--validation", "val.tar", "--real_pairs", "real")
+    assert (recipe.validation, recipe.hold_out) == ((Path("val.tar"),), 0)
+    assert recipe.real_pairs == (Path("real"),)
+    assert notices == []
+    assert read()[0].validation == (Path("val.tar"),)

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -170,20 +170,43 @@ class RunningStatistics(Callback):
                 module.own_batch = own
 
 
+def check_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether no value is NaN or infinite."""
+    return all(bool(each.isfinite().all()) for each in tensors)
+
+
 class DivergenceGuard(Callback):
     """Stops at NaN, or at losses far above the recent ones, before the weights are lost.
+
+    A gradient that is not finite never reaches the weights, and weights that are not finite never
+    reach a checkpoint.
 
     One batch may be far off, with the gradient clipped it does no harm; the third within `window`
     steps ends the run. Raises `TrainingDivergedError`; checkpoints already written stay.
     """
 
-    def __init__(
-        self, folder: Path, window: int = 200, factor: float = 20.0, tolerated: int = 2
-    ) -> None:
-        self.folder, self.factor, self.tolerated = folder, factor, tolerated
+    def __init__(self, window: int = 200, factor: float = 20.0, tolerated: int = 2) -> None:
+        self.factor, self.tolerated = factor, tolerated
         self.recent: deque[float] = deque(maxlen=window)
         self.far: deque[int] = deque()
         """Steps whose loss was far off, within the window."""
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Check this step's gradient."""
+        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if not math.isfinite(norm):
+            raise TrainingDivergedError(self._advice(trainer, f"the gradient's norm is {norm}"))
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Check what is about to be written: the weights, and their average."""
+        for name in ("state_dict", "current_model_state"):
+            if not check_finite(checkpoint.get(name, {}).values()):
+                raise TrainingDivergedError(self._advice(trainer, "the weights are not finite"))
 
     def on_train_batch_end(
         self,
@@ -215,9 +238,14 @@ class DivergenceGuard(Callback):
         self.recent.append(loss)
 
     def _advice(self, trainer: pl.Trainer, what: str) -> str:
+        written = getattr(trainer.checkpoint_callback, "last_model_path", "") or trainer.ckpt_path
+        if written and Path(written).is_file():
+            kept = f"the last good checkpoint is {written}; resume from it with a lower"
+        else:
+            kept = "no checkpoint was written yet; start again with a lower"
         return (
-            f"training diverged at step {trainer.global_step}: {what}; the last good checkpoint is "
-            f"in {self.folder}; lower --learning-rate or --gradient-clip and resume from it"
+            f"training diverged at step {trainer.global_step}: {what}; {kept} --learning-rate or "
+            "--gradient-clip"
         )
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from aindnet.camera import CameraRecipe, simulate
 from aindnet.errors import DatasetError
-from aindnet.training.photos import IMAGE_SUFFIXES, load_tiles, random_crops
+from aindnet.training.photos import TILE, is_photo, load_tiles, random_crops, read_photo
 from aindnet.training.recipe import TrainingRecipe
 
 REAL_CROP = 256
@@ -61,7 +61,10 @@ class SyntheticNoiseData(pl.LightningDataModule):
         if len(self.tiles):
             return
         self.tiles = load_tiles(self.recipe.data)
-        synthetic = synthetic_validation(self.recipe)
+        held_out = None
+        if self.recipe.hold_out and not self.recipe.validation:
+            self.tiles, held_out = without_held_out(self.tiles, self.recipe.hold_out)
+        synthetic = synthetic_validation(self.recipe, held_out)
         self.validation = [
             *synthetic,
             *white_validation(synthetic),
@@ -128,11 +131,25 @@ def luma(photos: Tensor) -> Tensor:
     return (photos * weights).sum(dim=1, keepdim=True).expand_as(photos)
 
 
-def synthetic_validation(recipe: TrainingRecipe) -> list[Batch]:
-    """The synthetic validation set, in batches of 8: seeded, the same in every run."""
-    if not recipe.validation:
+def without_held_out(tiles: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """The tiles but for the last ones, and those: neighbours are of one photo. `DatasetError`."""
+    count = max(1, round(share * len(tiles)))
+    if count >= len(tiles):
+        raise DatasetError(
+            f"the photos hold {len(tiles)} tiles of {TILE} pixels, too few to hold some out; "
+            "give more, or name others in `validation`"
+        )
+    return tiles[:-count], tiles[-count:]
+
+
+def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None) -> list[Batch]:
+    """The synthetic validation set, in batches of 8: seeded, the same in every run.
+
+    Of tiles that were held out, if any, or of the recipe's photos.
+    """
+    if not recipe.validation and held_out is None:
         return []
-    tiles = load_tiles(recipe.validation)
+    tiles = load_tiles(recipe.validation) if held_out is None else held_out
     generator = torch.Generator().manual_seed(20)
     batches = []
     for start in range(0, recipe.synthetic_crops, 8):
@@ -180,12 +197,10 @@ def _all_real_pairs(folders: Sequence[Path], channels: int) -> list[Batch]:
 
 def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
     """Central crops of up to `limit` evenly chosen pairs of `folder`/noisy and `folder`/clean."""
-    from PIL import Image
-
     names = sorted(
         path.name
         for path in (folder / "noisy").glob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if is_photo(path.name) and not path.is_dir()
     )
     if not names:
         raise DatasetError(f"{folder}: no pairs; it needs noisy/NAME.ext and clean/NAME.ext")
@@ -194,17 +209,26 @@ def real_pairs(folder: Path, limit: int = 24) -> list[Batch]:
     ]
     batches = []
     for name in chosen:
-        sides = []
-        for side in ("noisy", "clean"):
-            path = folder / side / name
-            if not path.is_file():
-                raise DatasetError(f"{path}: missing; every noisy photo needs its clean one")
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("RGB"))
-            y, x = ((length - min(length, REAL_CROP)) // 2 for length in pixels.shape[:2])
-            part = pixels[y : y + REAL_CROP, x : x + REAL_CROP]
-            sides.append(torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255)
-        if sides[0].shape != sides[1].shape:
-            raise DatasetError(f"{folder / 'clean' / name}: not of the noisy side's size")
-        batches.append(Batch(sides[0], sides[1], None, folder.name))
+        noisy, clean = (_side(folder / side / name) for side in ("noisy", "clean"))
+        if noisy.shape != clean.shape:
+            sizes = " and ".join(
+                f"{width}×{height}" for height, width, _ in (clean.shape, noisy.shape)
+            )
+            raise DatasetError(
+                f"{folder / 'clean' / name}: not of the noisy side's size ({sizes}); both sides of "
+                "a pair must show the same"
+            )
+        batches.append(Batch(_middle(noisy), _middle(clean), None, folder.name))
     return batches
+
+
+def _side(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing; every noisy photo needs its clean one")
+    return read_photo(path, str(path))
+
+
+def _middle(pixels: np.ndarray) -> Tensor:
+    y, x = ((length - min(length, REAL_CROP)) // 2 for length in pixels.shape[:2])
+    part = pixels[y : y + REAL_CROP, x : x + REAL_CROP]
+    return torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255

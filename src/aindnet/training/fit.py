@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime
 import platform
 import warnings
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint  # noqa: TID253
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 
-from aindnet.errors import RecipeError
+from aindnet.errors import RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.training.callbacks import (
@@ -23,6 +25,7 @@ from aindnet.training.callbacks import (
     PrintedProgress,
     RunningStatistics,
     average_of_weights,
+    check_finite,
 )
 from aindnet.training.data import SyntheticNoiseData
 from aindnet.training.recipe import TrainingRecipe
@@ -59,13 +62,55 @@ class SaveModel(Callback):
             date=datetime.date.today().isoformat(),
         )
         assert isinstance(pl_module, SyntheticNoiseTask)
+        if not check_finite(pl_module.network.state_dict().values()):
+            raise TrainingDivergedError(
+                f"training diverged at step {trainer.global_step}: the weights are not finite; "
+                f"{self.path} was not written again"
+            )
         save_model(self.path, pl_module.network, card)
 
 
-def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -> Path:
+class RemoveOldRun(Callback):
+    """Removes the files of an earlier run, once this one has written a checkpoint of its own."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Look for the checkpoint."""
+        self.remove(trainer)
+
+    def remove(self, trainer: pl.Trainer) -> None:
+        """Remove them if there is a checkpoint."""
+        written = trainer.checkpoint_callback
+        if (
+            not self.files
+            or not isinstance(written, ModelCheckpoint)
+            or not written.last_model_path
+        ):
+            return
+        own = {Path(written.last_model_path).resolve(), Path(written.best_model_path).resolve()}
+        if trainer.is_global_zero:
+            for path in self.files:
+                if path.resolve() not in own:
+                    path.unlink(missing_ok=True)
+        self.files = []
+
+
+def fit(
+    recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None, overwrite: bool = False
+) -> Path:
     """Train by a recipe and return the path of the model file.
 
     `resume` is a checkpoint of the same recipe: the run goes on with the budget that is left.
+    `overwrite` lets a new run take the place of one that its folder holds.
     Raises `DatasetError`, `RecipeError`, or `TrainingDivergedError`.
     """
     pl.seed_everything(recipe.seed, verbose=False)
@@ -74,21 +119,58 @@ def fit(recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None) -
         raise RecipeError(f"{resume}: --resume takes a checkpoint of a run, runs/NAME/last.ckpt")
     if resume is not None and not resume.is_file():
         raise RecipeError(f"{resume}: there is no such checkpoint")
+    old_run = [] if resume is not None else _old_run(recipe, folder, overwrite=overwrite)
     network = _initial(recipe)
+    recipe = replace(recipe, network=network.config)
     network.detach_map = recipe.detach_noise_level
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = SyntheticNoiseData(recipe)
     task = SyntheticNoiseTask(recipe, network)
     budget = Budget(recipe, data)
     saver = SaveModel(recipe, folder, budget, file)
-    trainer = _trainer(recipe, folder, budget, saver)
+    if resume is not None:
+        _check_resume(resume, task)
+    remover = RemoveOldRun(old_run)
+    trainer = _trainer(recipe, folder, budget, [saver, remover])
     with warnings.catch_warnings():
         # One endless stream made on the device: loader workers would only be in the way.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=False if resume else None)
     if trainer.is_global_zero:
         saver.save(trainer, task)
+    remover.remove(trainer)
     return saver.path
+
+
+def _old_run(recipe: TrainingRecipe, folder: Path, *, overwrite: bool) -> list[Path]:
+    """The files of a run that the folder holds. Raises `RecipeError` where they are to be kept."""
+    checkpoints = sorted(folder.glob("*.ckpt"))
+    model = folder / f"{recipe.name}.safetensors"
+    if not overwrite and (checkpoints or model.exists()):
+        last = folder / "last.ckpt"
+        go_on = f"go on with --resume {last}, " if last.is_file() else ""
+        raise RecipeError(
+            f"{folder}: holds a run already; {go_on}give another --name, or pass --overwrite"
+        )
+    return [*checkpoints, *folder.glob("events.out.tfevents*")]
+
+
+def _check_resume(resume: Path, task: SyntheticNoiseTask) -> None:
+    """Raise `RecipeError` for a file that is no checkpoint, or another network's or optimizer's."""
+    try:
+        stored = torch.load(resume, map_location="cpu", weights_only=False)
+        shapes = {name: value.shape for name, value in stored["state_dict"].items()}
+        groups = [len(g["params"]) for g in stored["optimizer_states"][0]["param_groups"]]
+    except Exception as error:  # a pickle can fail in any way
+        raise RecipeError(
+            f"{resume}: not a readable checkpoint; --resume takes runs/NAME/last.ckpt"
+        ) from error
+    if shapes != {name: value.shape for name, value in task.state_dict().items()}:
+        raise RecipeError(f"{resume}: of another network; resume with the recipe and flags it has")
+    if groups != [len(g["params"]) for g in task.configure_optimizers().param_groups]:
+        raise RecipeError(
+            f"{resume}: of another optimizer; resume with the recipe and flags it has"
+        )
 
 
 def _initial(recipe: TrainingRecipe) -> AINDNet:
@@ -104,7 +186,10 @@ def _initial(recipe: TrainingRecipe) -> AINDNet:
     return network
 
 
-def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveModel) -> pl.Trainer:
+def _trainer(
+    recipe: TrainingRecipe, folder: Path, budget: Budget, own: list[Callback]
+) -> pl.Trainer:
+    """Raises `RecipeError` for an accelerator, devices or a strategy that there is not."""
     seconds, steps = parse_budget(recipe.checkpoint_every)
     every: dict[str, Any] = (
         {"every_n_train_steps": steps}
@@ -117,7 +202,7 @@ def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveMo
         if validate_steps is not None
         else {"val_check_interval": timedelta(seconds=validate_seconds or 0)}
     )
-    return pl.Trainer(
+    options: dict[str, Any] = dict(
         accelerator=recipe.accelerator,
         devices=recipe.devices,
         num_nodes=recipe.nodes,
@@ -133,13 +218,27 @@ def _trainer(recipe: TrainingRecipe, folder: Path, budget: Budget, saver: SaveMo
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[
-            saver,  # before the average, which takes its weights out again after a validation
+            *own,  # before the average, which takes its weights out again after a validation
             average_of_weights(recipe.ema_decay),
             budget,
             RunningStatistics(budget.data, recipe.own_batch),
-            DivergenceGuard(folder),
+            DivergenceGuard(),
             PrintedProgress(budget),
-            ModelCheckpoint(folder, filename="{step}", save_last=True, save_top_k=1, **every),
+            ModelCheckpoint(
+                folder,
+                filename="{step}",
+                save_last=True,
+                save_top_k=1,
+                enable_version_counter=False,
+                **every,
+            ),
         ],
         **validate,
     )
+    try:
+        return pl.Trainer(**options)
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = f"--accelerator {recipe.accelerator} --devices {recipe.devices}"
+        raise RecipeError(
+            f"{asked} --strategy {recipe.strategy}: {' '.join(str(error).split())}"
+        ) from error

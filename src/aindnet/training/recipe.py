@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +13,12 @@ from aindnet.camera import CameraRecipe
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNetConfig
 from aindnet.training.losses import EstimatorLoss, RestorationLoss
+from aindnet.training.photos import TILE
 from aindnet.training.recipe_files import read_recipe
+from aindnet.training.schedule import parse_budget
+
+HELD_OUT = 0.05
+"""Share of own photos that validation takes where the recipe's are not there."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,9 @@ class TrainingRecipe:
     """Folder for the run: OUTPUT/NAME holds checkpoints, logs and the model."""
     validation: tuple[Path, ...] = ()
     """Clean photos for the synthetic validation set; never trained on."""
+    hold_out: float = 0.0
+    """Share of the tiles of `data`, its last ones, that are the synthetic validation set where
+    `validation` names none; never trained on."""
     real_pairs: tuple[Path, ...] = ()
     """Folders with noisy/ and clean/ for validation on real noise; never trained on."""
     budget: str = "2h"
@@ -104,13 +114,45 @@ class TrainingRecipe:
         if not self.stages or self.stages[0][0] != 0:
             raise RecipeError("recipe: the first of `stages` must begin at 0")
         for _, crop, batch in self.stages:
-            if crop < 32 or batch < 1:
-                raise RecipeError("recipe: a stage needs a crop of 32 pixels at least, and a batch")
-        for name in ("white_first", "own_batch"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
+            if not 32 <= crop <= TILE or batch < 1:
+                raise RecipeError(
+                    f"recipe: a stage needs a crop of 32 to {TILE} pixels (a tile's), and a batch"
+                )
+        begins = [begin for begin, _, _ in self.stages]
+        if begins != sorted(set(begins)) or not begins[-1] < 1:
+            raise RecipeError("recipe: `stages` must begin one after the other, before 1")
+        self._check_numbers()
+        for name in ("budget", "validate_every", "checkpoint_every"):
+            parse_budget(getattr(self, name), name)
         if self.precision not in ("bf16", "fp32"):
             raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
+
+    def _check_numbers(self) -> None:
+        for name in ("white_first", "own_batch", "warmup", "flat"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
+        for name in ("soft_content", "patterns"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"recipe: `{name}` is a probability, 0 to 1")
+        for name in ("hold_out", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RecipeError(f"recipe: `{name}` must be at least 0 and below 1")
+        for name in ("learning_rate", "muon_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise RecipeError(f"recipe: `{name}` must be above 0")
+        for name in ("estimator_weight", "modulation_rate", "weight_decay", "gradient_clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise RecipeError(f"recipe: `{name}` must be 0 or above")
+        if not 1 <= self.soft_range[0] <= self.soft_range[1] < math.inf:
+            raise RecipeError("recipe: `soft_range` must be two factors from 1 up, the lower first")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise RecipeError("recipe: `betas` must be at least 0 and below 1")
+        if (self.devices < 1 and self.devices != -1) or self.nodes < 1:
+            raise RecipeError(
+                "recipe: `devices` must be at least 1, or -1 for all; `nodes` at least 1"
+            )
+        if not 0 <= self.seed < 2**32 or self.synthetic_crops < 0:
+            raise RecipeError("recipe: `seed` and `synthetic_crops` must be 0 or above")
 
     def camera_at(self, progress: float) -> CameraRecipe:
         """The camera at `progress`, 0 … 1 of the budget."""
@@ -127,3 +169,32 @@ def load_recipe(path: Path, flags: Sequence[str] = ()) -> TrainingRecipe:
     missing file, an unknown field or an impossible value.
     """
     return read_recipe(path, TrainingRecipe, flags, command="aindnet train")
+
+
+def with_what_is_there(
+    recipe: TrainingRecipe, flags: Sequence[str] = ()
+) -> tuple[TrainingRecipe, list[str]]:
+    """The recipe without validation photos that its file names and this machine lacks; notices.
+
+    With `data` among the `flags`, a part of it takes their place. What flags name stays.
+    """
+    given = {
+        re.split(r"[=.]", flag.lstrip("-").replace("_", "-"))[0]
+        for flag in flags
+        if flag.startswith("--")
+    }
+    notices = []
+    absent = [path for path in recipe.validation if not path.exists()]
+    if absent and "data" in given and not {"validation", "hold-out"} & given:
+        recipe = replace(recipe, validation=(), hold_out=HELD_OUT)
+        notices.append(
+            f"{absent[0]}: not there; {HELD_OUT:.0%} of the tiles of --data are held out for "
+            "validation instead"
+        )
+    if "real-pairs" not in given:
+        for path in recipe.real_pairs:
+            if not path.exists():
+                notices.append(f"{path}: not there; no validation on these real pairs")
+        there = tuple(path for path in recipe.real_pairs if path.exists())
+        recipe = replace(recipe, real_pairs=there)
+    return recipe, notices

@@ -31,11 +31,20 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
         raise RecipeError(f"{path}: there is no such recipe")
     try:
         values: Any = yaml.safe_load(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: a recipe is a list of fields and their values")
-    app = App(name=f"{command} {path}", config=Dict(values), help_flags=["--help"])
+    app = App(
+        name=f"{command} {path}",
+        config=Dict(values),
+        help_flags=["--help"],
+        default_parameter=Parameter(consume_multiple=True),
+    )
 
     def build(*, recipe: Any) -> Any:
         return recipe
@@ -48,7 +57,7 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
         recipe = app(
             list(flags), exit_on_error=False, print_error=False, result_action="return_value"
         )
-    except CycloptsError as error:
+    except (CycloptsError, ValueError) as error:
         raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, kind):
         raise SystemExit(0)  # --help was asked for and printed

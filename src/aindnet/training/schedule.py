@@ -14,19 +14,21 @@ from aindnet.errors import RecipeError
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def parse_budget(text: str) -> tuple[float | None, int | None]:
+def parse_budget(text: str, name: str = "budget") -> tuple[float | None, int | None]:
     """A budget as (seconds, None) or (None, steps): "90s", "25m", "2h", "1h30m", "2000 steps".
+
+    Raises `RecipeError`, which calls it `name`.
 
     >>> parse_budget("1h30m"), parse_budget("2000 steps")
     ((5400.0, None), (None, 2000))
     """
     if re.search(r"\d", text) and not re.search("[1-9]", text):
-        raise RecipeError(f"budget {text!r}: it must be more than nothing")
+        raise RecipeError(f"{name} {text!r}: it must be more than nothing")
     if match := re.fullmatch(r"\s*(\d+)\s*steps?\s*", text):
         return None, int(match[1])
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh])", text)
     if not parts or re.sub(r"(\d+(?:\.\d+)?)\s*([smh])", "", text).strip():
-        raise RecipeError(f"budget {text!r}: write it like 90s, 25m, 2h, 1h30m or '2000 steps'")
+        raise RecipeError(f"{name} {text!r}: write it like 90s, 25m, 2h, 1h30m or '2000 steps'")
     return float(sum(float(number) * _UNITS[unit] for number, unit in parts)), None
 
 
