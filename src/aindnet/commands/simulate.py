@@ -54,11 +54,6 @@ def simulate(
     OUTPUT/noisy/NAME of frames, ready for `aindnet adapt --burst OUTPUT/noisy`. A grey photo gives
     grey files.
 
-    A sensor of your own (--camera-name or --shot) makes its noise on linear light L, white at 1;
-    the response curve, mosaic, smoothing and JPEG then change it, and `--pipeline paper` leaves
-    out the last two. Random gains on the noise (white balance, chroma, what smoothing keeps) are
-    for drawn sensors alone.
-
     Parameters
     ----------
     clean
@@ -70,11 +65,14 @@ def simulate(
     iso
         ISO setting of that camera.
     shot
-        σ_s of the paper's formula, variance = σ_s²·L + σ_c²; needs --read.
+        σ_s of the paper's formula, variance = σ_s²·L + σ_c² on linear light L, white at 1, before
+        the pipeline; needs --read.
     read
         σ_c of the paper's formula.
     pipeline
-        "broad": processing and JPEG as in camera files; "paper": the paper's camera.
+        "broad": smoothing and JPEG as in camera files; "paper": the paper's camera. Both have a
+        mosaic and a response curve, and so change a sensor's noise; random gains on it (white
+        balance, chroma, what smoothing keeps) are left out with --camera-name or --shot.
     frames
         Of each photo so many, by the same camera: a burst.
     one_camera
