@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--quality-command", default="")
     parser.add_argument("--hardware", help="replaces what the run wrote on the card")
     parser.add_argument("--recipe", help="the same")
+    parser.add_argument("--description", help="the same")
     parser.add_argument("--known-failures", default="")
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     arguments = parser.parse_args()
@@ -54,6 +55,7 @@ def main() -> None:
         quality_command=arguments.quality_command,
         hardware=arguments.hardware or trained.card.hardware,
         recipe=arguments.recipe or trained.card.recipe,
+        description=arguments.description or trained.card.description,
         known_failures=arguments.known_failures,
     )
     path = arguments.output / f"{card.name}.safetensors"

@@ -10,6 +10,7 @@ import torch
 from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
 from aindnet.restore import ArraySource, Denoiser
+from aindnet.restore.streaming import NOISE_BEYOND, outside
 from restore_networks import small_network
 
 RNG = np.random.default_rng(5)
@@ -92,6 +93,15 @@ def test_highlights_beyond_white_pass_by_the_network(denoiser: Denoiser) -> None
     rest = np.ones((40, 40), bool)
     rest[10, 10] = False
     np.testing.assert_array_equal(restored[rest], denoiser(clipped).image[rest])
+
+
+def test_noise_beyond_black_and_white_is_noise(denoiser: Denoiser) -> None:
+    level = denoiser(photo(64, 64)).noise_level
+    beyond = np.full_like(level, 1.0) + 2 * level
+    assert not outside(beyond, level).any()
+    far = np.full_like(level, 5.0)
+    np.testing.assert_allclose(outside(far, level), 4.0 - NOISE_BEYOND * level, rtol=1e-5)
+    np.testing.assert_allclose(outside(1 - far, level), NOISE_BEYOND * level - 4.0, rtol=1e-5)
 
 
 def test_ensemble_commutes_with_mirroring_and_turning(denoiser: Denoiser) -> None:

@@ -87,8 +87,9 @@ class Engine:
             if request.last_of_strip:
                 done = blender.finish_row()
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
-                rgb = mix(noisy, done[..., :3] + outside(noisy), strength, chroma_strength)
-                yield current, Band(y, rgb, done[..., 3:])
+                level = done[..., 3:]
+                whole = done[..., :3] + outside(noisy, level)
+                yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)
                 y += done.shape[0]
 
     def _plan(self, source: RowSource) -> TilePlan:

@@ -64,11 +64,15 @@ class Band:
 
 LOWEST, HIGHEST = 0.0, 1.0
 """What the network is shown of float images, as in its training; what lies beyond passes by it."""
+NOISE_BEYOND = 3.0
+"""Standard deviations of the noise that may lie beyond black and white and be noise alone."""
 
 
-def outside(rgb: RGB) -> RGB:
-    """What of pixels (…, 3) the network does not see."""
-    return rgb - np.clip(rgb, LOWEST, HIGHEST)
+def outside(rgb: RGB, noise_level: RGB) -> RGB:
+    """What of pixels (…, 3) the network does not see, but for what may be noise of that level."""
+    beyond = rgb - np.clip(rgb, LOWEST, HIGHEST)
+    kept = np.maximum(np.abs(beyond) - NOISE_BEYOND * noise_level, 0)
+    return np.asarray(np.copysign(kept, beyond), np.float32)
 
 
 @dataclass(frozen=True)

@@ -54,11 +54,8 @@ class OurModel:
         return replace(self, ensemble=True)
 
     def __call__(self, noisy: FloatImage) -> Denoised:
-        """Denoise; the noise map is the network's own estimate.
-
-        Noise that was added without clipping is clipped first, as the photos of a camera are.
-        """
-        result = self.denoiser(np.clip(noisy, 0, 1), ensemble=self.ensemble)
+        """Denoise; the noise map is the network's own estimate."""
+        result = self.denoiser(noisy, ensemble=self.ensemble)
         return Denoised(np.asarray(result.image), np.asarray(result.noise_level))
 
 

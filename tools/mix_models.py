@@ -1,0 +1,35 @@
+"""The weights between two models of one network: (1 - share) · first + share · second.
+
+    python tools/mix_models.py A.safetensors B.safetensors --share 0.75 --output MIX.safetensors
+
+Two ends of one training are often better together than either (Wortsman et al., "Robust fine-tuning
+of zero-shot models", CVPR 2022). The card is the second's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from aindnet.pretrained import load_model, save_model
+from aindnet.training.transfer.held_out import between
+
+
+def main() -> None:
+    """Mix and write."""
+    parser = argparse.ArgumentParser(description="Weights between two models.")
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("--share", type=float, default=0.5, help="of the second")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    first, second = load_model(arguments.first), load_model(arguments.second)
+    if first.network.config != second.network.config:
+        sys.exit(f"{arguments.first} and {arguments.second} are not of one network")
+    mixed = between(first.network, second.network, arguments.share)
+    save_model(arguments.output, mixed, second.card)
+
+
+if __name__ == "__main__":
+    main()
