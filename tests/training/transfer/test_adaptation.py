@@ -317,9 +317,13 @@ def test_frames_of_one_place_count_once() -> None:
             )
             certain[count] += gain.certain
     assert max(certain.values()) <= 8
-    one = Region(pairs()[0], 0, 0, 64, 64)
-    other = replace(one, x=64)
-    assert places_of([one, one, other]) == [0, 0, 1]
+    taken = pairs()
+    one = Region(taken[0], 0, 0, 64, 64)
+    frame = replace(taken[0], name="b", clean=with_noise(taken[0].clean, 3, 1))
+    crop = replace(taken[1], scene=taken[0].scene)
+    regions = [one, replace(one, pair=frame), replace(one, x=64), replace(one, pair=crop)]
+    assert places_of(regions) == [0, 0, 1, 2]
+    assert len(set(places_of([replace(one, pair=pair) for pair in taken]))) == len(taken)
 
 
 def test_the_noise_of_a_bursts_target_is_taken_off() -> None:

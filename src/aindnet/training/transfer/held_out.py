@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from aindnet.network import AINDNet
 from aindnet.training.transfer.pairs import Region
@@ -18,6 +19,8 @@ Errors = npt.NDArray[np.float64]
 RESAMPLES = 2000
 SCENES = 4
 """From so many scenes on, the interval is over scenes."""
+SKETCH, ALIKE = 8, 3.0
+"""Blocks a side that a patch's picture is compared by, and levels by which the same may differ."""
 SEEN = (2 / 255) ** 2
 """Mean square error of about what one begins to see: two of 255 levels."""
 
@@ -32,7 +35,7 @@ class Gain:
     """Bounds of the 95 % confidence interval, bootstrap over places; infinite for one place."""
     patches: int
     places: int
-    """Scenes where there are `SCENES` or more, else rectangles of scenes."""
+    """Scenes where there are `SCENES` or more, else what the patches show (`places_of`)."""
     base_psnr: float
     """dB of the base's mean square error."""
 
@@ -71,15 +74,24 @@ def decibels(before: Errors, after: Errors, left: Errors) -> float:
 
 
 def places_of(regions: Sequence[Region]) -> list[int]:
-    """For each patch, the number of its place: frames of one burst share their noise-free picture,
-    and patches of one scene its kind of detail, so that neither says anything twice."""
-    scenes = len({region.pair.scene for region in regions})
-    keys = [
-        (r.pair.scene,) if scenes >= SCENES else (r.pair.scene, r.y, r.x, r.height, r.width)
-        for r in regions
-    ]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return [numbers[key] for key in keys]
+    """For each patch, the number of its place, none of which says anything twice.
+
+    Scenes where there are many, for they have their own kind of detail; else what the patches show:
+    the frames of a burst show the same, whatever they are called.
+    """
+    scenes = {region.pair.scene: number for number, region in enumerate(regions)}
+    if len(scenes) >= SCENES:
+        return [scenes[region.pair.scene] for region in regions]
+    seen: list[npt.NDArray[np.float32]] = []
+    numbers = []
+    for region in regions:
+        clean = region.read(region.pair.clean)[None]
+        shown = 255 * F.adaptive_avg_pool2d(clean, SKETCH)[0].numpy()
+        same = [n for n, other in enumerate(seen) if np.square(shown - other).mean() < ALIKE**2]
+        numbers.append(same[0] if same else len(seen))
+        if not same:
+            seen.append(shown)
+    return numbers
 
 
 def bootstrap_gain(
