@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.camera.processing import edge_aware_noise, guided_filter
+from aindnet.camera.processing import box_mean, edge_aware_noise, guided_filter
 
 SIGMA = 0.03
 
@@ -28,6 +28,17 @@ def left_of(noise: torch.Tensor, photo: torch.Tensor, strength: float = 2.0) -> 
     count = len(photo)
     strengths = torch.full((count,), strength)
     return edge_aware_noise(noise, photo, (3, 6), strengths, strengths, torch.ones(count))
+
+
+def test_a_box_s_mean_is_the_mean_over_its_square() -> None:
+    x = torch.rand(2, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    mean = box_mean(x, 4)
+    assert mean.shape == x.shape
+    torch.testing.assert_close(mean[..., 9, 11], x[..., 5:14, 7:16].mean(dim=(2, 3)))
+    torch.testing.assert_close(
+        mean[..., 0, 11],
+        torch.cat([x[..., 1:5, 7:16], x[..., :5, 7:16]], dim=2).mean(dim=(2, 3)),
+    )
 
 
 def test_a_guided_filter_keeps_edges_and_smooths_noise() -> None:

@@ -132,8 +132,7 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) ->
     radius = min(radius, image.shape[-1] - 1, image.shape[-2] - 1)
 
     def mean(x: Tensor) -> Tensor:
-        padded = F.pad(x, (radius, radius, radius, radius), mode="reflect")
-        return F.avg_pool2d(padded, 2 * radius + 1, 1)
+        return box_mean(x, radius)
 
     guide_mean, image_mean = mean(guide), mean(image)
     covariance = mean(guide * image) - guide_mean * image_mean
@@ -145,9 +144,14 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) ->
 def local_power(field: Tensor, window: int) -> Tensor:
     """Mean square of (B, C, H, W) over channels and windows of that many pixels: (B, 1, H, W)."""
     radius = min(window // 2, min(field.shape[-2:]) - 1)
-    squares = field.square().mean(dim=1, keepdim=True)
-    padded = F.pad(squares, (radius, radius, radius, radius), mode="reflect")
-    return F.avg_pool2d(padded, 2 * radius + 1, 1)
+    return box_mean(field.square().mean(dim=1, keepdim=True), radius)
+
+
+def box_mean(x: Tensor, radius: int) -> Tensor:
+    """Mean over boxes of 2·radius + 1 pixels: (B, C, H, W) → the same shape, borders reflected."""
+    side = 2 * radius + 1
+    padded = F.pad(x, (radius, radius, radius, radius), mode="reflect")
+    return F.avg_pool2d(F.avg_pool2d(padded, (1, side), 1), (side, 1), 1)
 
 
 def chroma_gain(noise: Tensor, gain: Tensor) -> Tensor:
