@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from aindnet.network import AINDNet, AINDNetConfig, RunningNorm
+from aindnet.network import AINDNet, AINDNetConfig, RunningNorm, Unnormalized
 
 
 def small_network(**config: object) -> AINDNet:
@@ -26,7 +26,7 @@ def small_network(**config: object) -> AINDNet:
         if name == "head.weight":
             parameter.data.normal_(std=0.006)  # changes a photo by what a denoiser changes it
     for module in network.modules():
-        if isinstance(module, RunningNorm):
+        if isinstance(module, RunningNorm) and not isinstance(module, Unnormalized):
             module.mean.normal_(std=0.1)
             module.variance.uniform_(0.5, 1.5)
     return network.eval()

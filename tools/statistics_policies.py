@@ -68,13 +68,13 @@ POLICIES: dict[str, StatisticsPolicy] = {
     "field, 256 every 512": Field(spacing=512),
 }
 TRAINED: dict[str, StatisticsPolicy] = {"trained": Trained()}
-"""The one policy of a network with `normalization: running`."""
+"""The one policy of a network whose statistics are constants."""
 
 
 def policies_of(model: str | None) -> dict[str, StatisticsPolicy]:
     """The policies that fit a model's network."""
-    running = load_model(model).network.config.normalization == "running"
-    return TRAINED if running else POLICIES
+    constant = load_model(model).network.config.constant_statistics
+    return TRAINED if constant else POLICIES
 
 
 def table(

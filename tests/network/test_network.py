@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from aindnet.network import (
     AdaptiveInstanceNorm,
@@ -14,6 +16,7 @@ from aindnet.network import (
     AINDNetConfig,
     InstanceNorm,
     RunningNorm,
+    Unnormalized,
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
@@ -240,10 +243,29 @@ def test_features_far_from_training_s_are_cut_off() -> None:
     norm = RunningNorm(2, limit=3.0).eval()
     x = torch.tensor([-9.0, 2.0]).view(1, 2, 1, 1)
     torch.testing.assert_close(norm(x).flatten(), torch.tensor([-3.0, 2.0]), atol=1e-4, rtol=0)
-    with pytest.raises(ValueError, match="feature_limit is for"):
+    with pytest.raises(ValueError, match="feature_limit is not for"):
         AINDNetConfig(feature_limit=12)
     with pytest.raises(ValueError, match="above 0"):
         AINDNetConfig(normalization="running", feature_limit=0)
+
+
+@torch.inference_mode()
+def test_without_normalization_a_block_starts_near_the_identity_and_keeps_nothing() -> None:
+    torch.manual_seed(0)
+    network = AINDNet(replace(SMALL, normalization="none", feature_limit=2.0))
+    assert not any(name.endswith((".mean", ".variance")) for name in network.state_dict())
+    norms = [m for m in network.modules() if isinstance(m, Unnormalized)]
+    x = torch.tensor([-9.0, 1.5]).view(1, 1, 1, 2)
+    assert norms
+    for norm in norms:
+        assert torch.equal(norm.train()(x), x)
+        assert torch.equal(norm.eval()(x), torch.tensor([-2.0, 1.5]).view(1, 1, 1, 2))
+        assert torch.equal(norm.constants()[0], torch.zeros_like(norm.mean))
+        assert torch.allclose(norm.constants()[1] + EPSILON, torch.ones_like(norm.mean))
+    block = cast(nn.ModuleList, network.encoder1)[0]
+    features = torch.randn(1, SMALL.channels[0], 16, 16)
+    change = block(features, torch.full((1, 3, 16, 16), 0.1)) - features
+    assert 0 < float(change.std()) < 0.3
 
 
 def test_running_averages_are_no_transfer_parameters() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,6 +30,8 @@ def test_it_takes_filters_between_features_only() -> None:
     for name in ("stem1.weight", "head.weight", "encoder1.0.norm1.conv.weight", "head.bias"):
         assert name not in names
     assert not any(name.startswith("noise_estimator") for name in names)
+    plain = hidden_filters(AINDNet(replace(network.config, normalization="none")))
+    assert plain == {name for name in names if "gamma_beta" not in name}
 
 
 def layers() -> nn.Sequential:

@@ -5,6 +5,7 @@ from aindnet.network.adaptive_norm import (
     AINResBlock,
     InstanceNorm,
     RunningNorm,
+    Unnormalized,
 )
 from aindnet.network.aindnet import AINDNet, AINDNetConfig, AINDNetOutput, is_transfer_parameter
 from aindnet.network.noise_estimator import NoiseLevel, NoiseLevelEstimator
@@ -19,5 +20,6 @@ __all__ = [
     "NoiseLevel",
     "NoiseLevelEstimator",
     "RunningNorm",
+    "Unnormalized",
     "is_transfer_parameter",
 ]

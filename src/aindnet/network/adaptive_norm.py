@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aindnet.network.resampling import ResizeMode, average_pool, resize_bilinear
 
 Modulation = Literal["ain", "concatenate", "gated", "none"]
-Normalization = Literal["instance", "running"]
+Normalization = Literal["instance", "running", "none"]
 MapResize = Literal["bilinear", "average"]
 
 LEAKY_SLOPE = 0.02
@@ -84,11 +84,31 @@ class RunningNorm(nn.Module):
         self.seen = round(1 / RUNNING_MOMENTUM)  # what is loaded is not of few
 
 
+class Unnormalized(RunningNorm):
+    """x as it is: constants of mean 0 and variance 1. What remains of AIN is its modulation.
+
+    In inference x is cut off at ±`limit`, which training does not reach and need not pay for (a
+    tenth of a step on a CPU).
+    """
+
+    def __init__(self, channels: int, limit: float | None = None) -> None:
+        super().__init__(channels, limit)
+        self.own_batch = False
+        self.register_buffer("mean", torch.zeros(channels), persistent=False)
+        self.register_buffer("variance", torch.full((channels,), 1 - EPSILON), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        if self.limit is None or self.training:
+            return x
+        return F.hardtanh(x, -self.limit, self.limit)
+
+
 class AdaptiveInstanceNorm(nn.Module):
     """AIN(x, n) = x̂·(1 + γ(n)) + β(n), with x̂ the instance-normalised x and n the noise map.
 
     γ and β are maps: n at x's size → conv 5×5 + ReLU → one conv 3×3 to both (2·C channels).
-    `normalization` "running" takes x̂ from `RunningNorm` instead.
+    `normalization` "running" takes x̂ from `RunningNorm` instead; with "none" it is x.
     """
 
     def __init__(
@@ -108,11 +128,13 @@ class AdaptiveInstanceNorm(nn.Module):
         self.norm = normalizer(normalization, channels, feature_limit)
         self.conv = nn.Conv2d(map_channels, hidden, 5, padding=2)
         self.gamma_beta = nn.Conv2d(hidden, channels if gated else 2 * channels, 3, padding=1)
-        # Noise levels are a few hundredths: the start makes them count, and γ and β small.
+        # Noise levels are a few hundredths: the start makes them count, and γ and β small; none at
+        # all where nothing brings features back to size.
+        plain = normalization == "none"
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        nn.init.normal_(self.gamma_beta.weight, std=0.02)
+        nn.init.normal_(self.gamma_beta.weight, std=0.0 if plain else 0.02)
         with torch.no_grad():
-            self.conv.weight.mul_(40.0)
+            self.conv.weight.mul_(5.0 if plain else 40.0)
             cast(Tensor, self.gamma_beta.bias).zero_()
 
     def modulation(self, noise_level: Tensor) -> Tensor:
@@ -125,14 +147,16 @@ class AdaptiveInstanceNorm(nn.Module):
 
         A map smaller than x gives γ and β at the map's size, upsampled afterwards to x's.
         """
-        maps = resize_bilinear(self.modulation(noise_level), (x.shape[-2], x.shape[-1]))
+        size = (x.shape[-2], x.shape[-1])
+        maps = self.modulation(noise_level)
         normalised: Tensor = self.norm(x)
         if self.gated:
-            return normalised * torch.sigmoid(maps)
+            return normalised * torch.sigmoid(resize_bilinear(maps, size))
         gamma, beta = maps.chunk(2, dim=1)
         if self.one_plus_gamma:
             gamma = gamma + 1
-        return torch.addcmul(beta, normalised, gamma)
+        # Apart and after the 1: the small maps are what is cut and added to, not the large ones.
+        return torch.addcmul(resize_bilinear(beta, size), normalised, resize_bilinear(gamma, size))
 
 
 class AINResBlock(nn.Module):
@@ -175,6 +199,9 @@ class AINResBlock(nn.Module):
         self.conv1 = nn.Conv2d(channels + extra, channels, 3, padding=1)
         self.norm2 = norm()
         self.conv2 = nn.Conv2d(channels + extra, channels, 3, padding=1)
+        if normalization == "none":
+            start_plain(self.conv1)
+            start_plain(self.conv2, 0.1)  # a block starts near the identity
 
     def forward(self, x: Tensor, noise_level: Tensor) -> Tensor:
         """(B, C, H, W) and its scale's map (B, 3, h, w) → (B, C, H, W)."""
@@ -191,8 +218,19 @@ class AINResBlock(nn.Module):
         return out
 
 
+def start_plain(conv: nn.Conv2d, share: float = 1.0) -> None:
+    """He's initialisation times `share`, for networks that keep features at size by it alone."""
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    with torch.no_grad():
+        conv.weight.mul_(share)
+        if conv.bias is not None:
+            conv.bias.zero_()
+
+
 def normalizer(kind: Normalization, channels: int, limit: float | None = None) -> nn.Module:
     """The module that makes x̂ of x."""
+    if kind == "none":
+        return Unnormalized(channels, limit)
     return RunningNorm(channels, limit) if kind == "running" else InstanceNorm()
 
 

@@ -18,6 +18,7 @@ from aindnet.network.adaptive_norm import (
     Modulation,
     Normalization,
     map_at_scale,
+    start_plain,
 )
 from aindnet.network.noise_estimator import NoiseLevelEstimator
 from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple, resize_bilinear
@@ -39,7 +40,7 @@ class AINDNetConfig:
     """How the noise map acts: "ain", or an ablation: "concatenate", "gated", "none"."""
     normalization: Normalization = "instance"
     """Where mean and variance come from: each image and channel (AIN), or "running": the training
-    data (`RunningNorm`)."""
+    data (`RunningNorm`); or "none": features as they are, and of AIN its modulation alone."""
     modulation_channels: int = 64
     """Width of the first convolution of an AIN."""
     scale_modulation_channels: bool = False
@@ -53,7 +54,7 @@ class AINDNetConfig:
     """Largest noise level ([0, 1] scale) that the modulation is given; None: any. Under statistics
     from training, γ that grows with the map has nothing to bring features back to size."""
     feature_limit: float | None = None
-    """With statistics from training: deviations from the mean at which x̂ is cut off; None: none.
+    """Not with "instance": deviations from the mean at which x̂ is cut off; None: none.
     Pictures of a kind that training never saw can leave all bounds without it."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
@@ -83,18 +84,23 @@ class AINDNetConfig:
             raise ValueError("encoder_blocks and decoder_blocks must be 0 or above")
         if self.padding not in ("zeros", "replicate"):
             raise ValueError('padding must be "zeros" or "replicate"')
-        if self.normalization not in ("instance", "running"):
-            raise ValueError('normalization must be "instance" or "running"')
+        if self.normalization not in ("instance", "running", "none"):
+            raise ValueError('normalization must be "instance", "running" or "none"')
         if self.map_limit is not None and not self.map_limit > 0:
             raise ValueError("map_limit must be above 0, or None")
         if self.feature_limit is not None and not self.feature_limit > 0:
             raise ValueError("feature_limit must be above 0, or None")
-        if self.feature_limit is not None and self.normalization != "running":
-            raise ValueError('feature_limit is for normalization="running" alone')
+        if self.feature_limit is not None and self.normalization == "instance":
+            raise ValueError('feature_limit is not for normalization="instance"')
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
             raise ValueError('resize="tf1" is for the released graph, which has no unshuffle')
+
+    @property
+    def constant_statistics(self) -> bool:
+        """Whether the same mean and variance serve every image: nothing is measured on it."""
+        return self.normalization != "instance"
 
 
 class AINDNetOutput(NamedTuple):
@@ -162,6 +168,12 @@ class AINDNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.padding_mode = config.padding
+        if config.normalization == "none":
+            for plain in (self.stem1, self.stem2, self.stem3):
+                start_plain(plain)
+            for block in (self.skip2, self.skip1):
+                start_plain(block.conv1)
+                start_plain(block.conv2, 0.1)
         nn.init.zeros_(self.head.weight)  # training starts from the photo as it is
         nn.init.zeros_(cast(Tensor, self.head.bias))
 

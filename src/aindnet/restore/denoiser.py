@@ -142,7 +142,7 @@ class Denoiser:
             self._make_backend(self.network),
             overlap=self._overlap,
             discard=discarded(self._overlap),
-            constant_statistics=self.network.config.normalization == "running",
+            constant_statistics=self.network.config.constant_statistics,
         )
 
     @property
@@ -244,11 +244,11 @@ class Denoiser:
 
 
 def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolicy:
-    """The policy to use: a network either has its statistics from training, or needs the image."""
-    running = network.config.normalization == "running"
+    """The policy to use: a network either has constants for statistics, or needs the image."""
+    constant = network.config.constant_statistics
     if asked is None:
-        return Trained() if running else INSTANCE_STATISTICS
-    if running != isinstance(asked, Trained):
+        return Trained() if constant else INSTANCE_STATISTICS
+    if constant != isinstance(asked, Trained):
         raise ValueError(
             f"statistics {asked.name!r} do not fit a network with normalization "
             f"{network.config.normalization!r}; leave `statistics` out"

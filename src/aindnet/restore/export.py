@@ -2,7 +2,7 @@
 
 The graphs take and give sRGB-encoded float32 RGB in [0, 1], (N, 3, H, W), and have the
 normalization inside. Instance normalization is over each input as it comes: programs that cut tiles
-should cut large ones. Running normalization is constants.
+should cut large ones. Other networks' is constants, or none.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class PerTile:
 
 @dataclass(frozen=True)
 class Trained:
-    """Those that the network brought from its training: for `normalization: running` alone."""
+    """Constants of the network: its training's with `normalization: running`, none with "none"."""
 
     name: str = "trained"
     overlap: int = REACH

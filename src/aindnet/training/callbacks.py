@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from aindnet.errors import TrainingDivergedError
-from aindnet.network import RunningNorm
+from aindnet.network import RunningNorm, Unnormalized
 from aindnet.training.schedule import budget_factor, parse_budget
 
 
@@ -166,7 +166,7 @@ class RunningStatistics(Callback):
         """Set the kind for this step."""
         own = self.data.progress < self.own_batch
         for module in pl_module.modules():
-            if isinstance(module, RunningNorm):
+            if isinstance(module, RunningNorm) and not isinstance(module, Unnormalized):
                 module.own_batch = own
 
 

@@ -13,6 +13,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from aindnet.network import Unnormalized
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 MOMENTUM = 0.95
 
@@ -39,14 +41,18 @@ def orthogonalised(update: Tensor, steps: int = 5) -> Tensor:
 def hidden_filters(network: nn.Module) -> set[str]:
     """Names of the filters that Muon updates: those from feature maps to feature maps.
 
-    Filters on the photo or the noise map, the estimator and the head stay with AdamW.
+    Filters on the photo or the noise map, the estimator and the head stay with AdamW; without
+    normalization those that make γ and β do too, which scale everything behind them.
     """
+    to_map: tuple[str, ...] = (".norm1.conv.weight", ".norm2.conv.weight")
+    if any(isinstance(module, Unnormalized) for module in network.modules()):
+        to_map += (".norm1.gamma_beta.weight", ".norm2.gamma_beta.weight")
     return {
         name
         for name, parameter in network.named_parameters()
         if parameter.ndim == 4
         and not name.startswith(("noise_estimator.", "stem1.", "head."))
-        and not name.endswith((".norm1.conv.weight", ".norm2.conv.weight"))
+        and not name.endswith(to_map)
     }
 
 

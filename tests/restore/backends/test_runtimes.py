@@ -73,14 +73,15 @@ def test_results_do_not_depend_on_the_neighbours_in_a_batch(runtime: Any) -> Non
     np.testing.assert_array_equal(both, swapped[::-1])
 
 
+@pytest.mark.parametrize("kind", ["running", "none"])
 @pytest.mark.parametrize("limit", [None, 0.7])
 @pytest.mark.parametrize("backend", ["openvino", "onnx", "torch"])
 def test_statistics_from_training_are_constants_of_the_graph(
-    backend: Any, limit: float | None
+    backend: Any, limit: float | None, kind: str
 ) -> None:
     if backend != "torch":
         pytest.importorskip("openvino" if backend == "openvino" else "onnxruntime")
-    network = small_network(unshuffle=2, normalization="running", feature_limit=limit)
+    network = small_network(unshuffle=2, normalization=kind, feature_limit=limit)
     runtime = create_backend(network, backend=backend, device="cpu", precision="fp32", batch=2)
     with torch.inference_mode():
         expected = network(torch.from_numpy(TILES)).denoised.numpy()

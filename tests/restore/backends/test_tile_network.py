@@ -24,6 +24,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"normalization": "running", "feature_limit": 0.5, "modulation": "none"},
     {"normalization": "running", "modulation": "none"},
     {"normalization": "running", "modulation": "gated"},
+    {"normalization": "none", "unshuffle": 2, "feature_limit": 0.5},
+    {"normalization": "none", "modulation": "none"},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},

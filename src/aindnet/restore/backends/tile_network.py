@@ -116,7 +116,7 @@ class TileNetwork(AINDNet):
             setattr(self, name, BlockGroup(blocks, channels))
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
-        self.runs_on_constants = self.config.normalization == "running"
+        self.runs_on_constants = self.config.constant_statistics
         self.head = cast(nn.Conv2d, Kept(self.head))
         self.eval().requires_grad_(False)
 
@@ -135,7 +135,7 @@ class TileNetwork(AINDNet):
         return torch.cat([residual.float(), noise_level.float()], dim=1)
 
     def constants(self) -> Tensor:
-        """Mean and variance that a network with `normalization: running` uses, (2, channels)."""
+        """Mean and variance of a network whose statistics are constants, (2, channels)."""
         norms = [m.constants() for m in self.modules() if isinstance(m, RunningNorm)]
         return torch.cat(norms, dim=1)
 
