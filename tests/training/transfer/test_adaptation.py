@@ -63,6 +63,22 @@ def test_few_scenes_give_strips_that_do_not_overlap() -> None:
             assert not any(overlap(a, b) for a in part for b in other)
 
 
+def test_where_places_are_few_they_are_smaller() -> None:
+    few = divide(pairs(), crop=64, seed=0)
+    assert {(r.height, r.width) for r in few.choosing} == {(64, 64)}
+    large = np.zeros((1200, 1200, 3), np.uint8)
+    many = divide([PhotoPair("large", large, large, "large")], crop=64, seed=0, patch=64)
+    assert {(r.height, r.width) for r in many.judging} == {(64, 64)}
+    wide = divide([PhotoPair(n, large, large, n) for n in "abcd"], crop=64, seed=0)
+    assert {(r.height, r.width) for r in wide.judging} == {(128, 128)}
+
+
+def test_a_limited_number_of_patches_is_spread_over_all_scenes() -> None:
+    image = np.zeros((1024, 512, 3), np.uint8)
+    division = divide([PhotoPair(n, image, image, n) for n in "abc"], crop=64, seed=0, limit=6)
+    assert {region.pair.name for region in division.judging} == set("abc")
+
+
 def test_many_scenes_are_held_out_whole() -> None:
     image = scene("coffee")
     taken = [PhotoPair(f"{s}{i}", image, image, s) for s in "abcdefghijkl" for i in range(2)]

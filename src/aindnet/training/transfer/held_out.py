@@ -17,7 +17,7 @@ from aindnet.training.transfer.pairs import Region
 
 Errors = npt.NDArray[np.float64]
 RESAMPLES = 2000
-SCENES = 4
+SCENES = 8
 """From so many scenes on, the interval is over scenes."""
 SKETCH, ALIKE = 8, 3.0
 """Blocks a side that a patch's picture is compared by, and levels by which the same may differ."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ Image = npt.NDArray[Any]
 
 GAP = 16
 """Pixels between what is trained on and what is held out of one photo."""
+SMALLEST_PATCH, ENOUGH_PLACES = 64, 16
+"""Pixels of the least patch that is held out, and places from which on patches are larger."""
 VARIANCE_BLOCK = 16
 """Pixels a side."""
 SCENES_TO_HOLD_OUT_WHOLE = 12
@@ -91,7 +94,7 @@ def whole(pair: PhotoPair) -> Region:
 
 
 def patches(regions: Sequence[Region], size: int, limit: int) -> tuple[Region, ...]:
-    """Square patches side by side in the regions, at most `limit`, evenly chosen.
+    """Square patches side by side in the regions, at most `limit`, evenly chosen by place.
 
     A region smaller than `size` gives one patch of what it has.
     """
@@ -101,6 +104,7 @@ def patches(regions: Sequence[Region], size: int, limit: int) -> tuple[Region, .
         for y in range(0, region.height - height + 1, height):
             for x in range(0, region.width - width + 1, width):
                 found.append(Region(region.pair, region.y + y, region.x + x, height, width))
+    found.sort(key=lambda region: (region.pair.scene, region.y, region.x))
     keep = np.unique(np.linspace(0, len(found) - 1, min(limit, len(found))).round().astype(int))
     return tuple(found[i] for i in keep)
 
@@ -124,8 +128,8 @@ def divide(
         held = choosing | judging
         return Division(
             tuple(whole(pair) for pair in pairs if pair.scene not in held),
-            patches([whole(p) for p in pairs if p.scene in choosing], patch, limit),
-            patches([whole(p) for p in pairs if p.scene in judging], patch, limit),
+            _checked([whole(p) for p in pairs if p.scene in choosing], patch, limit),
+            _checked([whole(p) for p in pairs if p.scene in judging], patch, limit),
             by_scene=True,
         )
     training, upper, lower = [], [], []
@@ -137,8 +141,21 @@ def divide(
         upper.append(Region(pair, 0, x, half, strip))
         lower.append(Region(pair, height - half, x, half, strip))
     return Division(
-        tuple(training), patches(upper, patch, limit), patches(lower, patch, limit), by_scene=False
+        tuple(training),
+        _checked(upper, patch, limit),
+        _checked(lower, patch, limit),
+        by_scene=False,
     )
+
+
+def _checked(regions: Sequence[Region], size: int, limit: int) -> tuple[Region, ...]:
+    """Patches to choose or judge by; smaller ones where places are few, for few say little."""
+    while size >= 2 * SMALLEST_PATCH:
+        places = {(r.pair.scene, r.y, r.x) for r in patches(regions, size, sys.maxsize)}
+        if len(places) >= ENOUGH_PLACES:
+            break
+        size //= 2
+    return patches(regions, size, limit)
 
 
 def too_small(pair: PhotoPair, crop: int, patch: int = 128) -> str:
