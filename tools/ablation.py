@@ -110,7 +110,6 @@ def run(plan: Plan) -> dict[str, Any]:
         document |= {"recipe": str(plan.recipe), "budget": plan.budget, **provenance()}
         with whole_file(plan.record) as partial:
             partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        plan.record.chmod(0o644)
     return document
 
 

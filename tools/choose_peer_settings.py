@@ -89,7 +89,6 @@ def keep(dataset: str, peer: str, best: PeerSettings, path: Path) -> None:
         sets.append(f'  "{name}": {{\n{lines}\n  }}')
     with whole_file(path) as partial_file:
         partial_file.write_text("{\n" + ",\n".join(sets) + "\n}\n", encoding="utf-8")
-    path.chmod(0o644)
 
 
 def main() -> None:

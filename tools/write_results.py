@@ -308,7 +308,6 @@ def main() -> int:
         failed = runner.failed
     with whole_file(given.output) as partial:
         partial.write_text(results_page(places), encoding="utf-8")
-    given.output.chmod(0o644)
     print(given.output)
     for command in failed:
         print(f"failed: {command}", file=sys.stderr)

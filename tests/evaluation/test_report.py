@@ -20,6 +20,7 @@ from aindnet.evaluation.report.charts import Axis, Point, binned_means, linear_t
 from aindnet.evaluation.report.pictures import colour_map, telling_window
 from aindnet.evaluation.report.showcases import choose_images
 from aindnet.evaluation.runner import evaluate
+from aindnet.evaluation.whole_files import whole_file
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
 
 
@@ -189,3 +190,11 @@ def test_peers_that_were_left_out_are_named(measured, tmp_path):
     write_report(document, [], tmp_path)
     assert "bm3d (photo1: too <small>)" in (tmp_path / "report.md").read_text()
     assert "bm3d: photo1: too &lt;small&gt;" in (tmp_path / "report.html").read_text()
+
+
+def test_files_of_a_report_have_the_permissions_of_any_new_file(tmp_path):
+    with whole_file(tmp_path / "report.md") as partial:
+        partial.write_text("text")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "report.md").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "report.md"]

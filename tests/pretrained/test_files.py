@@ -34,6 +34,12 @@ def write(folder: Path, name: str = "small", seed: int = 0) -> tuple[Path, AINDN
     return folder / f"{name}.safetensors", network
 
 
+def test_a_model_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    path, _ = write(tmp_path)
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_saved_model_comes_back_with_configuration_card_and_output(tmp_path: Path) -> None:
     path, network = write(tmp_path)
     loaded = load_model(path)

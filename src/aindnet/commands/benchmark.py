@@ -199,4 +199,3 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes.invert_yaxis()
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=150)
-    path.chmod(0o644)

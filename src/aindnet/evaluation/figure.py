@@ -78,7 +78,6 @@ def write_figure(
                 axis.set_axis_off()
         with whole_file(path) as partial:
             figure.savefig(partial, dpi=200, bbox_inches="tight", pad_inches=0.05)
-        path.chmod(0o644)
     finally:
         plt.close(figure)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,11 +33,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the final name when the block ends without an error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-        os.close(handle)
+        partial = path.with_name(f".partial-{secrets.token_hex(6)}{path.suffix}")
+        partial.touch(exist_ok=False)  # with the permissions that any new file has
     except OSError as error:
         raise ImageWriteError(f"{path}: cannot be written ({error.strerror})") from error
-    partial = Path(name)
     try:
         yield partial
         os.replace(partial, path)

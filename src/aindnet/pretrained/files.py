@@ -162,7 +162,11 @@ def write_safetensors(
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        permissions = partial.stat().st_mode  # those that any new file has; save_file's are 0600
         save_file(tensors, partial, metadata=metadata)
+        partial.chmod(permissions)
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         raise ImageWriteError(f"{path}: cannot be written ({error})") from error

@@ -28,6 +28,5 @@ def write_report(
     for name, text in contents.items():
         with whole_file(folder / name) as partial:
             partial.write_text(text, encoding="utf-8")
-        (folder / name).chmod(0o644)
         written.append(folder / name)
     return written
