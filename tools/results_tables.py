@@ -10,6 +10,7 @@ from typing import Any
 
 from aindnet.evaluation.datasets import dnd, nind, real_mean, renoir, sidd
 from aindnet.evaluation.methods import PEERS, make_peer
+from aindnet.evaluation.provenance import command_line
 
 ALL_PEERS = tuple(PEERS)
 
@@ -91,7 +92,7 @@ class Table:
         should be: made by the same command from the same weights, peers at their present settings.
         """
         document = self.report(places)
-        command = shlex.join(["aindnet", *self.model_command(places, model)])
+        command = command_line(["aindnet", *self.model_command(places, model)])
         if document is None or _without_model(document["command"]) != _without_model(command):
             return {"peers", "model"}
         settings = {method["name"]: method["settings"] for method in document["methods"]}
@@ -191,8 +192,7 @@ TABLES = (
         flags=("--every", "5"),
         peers=ALL_PEERS,
         figure="samples.png",
-        credit="White, correlated and camera noise. Photos: NASA, Stéfan van der Walt, Rachel "
-        "Michetti (public domain and CC0), from scikit-image.",
+        credit="White, correlated and camera noise. Photo: NASA (public domain), scikit-image.",
     ),
     Table(
         "figure-noisy",

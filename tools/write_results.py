@@ -146,7 +146,7 @@ def results_page(places: Places) -> str:
     parts = [
         "# Results",
         "Every table here is made by the command under it; `python tools/write_results.py --data "
-        "DATA --run` makes them all and writes this page, and `--only NAME` one of them (`"
+        "DATA --run` makes all but the ablation and writes this page, and `--only NAME` one (`"
         + "`, `".join(table.name for table in TABLES)
         + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
@@ -161,9 +161,13 @@ def results_page(places: Places) -> str:
             parts += [figure_section(table, document, places)]
         else:
             parts += [table_section(table, document)]
+    absent = [table for table in TABLES if table.report(places) is None]
     record = places.reports / ABLATION / "ablation.json"
     if record.is_file():
         parts += [ablation_section(json.loads(record.read_text(encoding="utf-8")))]
+    if absent:
+        named = ", ".join(f"`{table.name}`" for table in absent)
+        parts += ["## Not run yet", f"The data are at hand, the tables are not made: {named}."]
     parts += ["## Published numbers, for comparison", *published_tables()]
     parts += [not_run_section()]
     return "\n\n".join(parts) + "\n"

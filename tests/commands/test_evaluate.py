@@ -114,9 +114,16 @@ def test_a_killed_run_goes_on_where_it_stopped(capsys, fake_denoiser, pairs_fold
     assert fake_denoiser.calls == 5 + 1 + 1 + 2  # only the torn score is measured again
 
 
-def test_a_subset_of_a_benchmark_is_denoised_but_not_bundled(capsys, fake_denoiser, tmp_path):  # noqa: F811
+def test_a_subset_of_a_benchmark_is_denoised_but_not_bundled(
+    capsys,
+    fake_denoiser,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
     from scipy.io import savemat
 
+    for name, size in (("IMAGES", 2), ("BLOCKS", 2), ("SIDE", 32)):
+        monkeypatch.setattr(f"aindnet.evaluation.submission.sidd.{name}", size)
     blocks = np.stack([smooth_photo(32, 32, seed=s) for s in range(4)]).reshape(2, 2, 32, 32, 3)
     savemat(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", {"BenchmarkNoisyBlocksSrgb": blocks})
     output = tmp_path / "submission"

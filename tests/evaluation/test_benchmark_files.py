@@ -13,7 +13,13 @@ from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.dnd import read_boxes
 from aindnet.evaluation.methods.method import Denoised, Noisy
-from aindnet.evaluation.submission import bundle_dnd, bundle_sidd, denoise_dnd, denoise_sidd
+from aindnet.evaluation.submission import (
+    bundle_dnd,
+    bundle_sidd,
+    denoise_dnd,
+    denoise_sidd,
+    submit,
+)
 from aindnet.photo import write_image
 from evaluation_stand_ins import smooth_photo, with_noise
 
@@ -243,3 +249,67 @@ def test_an_incomplete_sidd_run_is_not_bundled(tmp_path):
             bundle_sidd(blocks, bundle, shape=(2, 3, 32), seconds_per_megapixel=1, method="m")
         assert not bundle.exists() or not any(bundle.iterdir())
         (blocks / "01_00.npy").unlink(missing_ok=True)
+
+
+def test_a_replaced_photo_is_denoised_again(dnd_folder, identity, tmp_path):
+    crops = tmp_path / "crops"
+    denoise_dnd(open_dataset("dnd", dnd_folder), identity, crops)
+    changed = smooth_photo(110, 130, seed=7).astype(np.float32) / 255
+    with matlab_73(dnd_folder / "images_srgb" / "0002.mat") as file:
+        file["InoisySRGB"] = changed.T
+    identity.shapes.clear()
+    dataset = open_dataset("dnd", dnd_folder)
+    assert denoise_dnd(dataset, identity, crops) == []
+    assert len(identity.shapes) == 2
+    top, left, bottom, right = BOXES[1][0]
+    np.testing.assert_array_equal(
+        loadmat(crops / "0002_01.mat")["Idenoised_crop"],
+        changed[top - 1 : bottom, left - 1 : right],
+    )
+
+
+def test_a_damaged_photo_is_named_and_the_others_are_denoised(dnd_folder, identity, tmp_path):
+    (dnd_folder / "images_srgb" / "0001.mat").write_bytes(b"not HDF5")
+    failed = denoise_dnd(open_dataset("dnd", dnd_folder), identity, tmp_path / "crops")
+    assert [part.name for part in failed] == ["0001_01", "0001_02"]
+    assert "0001.mat" in failed[0].error
+    assert len(list((tmp_path / "crops").glob("*.mat"))) == 2
+
+
+def test_only_a_whole_benchmark_is_bundled(dnd_folder, tmp_path, monkeypatch):
+    with pytest.raises(DatasetError, match="4 boxes of 2 photos; DND has 20 boxes in each of 50"):
+        submit(open_dataset("dnd", dnd_folder), Noisy(), dnd_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("aindnet.evaluation.submission.dnd.PHOTOS", 2)
+    monkeypatch.setattr("aindnet.evaluation.submission.dnd.BOXES", 2)
+    document = submit(open_dataset("dnd", dnd_folder), Noisy(), dnd_folder, tmp_path / "out")
+    assert document["failed"] == []
+    assert len(list((tmp_path / "out/bundle").iterdir())) == 2
+
+
+def test_damage_inside_a_file_is_a_named_error(dnd_folder, tmp_path):
+    path = dnd_folder / "images_srgb" / "0001.mat"
+    photo = np.random.default_rng(0).random((3, 130, 110)).astype(np.float32)
+    with matlab_73(path) as file:
+        file.create_dataset("InoisySRGB", data=photo, compression="gzip")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4000] = bytes(4000)
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"0001\.mat"):
+        open_dataset("dnd", dnd_folder).samples[0].read()
+    noisy, _ = sidd_blocks()
+    path = tmp_path / "BenchmarkNoisyBlocksSrgb.mat"
+    savemat(path, {"BenchmarkNoisyBlocksSrgb": noisy}, do_compression=True)
+    content = bytearray(path.read_bytes())
+    content[3000:3400] = bytes(400)
+    for damaged in (bytes(content), bytes(content[:60])):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="not a readable"):
+            open_dataset("sidd-benchmark", tmp_path)
+
+
+def test_blocks_of_one_sidd_image_are_one_draw_to_the_intervals(tmp_path):
+    noisy, clean = sidd_blocks()
+    savemat(tmp_path / "ValidationNoisyBlocksSrgb.mat", {"ValidationNoisyBlocksSrgb": noisy})
+    savemat(tmp_path / "ValidationGtBlocksSrgb.mat", {"ValidationGtBlocksSrgb": clean})
+    assert len({sample.photo for sample in open_dataset("sidd", tmp_path).samples}) == 2

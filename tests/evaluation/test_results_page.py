@@ -12,7 +12,7 @@ from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.document import evaluation_document
 from aindnet.evaluation.methods import PEERS, Noisy, OurModel, make_peer
 from aindnet.evaluation.methods.settings import PeerSettings
-from aindnet.evaluation.provenance import provenance
+from aindnet.evaluation.provenance import command_line, provenance
 from aindnet.evaluation.report import write_report
 from aindnet.evaluation.runner import evaluate
 from evaluation_stand_ins import FakeDenoiser
@@ -81,7 +81,7 @@ class FakeRunner:
         folder.mkdir(parents=True, exist_ok=True)
         report = {
             "dataset": dataset,
-            "command": shlex.join(["aindnet", *arguments]),
+            "command": command_line(["aindnet", *arguments]),
             "model_hash": self.model_hash,
             "methods": methods,
         }

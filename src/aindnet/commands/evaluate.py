@@ -343,13 +343,16 @@ def _submit(
         raise AindnetError(f"{images.name}: a bundle needs a model and --output DIR to write it to")
     method = ours.with_ensemble() if ensemble else ours
     document = submit(images, method, root, output, complete=complete, progress=_progress())
+    for part in document["failed"]:
+        print(f"aindnet: {part['name']}: {part['error']}", file=sys.stderr)
     if json_output:
         print(json.dumps(document, indent=2))
+    elif document["bundle"]:
+        print(document["bundle"])
     else:
-        print(
-            document["bundle"] or f"{images.name}: a subset was denoised, so no bundle is written"
-        )
-    return 0
+        why = "parts failed" if document["failed"] else "a subset was denoised"
+        print(f"{images.name}: {why}, so no bundle is written")
+    return 1 if document["failed"] else 0
 
 
 def _progress() -> Progress | None:

@@ -110,7 +110,8 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
             )
     if evaluation.grouping:
         entry["by_group"] = _by_group(row, (*evaluation.metrics, *extra))
-    if own is not None and own is not row and "psnr" in evaluation.metrics:
+    compared = own is not None and own is not row and "psnr" in evaluation.metrics
+    if compared and own is not None and not all(map(math.isnan, own.values("psnr"))):
         difference = paired_difference(own, row, "psnr")
         entry["ours_minus_this"] = {
             "psnr": difference.mean,

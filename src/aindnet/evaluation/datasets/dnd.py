@@ -103,5 +103,9 @@ def _read_with_context(path: Path, box: Box, context: int) -> Pair:
             )
         columns = slice(max(0, box.left - context), box.right + context)
         rows = slice(max(0, box.top - context), box.bottom + context)
-        noisy: NDArray[np.float32] = np.asarray(stored[:, columns, rows], dtype=np.float32).T
+        try:
+            part = np.asarray(stored[:, columns, rows], dtype=np.float32)
+        except (OSError, ValueError, TypeError) as error:
+            raise DatasetError(f"{path}: InoisySRGB is damaged ({error})") from error
+        noisy: NDArray[np.float32] = part.T
     return Pair(np.ascontiguousarray(noisy), None)

@@ -67,7 +67,7 @@ def load_gaussian(
     if len(set(only)) < len(only):
         raise DatasetError("--folder names a folder twice; each counts once")
     if only:
-        folders = [require_folder(root / name, DOWNLOAD) for name in only]
+        folders = [_folder(root, name) for name in only]
     else:
         folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
     samples = []
@@ -86,6 +86,14 @@ def load_gaussian(
         f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",
         grouping="noise setting",
     )
+
+
+def _folder(root: Path, name: str) -> Path:
+    """A folder of `root` by its name, however it is capitalised: Set12 or set12."""
+    if (root / name).is_dir():
+        return root / name
+    alike = [p for p in root.iterdir() if p.is_dir() and p.name.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else require_folder(root / name, DOWNLOAD)
 
 
 def _read_with_noise(path: Path, sigma: float, seed: int) -> Pair:

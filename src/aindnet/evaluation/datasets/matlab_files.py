@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,10 @@ def read_variable(path: Path, key: str) -> NDArray[Any]:
         if key not in names:
             raise DatasetError(f"{path}: holds {', '.join(names) or 'nothing'}, not {key}")
         return np.asarray(loadmat(str(path), variable_names=[key])[key])
-    except (MatReadError, ValueError, NotImplementedError, OSError, TypeError) as error:
+    except (
+        *(MatReadError, ValueError, NotImplementedError, OSError, TypeError),
+        *(zlib.error, IndexError),  # a damaged part, and a file of less than a header
+    ) as error:
         # NotImplementedError is how scipy refuses version 7.3.
         raise DatasetError(f"{path}: not a readable version 5 .mat file ({error})") from error
 

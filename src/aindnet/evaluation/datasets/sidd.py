@@ -70,6 +70,7 @@ def load_sidd_validation(root: Path) -> Dataset:
             f"{image:02d}_{block:02d}",
             lambda: Pair(noisy.blocks[image, block], clean.blocks[image, block]),
             group=f"image {image:02d}",
+            photo=f"image {image:02d}",
         )
 
     return Dataset(

@@ -92,8 +92,8 @@ def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     if not methods:
         return [], []
     metric = "noise_level_error" if "noise_level_error" in methods[-1] else "psnr"
-    groups = {entry["group"] for entry in methods[0]["by_group"]}
-    published = [row for row in document["published"] if row["group"] in groups]
+    groups = {entry["group"].casefold() for entry in methods[0]["by_group"]}  # Set12 or set12
+    published = [row for row in document["published"] if row["group"].casefold() in groups]
     names = list(dict.fromkeys(row["name"] for row in published))
     lines = []
     for index, entry in enumerate(methods[0]["by_group"]):
@@ -103,7 +103,7 @@ def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 (
                     number(row["psnr"], "psnr")
                     for row in published
-                    if row["name"] == name and row["group"] == entry["group"]
+                    if row["name"] == name and row["group"].casefold() == entry["group"].casefold()
                 ),
                 DASH,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,37 +11,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.dnd import Box
+from aindnet.evaluation.datasets.dnd import DOWNLOAD, Box
 from aindnet.evaluation.datasets.matlab_files import read_variable
-from aindnet.evaluation.datasets.sample import Dataset
-from aindnet.evaluation.methods.method import Method, checked
-from aindnet.evaluation.runner import Progress, as_float
-from aindnet.evaluation.whole_files import whole_file, whole_folder
+from aindnet.evaluation.datasets.sample import Dataset, Sample
+from aindnet.evaluation.methods.method import FloatImage, Method
+from aindnet.evaluation.runner import Progress
+from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
+from aindnet.evaluation.whole_files import whole_folder
 
 EVALUATION_VERSION = "1.0"
+PHOTOS, BOXES = 50, 20
 
 
 def denoise_dnd(
     dataset: Dataset, method: Method, crops: Path, progress: Progress | None = None
-) -> None:
-    """Write `0001_01.mat` … with `Idenoised_crop` (H, W, 3) float32 on [0, 1]; whole files are
-    kept.
+) -> list[FailedPart]:
+    """Write `0001_01.mat` … with `Idenoised_crop` (H, W, 3) float32 on [0, 1]; files of the same
+    photo are kept. Returns what failed.
     """
     from scipy.io import savemat
 
-    for index, sample in enumerate(dataset.samples):
-        path = crops / f"{sample.name}.mat"
-        if progress:
-            progress(index, len(dataset.samples), sample.name)
-        if path.is_file():
-            continue
-        noisy = as_float(sample.read().noisy)
-        denoised = checked(method, method(noisy), noisy).image
+    def write(path: Path, sample: Sample, denoised: FloatImage) -> None:
         crop = denoised[sample.window] if sample.window else denoised
-        with whole_file(path) as partial:
-            savemat(partial, {"Idenoised_crop": np.clip(crop, 0, 1).astype(np.float32)})
-    if progress:
-        progress(len(dataset.samples), len(dataset.samples), "")
+        savemat(path, {"Idenoised_crop": np.clip(crop, 0, 1).astype(np.float32)})
+
+    return denoise_parts(dataset, method, crops, ".mat", write, progress)
+
+
+def check_dnd(boxes: Sequence[Box]) -> None:
+    """Raise `DatasetError` unless the boxes are as many as the server wants."""
+    counts = Counter(box.image for box in boxes)
+    if len(counts) != PHOTOS or set(counts.values()) != {BOXES}:
+        raise DatasetError(
+            f"info.mat: {len(boxes)} boxes of {len(counts)} photos; DND has {BOXES} boxes in each "
+            f"of {PHOTOS}, and its server takes no other bundle: {DOWNLOAD}"
+        )
 
 
 def bundle_dnd(boxes: Sequence[Box], crops: Path, bundle: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.sample import Dataset
-from aindnet.evaluation.methods.method import Method, checked
+from aindnet.evaluation.datasets.sample import Dataset, Sample
+from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.metrics import to_uint8
-from aindnet.evaluation.runner import Progress, as_float
+from aindnet.evaluation.runner import Progress
+from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
 from aindnet.evaluation.whole_files import whole_file
 
 IMAGES, BLOCKS, SIDE = 40, 32, 256
@@ -21,20 +22,26 @@ IMAGES, BLOCKS, SIDE = 40, 32, 256
 
 def denoise_sidd(
     dataset: Dataset, method: Method, blocks: Path, progress: Progress | None = None
-) -> None:
-    """Write `00_00.npy` … , each (256, 256, 3) uint8; whole files are kept."""
-    for index, sample in enumerate(dataset.samples):
-        path = blocks / f"{sample.name}.npy"
-        if progress:
-            progress(index, len(dataset.samples), sample.name)
-        if path.is_file():
-            continue
-        noisy = as_float(sample.read().noisy)
-        denoised = to_uint8(checked(method, method(noisy), noisy).image)
-        with whole_file(path) as partial:
-            np.save(partial, denoised)
-    if progress:
-        progress(len(dataset.samples), len(dataset.samples), "")
+) -> list[FailedPart]:
+    """Write `00_00.npy` … , each (256, 256, 3) uint8; files of the same block are kept. Returns
+    what failed.
+    """
+
+    def write(path: Path, sample: Sample, denoised: FloatImage) -> None:
+        np.save(path, to_uint8(denoised))
+
+    return denoise_parts(dataset, method, blocks, ".npy", write, progress)
+
+
+def check_sidd(dataset: Dataset) -> None:
+    """Raise `DatasetError` unless the blocks are as many and as large as the benchmark's."""
+    images = len({sample.group for sample in dataset.samples})
+    blocks, shape = len(dataset.samples) // images, dataset.samples[0].read().noisy.shape
+    if (images, blocks, shape) != (IMAGES, BLOCKS, (SIDE, SIDE, 3)):
+        raise DatasetError(
+            f"{dataset.name}: {images} images of {blocks} blocks of {shape}; the benchmark has "
+            f"{IMAGES} of {BLOCKS} of {(SIDE, SIDE, 3)}, and takes no other bundle"
+        )
 
 
 def bundle_sidd(

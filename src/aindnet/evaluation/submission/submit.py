@@ -15,8 +15,8 @@ from aindnet.evaluation.methods.method import Method
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.published import published_rows
 from aindnet.evaluation.runner import Progress, as_float
-from aindnet.evaluation.submission.dnd import bundle_dnd, denoise_dnd
-from aindnet.evaluation.submission.sidd import bundle_sidd, denoise_sidd
+from aindnet.evaluation.submission.dnd import bundle_dnd, check_dnd, denoise_dnd
+from aindnet.evaluation.submission.sidd import bundle_sidd, check_sidd, denoise_sidd
 from aindnet.evaluation.whole_files import whole_file
 
 
@@ -30,29 +30,39 @@ def submit(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Denoise what is not yet denoised under `output`, then write the bundle if the set is
-    complete.
+    `complete` and nothing failed.
 
     Denoised images lie in a folder of their own for each method, so that a run resumes only its
-    own. Returns the document that is also written as `submission.json`, published rows included.
+    own. Returns the document that is also written as `submission.json`, published rows and what
+    failed included. Raises `DatasetError` for a complete set that is not the benchmark's size.
     """
     digest = hashlib.sha256(method.fingerprint.encode()).hexdigest()[:12]
     parts, bundle = output / f"denoised-{digest}", output / "bundle"
     if dataset.name == "dnd":
-        denoise_dnd(dataset, method, parts, progress)
+        boxes = read_boxes(root)
         if complete:
-            bundle_dnd(read_boxes(root), parts, bundle)
+            check_dnd(boxes)
+        failed = denoise_dnd(dataset, method, parts, progress)
     else:
-        denoise_sidd(dataset, method, parts, progress)
         if complete:
-            first = dataset.samples[0].read().noisy
-            images = len({sample.group for sample in dataset.samples})
-            bundle_sidd(
-                parts,
-                bundle,
-                shape=(images, len(dataset.samples) // images, first.shape[0]),
-                seconds_per_megapixel=seconds_per_megapixel(dataset, method),
-                method=method.name,
-            )
+            check_sidd(dataset)
+        failed = denoise_sidd(dataset, method, parts, progress)
+    bundled = complete and not failed
+    if bundled and dataset.name == "dnd":
+        bundle_dnd(boxes, parts, bundle)
+    elif bundled:
+        images = len({sample.group for sample in dataset.samples})
+        bundle_sidd(
+            parts,
+            bundle,
+            shape=(
+                images,
+                len(dataset.samples) // images,
+                dataset.samples[0].read().noisy.shape[0],
+            ),
+            seconds_per_megapixel=seconds_per_megapixel(dataset, method),
+            method=method.name,
+        )
     document = {
         "dataset": dataset.name,
         "title": dataset.title,
@@ -61,7 +71,8 @@ def submit(
         "method": method.name,
         "settings": method.settings,
         "fingerprint": method.fingerprint,
-        "bundle": str(bundle) if complete else None,
+        "bundle": str(bundle) if bundled else None,
+        "failed": [{"name": part.name, "error": part.error} for part in failed],
         "published": published_rows(dataset.name),
         **provenance(),
     }
