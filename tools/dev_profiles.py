@@ -26,6 +26,11 @@ POLYU_CAMERAS = {
 }
 """File → what PolyU's pair names begin with, the camera, and what its EXIF calls it. PolyU's fifth
 camera has one scene only."""
+LICENCE = (
+    "research and education only, as the pairs: PolyU, Copyright (c) 2018, The Hong Kong "
+    "Polytechnic University (Xu, Li, Liang, Zhang, Zhang); RENOIR (Anaya, Barbu); SIDD (Abdelhamed "
+    "et al.)"
+)
 REAL = ("polyu", "renoir", "sidd-sample")
 
 
@@ -40,6 +45,7 @@ def arguments_of(name: str, data: Path, output: Path, budget: str, model: str | 
         named = ["--name", camera, "--camera-model", model_name]
     chosen = ["--model", model] if model else []
     path = output / f"{name}.safetensors"
+    named += ["--licence", LICENCE]
     return [*pairs, *named, "--budget", budget, *chosen, "--output", str(path)]
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aindnet.commands.adapt import PHOTOS_LICENCE
+from aindnet.commands.adaptation.photos import camera_of
 from aindnet.commands.app import main
 from aindnet.photo import write_image
+from aindnet.photo.exif import Camera
 from aindnet.pretrained import ModelCard, load_camera_profile, load_model, save_model
 from restore_networks import small_network
 from transfer_scenes import PHOTOS, frames, scene, tinted_network, with_noise
@@ -54,6 +57,7 @@ def test_pairs_to_a_profile_that_denoise_takes(
     about = printed(capsys)["about"]
     assert about["gain_db"] > 0
     assert about["gain_interval_db"][0] > 0
+    assert about["licence"] == PHOTOS_LICENCE
     assert about["scenes"] == len(PHOTOS)
     profile = load_camera_profile(output)
     assert profile.base_sha256 == load_model(model).sha256
@@ -84,6 +88,9 @@ def test_a_data_set_s_own_layout(
     document = printed(capsys)
     assert document["pairs"] == [f"d800_{name}_1" for name in sorted(PHOTOS)]
     assert document["scenes"] == len(PHOTOS)
+    of_polyu = ("--pairs", tmp_path, "--layout", "polyu", "--only", "d800", "--check", "--json")
+    assert call(*of_polyu) == 0
+    assert printed(capsys)["scenes"] == len(PHOTOS)
     both = ("--pairs", tmp_path, folder, "--layout", "cc", "pairs", "--check", "--json")
     assert call(*both) == 0
     assert len(printed(capsys)["pairs"]) == 3 * len(PHOTOS)
@@ -318,3 +325,9 @@ def test_wrong_use_is_said(
         assert call(*arguments) == 2
         assert reason in capsys.readouterr().err
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_the_iso_range_is_that_of_the_model_that_is_named() -> None:
+    taken = [Camera("Canon", "A", 400), Camera("Canon", "A", 800), Camera("Nikon", "B", 100)]
+    assert camera_of(taken) == ("", "", None)
+    assert camera_of(taken, "A") == ("Canon", "A", (400, 800))

@@ -222,7 +222,7 @@ def test_camera_is_loaded(
     monkeypatch.setattr(aindnet.restore, "Denoiser", Loader)
     profile = photos / "camera.safetensors"
     profile.write_bytes(b"profile")
-    flags = ["--model", "small", "--device", "cpu", "--tile", "128", "--camera", profile]
+    flags = ["--model", "small", "--device", "cpu", "--tile", "288", "--camera", profile]
     assert run("denoise", photos / "a.png", *flags) == 0
     assert stand_in.cameras == [profile]
 

@@ -7,9 +7,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from aindnet.commands.denoise import SMALLEST_TILE
 from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
 from aindnet.restore import ArraySource, Denoiser
+from aindnet.restore.statistics import REACH
 from aindnet.restore.streaming import NOISE_BEYOND, outside
 from restore_networks import small_network
 
@@ -74,7 +76,11 @@ def test_bands_are_the_array_call_and_cover_the_image(denoiser: Denoiser) -> Non
 
 
 def test_a_list_gives_each_image_what_it_gets_alone(network: AINDNet) -> None:
-    batched = Denoiser(network, backend="torch", device="cpu", precision="fp32", tile=96, batch=3)
+    batched = Denoiser(
+        network,
+        **{"backend": "torch", "device": "cpu", "precision": "fp32"},
+        **{"tile": 96, "overlap": 32, "batch": 3},
+    )
     images = [photo(100, 140), photo(40, 50), photo(150, 96)]
     together = batched(images)
     for image, restored in zip(images, together, strict=True):
@@ -129,8 +135,18 @@ def test_the_hash_follows_the_weights(network: AINDNet) -> None:
     assert Denoiser(network, **options).model_hash != Denoiser(other, **options).model_hash
 
 
+def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> None:
+    with pytest.raises(ValueError, match="at least 288 pixels, three times the 96"):
+        Denoiser(network, device="cpu", tile=256)
+    with pytest.raises(ValueError, match="at least 192"):
+        Denoiser(network, device="cpu", tile=160, overlap=64)
+    assert SMALLEST_TILE == 3 * REACH
+
+
 def test_a_network_for_grey_photos_takes_grey_photos_only() -> None:
-    grey = Denoiser(small_network(image_channels=1), backend="torch", device="cpu", tile=96)
+    grey = Denoiser(
+        small_network(image_channels=1), backend="torch", device="cpu", tile=96, overlap=32
+    )
     image = photo(120, 100)[..., 0]
     restored = grey(image)
     assert restored.image.shape == image.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from aindnet.errors import RecipeError
 from aindnet.training import TrainingRecipe, budget_factor, load_recipe, parse_budget
+from aindnet.training.callbacks import interruptible
 from aindnet.training.recipe import with_what_is_there
 
 ROOT = Path(__file__).parents[2]
@@ -148,3 +151,19 @@ def test_own_photos_are_validated_on_where_the_recipe_s_are_not_there(tmp_path: 
     assert recipe.real_pairs == (Path("real"),)
     assert notices == []
     assert read()[0].validation == (Path("val.tar"),)
+
+
+def test_ctrl_c_during_a_fit_is_told_as_such() -> None:
+    def interrupted() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # as Lightning does
+            sys.exit(1)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        interrupted()
+    assert signal.getsignal(signal.SIGINT) is handler
+    with pytest.raises(SystemExit), interruptible():
+        sys.exit(3)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aindnet.commands.adaptation.sources import Material
     from aindnet.training.transfer.adapt import Adaptation, AdaptationRecipe
 
+PHOTOS_LICENCE = "as the photos that it was adapted with"
+
 
 def adapt(
     *,
@@ -41,6 +43,7 @@ def adapt(
     camera_make: str | None = None,
     camera_model: str | None = None,
     iso: tuple[int, int] | None = None,
+    licence: str | None = None,
     check: Annotated[bool, Parameter(negative=())] = False,
     seed: int | None = None,
     json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -83,6 +86,8 @@ def adapt(
         What EXIF calls the camera, for `denoise --camera auto`; by default what the photos say.
     iso
         Lowest and highest ISO, for the same; by default the photos'.
+    licence
+        Of the profile, for its header: at most as free as the photos are.
     check
         Only say which photos can be used, and why others cannot.
     seed
@@ -128,7 +133,9 @@ def adapt(
         raise TooFewPairsError(missing) if material.pairs else UnusablePairsError(missing)
     try:
         said = _camera(material, camera_make, camera_model, iso)
-        result, about = _adapt(material, output, model, settings, name, said)
+        result, about = _adapt(
+            material, output, model, settings, name, said, licence or PHOTOS_LICENCE
+        )
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
@@ -176,7 +183,8 @@ def _camera(
             f"photos of {len(models)} cameras ({', '.join(models)}): --camera auto will take the "
             "profile for none of them; --camera-model says for which it is"
         )
-    taken_make, taken_model, taken_iso = camera_of(material.cameras)
+    of_model = model if model in models else None
+    taken_make, taken_model, taken_iso = camera_of(material.cameras, of_model)
     if iso is not None and not 0 < iso[0] <= iso[1]:
         raise AdaptationError(f"--iso {iso[0]} {iso[1]}: give the lowest and then the highest")
     return (
@@ -208,6 +216,7 @@ def _adapt(
     recipe: AdaptationRecipe,
     name: str | None,
     camera: tuple[str, str, tuple[int, int] | None],
+    licence: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
     from aindnet.training.transfer.adapt import adapt
@@ -231,6 +240,7 @@ def _adapt(
         "make": make,
         "model": camera_model,
         "iso": iso,
+        "licence": licence,
         "method": recipe.method,
         "source": material.source,
         "pairs": len(material.pairs),
@@ -251,7 +261,7 @@ def _adapt(
         card = ModelCard(
             name=output.stem,
             description=f"{base.card.name} for {about['camera']}, all weights ({recipe.method}).",
-            licence="as the photos that it was adapted with",
+            licence=licence,
             trained_on=f"{about['pairs']} pairs of {about['camera']}",
             recipe=json.dumps(about),
             date=str(about["date"]),

@@ -16,6 +16,9 @@ from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
 
+SMALLEST_TILE = 288
+"""Three times `restore.statistics.REACH`, which is not imported before the flags are right."""
+
 _Flag = Parameter(negative=())
 
 
@@ -76,7 +79,7 @@ def denoise(
     compiled
         Let PyTorch compile the network first: for many photos on a GPU.
     tile
-        Side of the tiles in pixels, at least 96; a multiple of 32, or the next one.
+        Side of the tiles in pixels, at least 288; a multiple of 32, or the next one.
     encoding
         How samples stand to light, where a file does not say it right.
     half_size
@@ -205,8 +208,8 @@ def _check(
         raise AindnetError(f"--jobs {jobs}: must be at least 1")
     if not 0 <= pixel_limit < math.inf:
         raise AindnetError(f"--pixel-limit {pixel_limit:g}: must be megapixels, or 0 for none")
-    if tile is not None and tile < 96:
-        raise AindnetError(f"--tile {tile}: must be at least 96 pixels")
+    if tile is not None and tile < SMALLEST_TILE:
+        raise AindnetError(f"--tile {tile}: must be at least {SMALLEST_TILE} pixels")
 
 
 def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> Any:

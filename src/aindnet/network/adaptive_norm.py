@@ -243,4 +243,6 @@ def map_at_scale(
     """
     if method == "bilinear" or noise_level.shape[-2:] == size:
         return resize_bilinear(noise_level, size, mode)
-    return average_pool(noise_level, round(noise_level.shape[-2] / size[0]), mode)
+    # Plain integers: a tracer's are tensors, which cannot be rounded.
+    factor = round(int(noise_level.shape[-2]) / int(size[0]))
+    return average_pool(noise_level, factor, mode)

@@ -251,6 +251,6 @@ def is_transfer_parameter(name: str) -> bool:
     False
     """
     parts = name.split(".")
-    if "norm" in parts:  # a RunningNorm's averages
+    if "norm" in parts or parts[-1] in ("mean", "variance"):  # a RunningNorm's averages
         return False
     return parts[0] in ("noise_estimator", "head") or "norm1" in parts or "norm2" in parts

@@ -18,9 +18,16 @@ from aindnet.restore.backends import Backend, create_backend
 from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine, discarded
-from aindnet.restore.statistics import BySize, Field, StatisticsPolicy, Trained, WholeImage
+from aindnet.restore.statistics import (
+    REACH,
+    BySize,
+    Field,
+    StatisticsPolicy,
+    Trained,
+    WholeImage,
+)
 from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
-from aindnet.restore.tiling import ALIGNMENT
+from aindnet.restore.tiling import ALIGNMENT, round_up
 
 if TYPE_CHECKING:
     from aindnet.pretrained import CameraProfile, ModelCard
@@ -69,8 +76,13 @@ class Denoiser:
         compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
-        if tile is not None and tile < SMALLEST_TILE:
-            raise ValueError(f"tile {tile}: must be at least {SMALLEST_TILE} pixels")
+        shared = round_up(REACH if overlap is None else overlap)
+        smallest = max(SMALLEST_TILE, 3 * shared)
+        if tile is not None and tile < smallest:
+            raise ValueError(
+                f"tile {tile}: must be at least {smallest} pixels, three times the {shared} that "
+                "neighbours share"
+            )
         statistics = _policy(network, statistics)
         self.network = network
         self.model_name = name

@@ -156,12 +156,13 @@ def _with_card(graph: bytes, model: LoadedModel) -> bytes:
 
 def _facts(model: LoadedModel) -> dict[str, str]:
     card: ModelCard = model.card
+    colour = "RGB" if model.network.config.image_channels == 3 else "grey"
     return {
         "model": card.name,
         "licence": card.licence,
         "sha256": model.sha256,
         "card": json.dumps(asdict(card), ensure_ascii=False),
-        "values": "sRGB-encoded RGB, float32 in [0, 1], NCHW",
+        "values": f"sRGB-encoded {colour}, float32 in [0, 1], NCHW",
     }
 
 

@@ -32,8 +32,9 @@ TRAINING_WINDOW = 256
 """Pixels: about the size of the patches that the network was trained on."""
 
 
-REACH = 64
-"""Pixels from a tile's border beyond which it changes nothing: `tools/effective_reach.py`."""
+REACH = 96
+"""Pixels that neighbouring tiles share, so that strong noise on a border shows nowhere by more than
+a level of 255 (docs/engine.md)."""
 
 
 class ImageStatistics(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import signal
 import sys
 import time
 import warnings
@@ -132,6 +133,22 @@ def quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C during a fit is a KeyboardInterrupt again: Lightning makes an exit with code 1 of it.
+
+    And its handler, which Lightning takes away for good, is put back.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from error
+        raise
 
 
 def warm_average(decay: float) -> Any:

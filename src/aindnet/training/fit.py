@@ -26,6 +26,7 @@ from aindnet.training.callbacks import (
     RunningStatistics,
     average_of_weights,
     check_finite,
+    interruptible,
 )
 from aindnet.training.data import SyntheticNoiseData
 from aindnet.training.recipe import TrainingRecipe
@@ -135,7 +136,10 @@ def fit(
     with warnings.catch_warnings():
         # One endless stream made on the device: loader workers would only be in the way.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=False if resume else None)
+        with interruptible():
+            trainer.fit(
+                task, datamodule=data, ckpt_path=resume, weights_only=False if resume else None
+            )
     if trainer.is_global_zero:
         saver.save(trainer, task)
     remover.remove(trainer)

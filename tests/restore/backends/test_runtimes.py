@@ -73,6 +73,26 @@ def test_results_do_not_depend_on_the_neighbours_in_a_batch(runtime: Any) -> Non
     np.testing.assert_array_equal(both, swapped[::-1])
 
 
+def test_the_papers_pooled_map_runs_everywhere(runtime: Any) -> None:
+    network = small_network(map_resize="average", modulation_stride=2)
+    own = create_backend(
+        network, backend=runtime.name, device="cpu", precision=runtime.precision, batch=2
+    )
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(TILES)).denoised.numpy()
+    difference = np.abs(own.run(TILES, ["own", "own"])[:, :3] - expected)
+    assert difference.max() < (1e-4 if runtime.precision == "fp32" else 0.1)
+
+
+def test_constants_are_given_for_every_tile_of_a_batch(runtime: Any) -> None:
+    own = create_backend(
+        small_network(normalization="none"), backend=runtime.name, device="cpu", batch=2
+    )
+    measured = own.measure(TILES)
+    assert len(measured) == len(TILES) == 2
+    np.testing.assert_array_equal(measured[0], measured[1])
+
+
 @pytest.mark.parametrize("kind", ["running", "none"])
 @pytest.mark.parametrize("limit", [None, 0.7])
 @pytest.mark.parametrize("backend", ["openvino", "onnx", "torch"])

@@ -378,3 +378,36 @@ def test_photos_that_are_too_small_are_refused() -> None:
     image = scene("coffee", 64, 90)
     with pytest.raises(TooFewPairsError, match="too few"):
         divide([PhotoPair("a", image, image, "a")], crop=64, seed=0)
+
+
+def test_a_bursts_noisy_targets_are_no_clean_pictures() -> None:
+    """What noise a mean of few frames keeps must not be taught as what is to be kept."""
+    recipe = AdaptationRecipe(crop=48, batch=8, simulated_share=0.5, precision="fp32")
+    flat = np.full((192, 192, 3), 128, np.uint8)
+    variance = np.full((12, 12), (5 / 255) ** 2, np.float32)
+    noisy = with_noise(flat, 12.0, 1)
+    burst = [
+        PhotoPair(n, noisy, with_noise(flat, 5.0, 2), n, target_variance=variance) for n in "ab"
+    ]
+    clear = PhotoPair("c", noisy, np.full_like(flat, 60), "c")
+    _, clean = next(iter(_Batches([whole(pair) for pair in burst], recipe)))
+    leaves = {tuple(leaf.mean(dim=(1, 2)).tolist()) for leaf in _Batches([], recipe).leaves}
+    for picture in clean[:4]:
+        means = tuple(picture.mean(dim=(1, 2)).tolist())
+        assert any(np.allclose(means, each, atol=1e-4) for each in leaves)
+    _, clean = next(iter(_Batches([whole(p) for p in (*burst, clear)], recipe)))
+    for picture in clean[2:4]:  # not made up: of the pair that is clean
+        torch.testing.assert_close(picture, torch.full_like(picture, 60 / 255))
+    division = divide(burst, crop=48, seed=0)
+    assert len(_other_cameras(division, recipe)) == OTHER_CAMERAS
+
+
+def test_a_model_without_modulation_has_nothing_to_transfer_by_it() -> None:
+    network = small_network(modulation="none")
+    for method in ("modulation", "low_rank", "gains"):
+        with pytest.raises(RecipeError, match="choose transfer or retrain"):
+            prepare(network, method)
+    names = [name for name, _ in small_network(modulation="none", normalization="running")
+             .named_buffers()]  # fmt: skip
+    assert names
+    assert not any(map(is_transfer_parameter, names))

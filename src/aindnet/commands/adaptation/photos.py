@@ -99,9 +99,13 @@ def _read_or_why(path: Path) -> Taken | str:
 def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPair]:
     """The pairs of a published data set whose names contain `only`, with its scenes.
 
-    Of a large photo the middle is taken. Raises `DatasetError`, also for a data set without truth.
+    Of a large photo the middle is taken, and of PolyU's pack the crops of full resolution, which
+    do not overlap: what is held out of one must not be in another. Raises `DatasetError`, also for
+    a data set without truth.
     """
-    dataset = open_dataset(name, root, DatasetOptions(kind="all")).subset(contains=only)
+    packed = name == "polyu" and (root / "index.csv").is_file()
+    options = DatasetOptions(kind="fullres") if packed else DatasetOptions()
+    dataset = open_dataset(name, root, options).subset(contains=only)
     pairs = []
     for sample in dataset.samples:
         pair = sample.read()
@@ -163,9 +167,13 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
             raise DatasetError(f"{shown(folder)}: holds no photos")
 
 
-def camera_of(cameras: Iterable[Camera]) -> tuple[str, str, tuple[int, int] | None]:
-    """Make, model and ISO range of the photos; empty where none names a model, or several do."""
-    known = [each for each in cameras if each.model]
+def camera_of(
+    cameras: Iterable[Camera], model: str | None = None
+) -> tuple[str, str, tuple[int, int] | None]:
+    """Make, model and ISO range of the photos, or of those by `model`; empty where none names a
+    model, or several do.
+    """
+    known = [each for each in cameras if each.model and model in (None, each.model)]
     isos = [each.iso for each in known if each.iso]
     if len({each.model for each in known}) != 1:
         return "", "", None

@@ -37,9 +37,7 @@ class ONNXBackend(Backend):
         options.intra_op_num_threads = torch.get_num_threads()
         self._lock = threading.Lock()
         self._network = TileNetwork(network)
-        self._session: Any = lambda graph: onnxruntime.InferenceSession(
-            graph, options, providers=[provider]
-        )
+        self._session: Any = lambda graph: _session(onnxruntime, graph, options, provider)
         self._sessions: dict[GraphKind, Any] = {}
 
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
@@ -62,3 +60,14 @@ class ONNXBackend(Backend):
         with memory_errors(self.device):
             results: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
         return results
+
+
+def _session(onnxruntime: Any, graph: bytes, options: Any, provider: str | None) -> Any:
+    """A session on that very provider: ONNX Runtime would go on with the CPU and only print so."""
+    session = onnxruntime.InferenceSession(graph, options, providers=[provider], enable_fallback=0)
+    if provider not in session.get_providers():
+        raise DeviceError(
+            f"ONNX Runtime could not start {provider}: check its CUDA libraries, or try "
+            "--backend torch"
+        )
+    return session

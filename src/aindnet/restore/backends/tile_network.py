@@ -210,7 +210,7 @@ class OwnPass(nn.Module):
         own = OwnStatistics()
         result = self.network.residual(tiles, own)
         if self.network.runs_on_constants:
-            return result, self.network.constants().expand(len(tiles), -1, -1)
+            return result, self.network.constants().expand(tiles.shape[0], -1, -1)
         return result, torch.cat(own.mean_and_variance, dim=2)
 
 

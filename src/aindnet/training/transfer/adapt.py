@@ -29,7 +29,12 @@ from aindnet.camera.measured import MeasuredNoise, measure_noise_of_pairs
 from aindnet.errors import RecipeError, TooFewPairsError, TrainingDivergedError
 from aindnet.network import AINDNet
 from aindnet.pretrained.camera_profile import transfer_tensors
-from aindnet.training.callbacks import Budget, average_of_weights, quiet_lightning
+from aindnet.training.callbacks import (
+    Budget,
+    average_of_weights,
+    interruptible,
+    quiet_lightning,
+)
 from aindnet.training.losses import RestorationLoss, restoration_loss
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.held_out import (
@@ -65,6 +70,10 @@ OTHER_CAMERAS = 32
 
 LEAVES = 32
 """Made-up pictures that one adaptation draws from."""
+
+CLEAN_VARIANCE = (1 / 255) ** 2
+"""Noise that may be left in a target that stands for a clean picture under simulated noise. The
+mean of a few frames holds more: it would teach that the camera's own noise is to be kept."""
 
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
@@ -221,9 +230,11 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     if missing > 0:
         regions += patches(division.training, recipe.crop, missing)
     generator = torch.Generator().manual_seed(recipe.seed)
-    pictures = [region.read(region.pair.clean) for region in regions]
-    if recipe.leaves_share:
-        pictures += [dead_leaves(recipe.crop, generator) for _ in range(OTHER_CAMERAS // 2)]
+    pictures = [region.read(region.pair.clean) for region in _clean(regions)]
+    made_up = OTHER_CAMERAS // 2 if recipe.leaves_share else 0
+    if not pictures:
+        made_up = OTHER_CAMERAS
+    pictures += [dead_leaves(recipe.crop, generator) for _ in range(made_up)]
     seen = []
     for number, clean in enumerate(pictures):
         noisy = simulate(clean[None], generator, recipe.camera).noisy[0]
@@ -234,6 +245,11 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     return tuple(seen)
 
 
+def _clean(regions: Sequence[Region]) -> list[Region]:
+    """Those whose clean sides are as good as clean."""
+    return [region for region in regions if region.target_variance <= CLEAN_VARIANCE]
+
+
 class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
     """Noisy and clean crops (B, 3, crop, crop) without end; a batch is a function of its number."""
 
@@ -241,8 +257,9 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self.regions, self.recipe = regions, recipe
         self.noise = _noise_of(regions) if recipe.own_share else None
         self.weights = noise_by_scene(regions) if recipe.by_noise else None
+        self.clean = _clean(regions)
         self.leaves: list[Tensor] = []
-        if recipe.simulated_share and recipe.leaves_share:
+        if recipe.simulated_share and (recipe.leaves_share or not self.clean):
             generator = torch.Generator().manual_seed(recipe.seed)
             self.leaves = [dead_leaves(recipe.crop, generator) for _ in range(LEAVES)]
 
@@ -254,7 +271,10 @@ class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
             noisy, clean = random_pairs(
                 self.regions, recipe.batch, recipe.crop, generator, self.weights
             )
-            for place in range(round(recipe.leaves_share * simulated) if self.leaves else 0):
+            made_up = round(recipe.leaves_share * simulated) if self.clean else simulated
+            if made_up < simulated and len(self.clean) < len(self.regions):
+                clean[:simulated] = random_pairs(self.clean, simulated, recipe.crop, generator)[1]
+            for place in range(made_up if self.leaves else 0):
                 index, turn = divmod(
                     int(torch.randint(0, 4 * LEAVES, (1,), generator=generator)), 4
                 )
@@ -366,6 +386,7 @@ def _train(
             enable_model_summary=False,
             callbacks=[average_of_weights(recipe.ema_decay), budget, watch],
         )
-        trainer.fit(RealPairsTask(network, recipe), batches)
+        with interruptible():
+            trainer.fit(RealPairsTask(network, recipe), batches)
     network.cpu()
     return trainer.global_step

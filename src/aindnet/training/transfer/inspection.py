@@ -10,7 +10,7 @@ import numpy.typing as npt
 from aindnet.training.transfer.pairs import Image, PhotoPair
 
 SWAPPED = "the clean side is the noisier one: swap the two"
-UNEVEN_PER_NOISE = 0.25
+UNEVEN_PER_NOISE = 0.45
 """Block means of noise alone differ by this much of it at most; camera noise is coarse."""
 LIKE_BY_CHANCE = 60.0
 """Over a picture's side in pixels: correlation that two pictures of smoothed noise stay below."""

@@ -64,6 +64,11 @@ def prepare(network: AINDNet, method: Method) -> AINDNet:
     for name, parameter in network.named_parameters():
         moves = method in ("retrain", "scratch") or is_transfer_parameter(name)
         parameter.requires_grad_(moves and _MOVED.get(method, "") in name)
+    if not trainable(network):
+        raise RecipeError(
+            f"method {method!r}: this model has no modulation by the noise map to move; choose "
+            "transfer or retrain"
+        )
     return network
 
 
