@@ -10,6 +10,7 @@ import torch
 from aindnet.commands.denoise import SMALLEST_TILE
 from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
+from aindnet.pretrained import ModelCard
 from aindnet.restore import ArraySource, Denoiser
 from aindnet.restore.statistics import REACH
 from aindnet.restore.streaming import NOISE_BEYOND, outside
@@ -133,6 +134,18 @@ def test_the_hash_follows_the_weights(network: AINDNet) -> None:
     assert Denoiser(network, **options).model_hash == Denoiser(other, **options).model_hash
     other.head.weight.data += 1e-3
     assert Denoiser(network, **options).model_hash != Denoiser(other, **options).model_hash
+
+
+def test_a_model_taught_unclipped_noise_is_shown_it(network: AINDNet) -> None:
+    image = photo(64, 64)
+    image[8:24, 8:24] += 0.9  # above white
+    options: dict[str, Any] = {"backend": "torch", "device": "cpu", "precision": "fp32"}
+    unclipped = Denoiser(network, card=ModelCard(name="g", clipped=False), **options)
+    with torch.inference_mode():
+        own = network(torch.from_numpy(image).permute(2, 0, 1)[None]).denoised[0]
+    np.testing.assert_allclose(unclipped(image).image, own.permute(1, 2, 0), atol=1e-5)
+    assert np.abs(Denoiser(network, **options)(image).image - unclipped(image).image).max() > 0.01
+    assert ModelCard.from_json('{"name": "old"}', source="old").clipped
 
 
 def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> None:

@@ -22,6 +22,9 @@ class ModelCard:
     """Data and their licences."""
     noise_model: str = ""
     """The noise it was taught."""
+    clipped: bool = True
+    """Whether the noisy photos it was taught were clipped to [0, 1], as files are. If not, as where
+    Gaussian noise is added to an image and left, it is shown what lies beyond black and white."""
     recipe: str = ""
     """The recipe's file name and what was overridden."""
     hardware: str = ""

@@ -26,7 +26,14 @@ from aindnet.restore.statistics import (
     Trained,
     WholeImage,
 )
-from aindnet.restore.streaming import RGB, ArraySource, Band, RowSource
+from aindnet.restore.streaming import (
+    CLIPPED,
+    RGB,
+    UNCLIPPED,
+    ArraySource,
+    Band,
+    RowSource,
+)
 from aindnet.restore.tiling import ALIGNMENT, round_up
 
 if TYPE_CHECKING:
@@ -105,6 +112,7 @@ class Denoiser:
             tile=DEFAULT_TILE if tile is None else tile,
             overlap=self._overlap,
             channels=network.config.image_channels,
+            visible=CLIPPED if card is None or card.clipped else UNCLIPPED,
         )
 
     @classmethod

@@ -14,6 +14,7 @@ from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, tr
 from aindnet.restore.mixing import mix
 from aindnet.restore.statistics import StatisticsPolicy
 from aindnet.restore.streaming import (
+    CLIPPED,
     Band,
     RowSource,
     StripBlender,
@@ -61,6 +62,8 @@ class Engine:
     overlap: int
     channels: int
     """Of the network: 3, or 1 for a network of grey photos, which are given as three equal ones."""
+    visible: tuple[float, float] = CLIPPED
+    """What the network is shown of float images."""
 
     def stream(
         self,
@@ -88,7 +91,7 @@ class Engine:
                 done = blender.finish_row()
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
                 level = done[..., 3:]
-                whole = done[..., :3] + outside(noisy, level)
+                whole = done[..., :3] + outside(noisy, level, self.visible)
                 yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)
                 y += done.shape[0]
 
@@ -106,7 +109,7 @@ class Engine:
     ) -> Iterator[_Request]:
         for index, (source, plan) in enumerate(zip(sources, plans, strict=True)):
             reader = StripReader(source, plan)
-            visible = VisibleRows(source, self.channels)
+            visible = VisibleRows(source, self.channels, self.visible)
             surveys = {
                 which: self.statistics.survey(self.backend, visible, plan, which)
                 for which in transforms

@@ -62,15 +62,15 @@ class Band:
     """(rows, W, 3), estimated standard deviation of the noise on the [0, 1] scale."""
 
 
-LOWEST, HIGHEST = 0.0, 1.0
+CLIPPED, UNCLIPPED = (0.0, 1.0), (-1.0, 2.0)
 """What the network is shown of float images, as in its training; what lies beyond passes by it."""
 NOISE_BEYOND = 3.0
 """Standard deviations of the noise that may lie beyond black and white and be noise alone."""
 
 
-def outside(rgb: RGB, noise_level: RGB) -> RGB:
+def outside(rgb: RGB, noise_level: RGB, visible: tuple[float, float] = CLIPPED) -> RGB:
     """What of pixels (…, 3) the network does not see, but for what may be noise of that level."""
-    beyond = rgb - np.clip(rgb, LOWEST, HIGHEST)
+    beyond = rgb - np.clip(rgb, *visible)
     kept = np.maximum(np.abs(beyond) - NOISE_BEYOND * noise_level, 0)
     return np.asarray(np.copysign(kept, beyond), np.float32)
 
@@ -81,6 +81,7 @@ class VisibleRows:
 
     source: RowSource
     channels: int
+    visible: tuple[float, float] = CLIPPED
 
     @property
     def height(self) -> int:
@@ -101,7 +102,7 @@ class VisibleRows:
 
         Raises `InvalidImageError` for colour where the network is for grey photos.
         """
-        visible = np.clip(rgb, LOWEST, HIGHEST)
+        visible = np.clip(rgb, *self.visible)
         if self.channels == 3:
             return visible
         if (visible != visible[..., :1]).any():

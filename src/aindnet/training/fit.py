@@ -54,6 +54,7 @@ class SaveModel(Callback):
             licence=self.recipe.licence,
             trained_on=self.recipe.trained_on,
             noise_model=str(self.recipe.camera),
+            clipped=self.recipe.camera.round_8_bit,
             recipe=f"{self.file}, seed {self.recipe.seed}",
             hardware=(
                 f"{trainer.num_devices} × {trainer.strategy.root_device.type} "

@@ -82,7 +82,8 @@ def load_gaussian(
         name="gaussian",
         title=f"White Gaussian noise: {', '.join(only)}" if only else "White Gaussian noise",
         samples=require_samples(samples, root, f"image; expected {DOWNLOAD}"),
-        protocol="Seeded noise added to the 8-bit image, neither clipped nor rounded; "
+        protocol="Seeded noise added to the 8-bit image, neither clipped nor rounded (a model "
+        "that was taught clipped photos is shown it clipped); "
         f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",
         grouping="noise setting",
     )
