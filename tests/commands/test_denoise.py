@@ -215,14 +215,14 @@ def test_camera_is_loaded(
     class Loader:
         @staticmethod
         def from_pretrained(model: str | None, **options: Any) -> StandInDenoiser:
-            assert (model, options["device"], options["tile"]) == ("small", "cpu", 128)
+            assert (model, options["device"], options["tile"]) == ("small", "cpu", 384)
             return stand_in
 
     monkeypatch.undo()
     monkeypatch.setattr(aindnet.restore, "Denoiser", Loader)
     profile = photos / "camera.safetensors"
     profile.write_bytes(b"profile")
-    flags = ["--model", "small", "--device", "cpu", "--tile", "288", "--camera", profile]
+    flags = ["--model", "small", "--device", "cpu", "--tile", "384", "--camera", profile]
     assert run("denoise", photos / "a.png", *flags) == 0
     assert stand_in.cameras == [profile]
 

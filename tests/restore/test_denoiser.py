@@ -149,8 +149,8 @@ def test_a_model_taught_unclipped_noise_is_shown_it(network: AINDNet) -> None:
 
 
 def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> None:
-    with pytest.raises(ValueError, match="at least 288 pixels, three times the 96"):
-        Denoiser(network, device="cpu", tile=256)
+    with pytest.raises(ValueError, match="at least 384 pixels, three times the 128"):
+        Denoiser(network, device="cpu", tile=320)
     with pytest.raises(ValueError, match="at least 192"):
         Denoiser(network, device="cpu", tile=160, overlap=64)
     assert SMALLEST_TILE == 3 * REACH

@@ -79,8 +79,8 @@ def trained(tile: int, statistics: StatisticsPolicy | None = None) -> Denoiser:
 def test_statistics_from_training_need_no_look_at_the_photo(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image = photo(400, 390)
-    reference = trained(tile=512)
+    image = photo(520, 500)
+    reference = trained(tile=640)
 
     def measure(*_: object) -> None:
         raise AssertionError("the photo was surveyed")
@@ -89,13 +89,13 @@ def test_statistics_from_training_need_no_look_at_the_photo(
     whole = reference(image).image
     assert reference.statistics == Trained()
     assert np.abs(whole - image).mean() > 1e-3
-    for tile in (288, 320):
+    for tile in (384, 416):
         assert np.abs(trained(tile)(image).image - whole).max() <= 0.05 / 255
 
 
 def test_statistics_that_do_not_fit_the_network_are_refused() -> None:
     with pytest.raises(ValueError, match="leave `statistics` out"):
-        trained(288, Field())
+        trained(384, Field())
     with pytest.raises(ValueError, match="leave `statistics` out"):
         denoise_with(Trained(), tile=192)
 

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
 
-SMALLEST_TILE = 288
+SMALLEST_TILE = 384
 """Three times `restore.statistics.REACH`, which is not imported before the flags are right."""
 
 _Flag = Parameter(negative=())
@@ -79,7 +79,7 @@ def denoise(
     compiled
         Let PyTorch compile the network first: for many photos on a GPU.
     tile
-        Side of the tiles in pixels, at least 288; a multiple of 32, or the next one.
+        Side of the tiles in pixels, at least 384; a multiple of 32, or the next one.
     encoding
         How samples stand to light, where a file does not say it right.
     half_size

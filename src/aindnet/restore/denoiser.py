@@ -44,7 +44,7 @@ BackendName = Literal["auto", "torch", "openvino", "onnx"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
-DEFAULT_TILE = 512
+DEFAULT_TILE = 640
 SMALLEST_TILE = 3 * ALIGNMENT
 INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2

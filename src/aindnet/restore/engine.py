@@ -24,7 +24,7 @@ from aindnet.restore.streaming import (
 )
 from aindnet.restore.tiling import TilePlan, plan_tiles
 
-DISCARDED_SHARE = 3 / 8
+DISCARDED_SHARE = 7 / 16
 """Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
 
 

@@ -32,7 +32,7 @@ TRAINING_WINDOW = 256
 """Pixels: about the size of the patches that the network was trained on."""
 
 
-REACH = 96
+REACH = 128
 """Pixels that neighbouring tiles share, so that strong noise on a border shows nowhere by more than
 a level of 255 (docs/engine.md)."""
 

@@ -1,0 +1,43 @@
+"""Tiles of a bundled model that nobody can see, where neighbours share as little as they may."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import skimage
+
+from aindnet import Denoiser
+from aindnet.commands.denoise import SMALLEST_TILE
+from aindnet.pretrained import list_models
+from aindnet.restore.statistics import REACH
+from aindnet.restore.tiling import Axis, round_up
+
+MODELS = [card.name for card in list_models()]
+SIDE = SMALLEST_TILE + SMALLEST_TILE - REACH
+
+
+def noisy(sigma: float, grain: int) -> np.ndarray:
+    """A photo under noise of `sigma` of 255, in squares of `grain` pixels: (SIDE, SIDE, 3)."""
+    photo = skimage.data.astronaut()[:SIDE, :SIDE] / 255
+    cells = -(-SIDE // grain)
+    noise = np.random.default_rng(3).normal(0, sigma / 255, (cells, cells, 3))
+    noise = noise.repeat(grain, axis=0).repeat(grain, axis=1)[:SIDE, :SIDE]
+    return np.clip(photo + noise, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("sigma", "grain"), [(5, 1), (25, 1), (50, 1), (50, 2), (20, 4)])
+@pytest.mark.parametrize("model", MODELS)
+def test_the_result_does_not_depend_on_the_tiles(model: str, sigma: float, grain: int) -> None:
+    axis = Axis(SIDE, SMALLEST_TILE, REACH, 0)
+    assert [b - a for a, b in pairwise(axis.positions)] == [SMALLEST_TILE - REACH]
+    image = noisy(sigma, grain)
+    whole, tiled = (
+        Denoiser.from_pretrained(model, device="cpu", backend="torch", precision="fp32", tile=tile)
+        for tile in (round_up(SIDE), SMALLEST_TILE)
+    )
+    difference = np.abs(whole(image).image - tiled(image).image) * 255
+    print(f"sigma {sigma}, grain {grain}: {difference.max():.3f} {difference.mean():.4f}")
+    assert difference.max() <= 1
+    assert difference.mean() <= 0.1
