@@ -129,9 +129,11 @@ def test_patterns_take_the_place_of_photos() -> None:
     assert crops.max() <= 1
     drawn = crops.flatten(1).std(dim=1) > 0
     assert 30 < int(drawn.sum()) < 70
-    # Flat patches: most neighbours are alike, and the colours differ.
+    # Two thirds are flat patches, where most neighbours are alike; in a third colours run.
     patches = crops[drawn]
-    assert float(((patches[..., 1:] - patches[..., :-1]).abs() < 1e-6).float().mean()) > 0.6
+    alike = ((patches[..., 1:] - patches[..., :-1]).abs() < 1e-6).float().mean(dim=(1, 2, 3))
+    assert 0.4 < float((alike > 0.5).float().mean()) < 0.9
+    assert float((alike < 0.05).float().mean()) > 0.15
     assert float((patches.amax(1) - patches.amin(1)).mean()) > 0.15
 
 

@@ -150,10 +150,11 @@ def random_crops(
 
 
 def colour_patches(batch: int, crop: int, generator: torch.Generator) -> Tensor:
-    """Turned grids of flat colours, half of them softened: float32 (batch, 3, crop, crop).
+    """Turned grids of colours: float32 (batch, 3, crop, crop).
 
-    Cells of 6 to 48 pixels, log-uniform; colours anywhere in the cube, drawn together to their mean
-    by a random contrast.
+    A third flat with sharp edges, a third softened by a pixel, a third running into one another,
+    which coarse colour noise is easily taken for. Cells of 6 to 48 pixels, log-uniform; colours
+    anywhere in the cube, drawn together to their mean by a random contrast.
     """
     device = generator.device
 
@@ -167,9 +168,16 @@ def colour_patches(batch: int, crop: int, generator: torch.Generator) -> Tensor:
     contrast = 0.3 + 0.7 * uniform(1, 1, 1)
     colours = colours.mean(dim=(2, 3), keepdim=True).lerp(colours, contrast)
     y, x = torch.meshgrid(*(torch.arange(crop, device=device),) * 2, indexing="ij")
-    row = ((x * angle.sin() + y * angle.cos()) / cell + shift[:, :1]).floor().long() % cells
-    column = ((x * angle.cos() - y * angle.sin()) / cell + shift[:, 1:]).floor().long() % cells
+    down = (x * angle.sin() + y * angle.cos()) / cell + shift[:, :1]
+    across = (x * angle.cos() - y * angle.sin()) / cell + shift[:, 1:]
+    row, column = (place.floor().long() % cells for place in (down, across))
     index = (row * cells + column).flatten(1)[:, None].expand(-1, 3, -1)
     sharp = colours.flatten(2).gather(2, index).reshape(batch, 3, crop, crop)
     soft = F.avg_pool2d(F.pad(sharp, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return torch.where(uniform(1, 1, 1) < 0.5, sharp, soft)
+    # The grid goes on by mirroring here, where the others repeat it.
+    places = torch.stack([across, down], dim=-1).squeeze(1) * (2 / cells) - 1
+    running = F.grid_sample(
+        colours, places, mode="bicubic", padding_mode="reflection", align_corners=False
+    ).clamp(0, 1)
+    kind = uniform(1, 1, 1)
+    return torch.where(kind < 1 / 3, sharp, torch.where(kind < 2 / 3, soft, running))
