@@ -2,7 +2,7 @@
 
     python tools/statistics_policies.py --polyu DATA/real/polyu [--root PAIRS …] [--model …]
     python tools/statistics_policies.py --dataset renoir=DATA/real/renoir \\
-        --tile 512 --other-tile 320
+        --tile 512 --other-tile 384
 
 `--polyu` puts real photos together again from the crops of a PolyU pack, which lie side by side;
 `--root` takes whole pairs, `--dataset` a set as `aindnet evaluate` reads it. Every policy denoises

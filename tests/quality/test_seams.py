@@ -15,15 +15,15 @@ from aindnet.restore.statistics import REACH
 from aindnet.restore.tiling import Axis, round_up
 
 MODELS = [card.name for card in list_models()]
-SIDE = SMALLEST_TILE + SMALLEST_TILE - REACH
+SIDE, HEIGHT = 2 * SMALLEST_TILE - REACH, 192
 
 
 def noisy(sigma: float, grain: int) -> np.ndarray:
-    """A photo under noise of `sigma` of 255, in squares of `grain` pixels: (SIDE, SIDE, 3)."""
-    photo = skimage.data.astronaut()[:SIDE, :SIDE] / 255
-    cells = -(-SIDE // grain)
-    noise = np.random.default_rng(3).normal(0, sigma / 255, (cells, cells, 3))
-    noise = noise.repeat(grain, axis=0).repeat(grain, axis=1)[:SIDE, :SIDE]
+    """A photo under noise of `sigma` of 255, in squares of `grain` pixels: (HEIGHT, SIDE, 3)."""
+    part = skimage.data.astronaut()[:HEIGHT] / 255
+    photo = np.concatenate([part, part[:, ::-1]], axis=1)[:, :SIDE]
+    noise = np.random.default_rng(3).normal(0, sigma / 255, (HEIGHT // grain, SIDE // grain, 3))
+    noise = noise.repeat(grain, axis=0).repeat(grain, axis=1)
     return np.clip(photo + noise, 0, 1).astype(np.float32)
 
 
