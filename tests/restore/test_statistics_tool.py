@@ -37,11 +37,11 @@ def test_a_row_has_quality_seams_time_and_memory(tool: ModuleType, tmp_path: Pat
     model = tmp_path / "small.safetensors"
     save_model(model, small_network(), ModelCard(name="small"))
     # Noise that grows from left to right: tiles differ in their own statistics.
-    noise = np.random.default_rng(0).normal(scale=20, size=(200, 320, 3))
+    noise = np.random.default_rng(0).normal(scale=20, size=(200, 640, 3))
     clean = np.full(noise.shape, 120, np.uint8)
-    noisy = (clean + noise * np.linspace(0, 1, 320)[None, :, None]).astype(np.uint8)
+    noisy = (clean + noise * np.linspace(0, 1, 640)[None, :, None]).astype(np.uint8)
     own, frozen = (
-        tool._measure(name, str(model), "torch", (192, 256), [(noisy, clean)])
+        tool._measure(name, str(model), "torch", (384, 512), [(noisy, clean)])
         for name in ("tile", "frozen, 32 windows of 192")
     )
     assert own.keys() == {"psnr", "worst", "mean", "seconds_per_megapixel", "peak_mb"}
