@@ -33,10 +33,10 @@ PACKS = ("polyu", "renoir", "sidd-sample", BUILT_IN)
 MULTIPLIERS = {
     "wavelet": (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
     "nlm": (0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
-    "bm3d": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0),
+    "bm3d": (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0),
     "ffdnet": (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0),
 }
-CHROMA = {"nlm": (0.5, 1.0, 2.0)}
+CHROMA = {"nlm": (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)}
 
 
 def grid(peer: str) -> Iterator[PeerSettings]:
@@ -73,6 +73,8 @@ def choose(peer: str, dataset: Dataset, journal: Journal | None = None) -> PeerS
     best = max(found, key=lambda entry: entry[0])[1]
     if best.multiplier in (MULTIPLIERS[peer][0], MULTIPLIERS[peer][-1]):
         print(f"{dataset.name} {peer}: the best lies at the edge of the grid; widen MULTIPLIERS")
+    if peer in CHROMA and best.chroma in (CHROMA[peer][0], CHROMA[peer][-1]):
+        print(f"{dataset.name} {peer}: the best lies at the edge of the grid; widen CHROMA")
     return best
 
 

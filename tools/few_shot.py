@@ -3,7 +3,8 @@
     python tools/few_shot.py recipes/few_shot.yaml --data DATA --output runs/few-shot
 
 `--data` holds `real/polyu`, `real/renoir` and `real/sidd-sample`. Of each camera every third scene
-is for testing; pairs to adapt with are crops of the others, drawn by the seed. "Elsewhere" are the
+is for testing; pairs to adapt with are crops of the others, drawn by the seed from those that
+`aindnet adapt` takes. "Elsewhere" are the
 other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs of the same base that are
 in OUTPUT/runs.jsonl are not done again; `--only`, `--counts`, `--seeds` and `--variants` do a part,
 `--table` none.
@@ -29,9 +30,10 @@ import yaml
 
 from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.network import AINDNet
+from aindnet.network.precision import has_fast_bf16
 from aindnet.pretrained import load_model
 from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
-from aindnet.training.transfer.inspection import levels
+from aindnet.training.transfer.inspection import inspect, levels, matched
 from aindnet.training.transfer.pairs import PhotoPair
 
 
@@ -62,6 +64,12 @@ def others(data: Path) -> list[PhotoPair]:
     ]
 
 
+def usable(pairs: Sequence[PhotoPair]) -> list[PhotoPair]:
+    """The pairs that `aindnet adapt` would take, matched in exposure where it would."""
+    inspected = [(pair, inspect(pair)) for pair in pairs]
+    return [matched(p) if found.corrected else p for p, found in inspected if not found.problems]
+
+
 def evenly(pairs: Sequence[PhotoPair], count: int) -> list[PhotoPair]:
     """At most `count` of them, evenly chosen by scene."""
     by_scene: dict[str, list[PhotoPair]] = defaultdict(list)
@@ -86,7 +94,7 @@ def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
     values = []
     for pair in pairs:
         noisy = torch.from_numpy(levels(pair.noisy)).permute(2, 0, 1)[None] / 255
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
             denoised = network(noisy.contiguous(memory_format=torch.channels_last)).denoised
         image = (denoised.float()[0].permute(1, 2, 0).clamp(0, 1) * 255).round().numpy()
         mse = float(np.square(image - np.rint(levels(pair.clean))).mean())
@@ -125,7 +133,7 @@ def run(
         own = [pair for pair in everything if pair.name.startswith(camera)]
         scenes = sorted({pair.scene for pair in own})
         test = evenly([p for p in own if p.scene in scenes[::3]], experiment.test_crops)
-        pool = [p for p in own if p.scene not in scenes[::3]]
+        pool = usable([p for p in own if p.scene not in scenes[::3]])
         away = evenly([p for p in everything if p not in own], experiment.test_crops) + far
         test, away = ([middle(p, experiment.test_pixels) for p in side] for side in (test, away))
         for count in arguments.counts or experiment.counts:

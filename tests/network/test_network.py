@@ -20,6 +20,7 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
+from aindnet.network.aindnet import without_local_means
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -287,6 +288,32 @@ def test_a_limit_bounds_what_the_modulation_is_given_and_not_the_estimate() -> N
         assert torch.equal(other(noisy).noise_level, level)
     assert torch.equal(loose(noisy).denoised, free(noisy).denoised)
     assert not torch.allclose(limited(noisy).denoised, free(noisy).denoised)
+
+
+@torch.inference_mode()
+def test_means_are_kept_where_noise_is_weak_and_left_to_the_network_where_it_is_strong() -> None:
+    limit, shift = 0.05, 0.02
+    fine = 0.01 * torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+    for level, left in ((0.1 * limit, 0.0), (limit, shift / 2), (2.5 * limit, shift)):
+        residual = without_local_means(fine + shift, torch.full_like(fine, level), limit)
+        assert residual.mean() == pytest.approx(left, abs=3e-4)
+        # Of what denoising takes away, noise of single pixels, next to nothing is put back.
+        torch.testing.assert_close(residual - left, fine, atol=3e-3, rtol=0)
+
+
+@torch.inference_mode()
+def test_a_network_that_keeps_means_does_not_shift_colours() -> None:
+    noisy = 0.5 + 0.01 * torch.randn(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+    network = seeded(SMALL)
+    keeping = AINDNet(replace(SMALL, mean_limit=1e3)).eval()
+    keeping.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        cast(torch.Tensor, network.head.bias).fill_(0.1)
+        cast(torch.Tensor, keeping.head.bias).fill_(0.1)
+    shifted, kept = network(noisy), keeping(noisy)
+    assert (shifted.denoised - noisy).mean().abs() > 0.1
+    assert (kept.denoised - noisy).mean().abs() < 0.01
+    torch.testing.assert_close(kept.noise_level, shifted.noise_level)
 
 
 def test_a_limit_of_nothing_is_refused() -> None:

@@ -23,6 +23,9 @@ from aindnet.network.adaptive_norm import (
 from aindnet.network.noise_estimator import NoiseLevelEstimator
 from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple, resize_bilinear
 
+MEAN_CELL = 16
+"""Pixels a side of the cells that local means are taken over."""
+
 
 @dataclass(frozen=True)
 class AINDNetConfig:
@@ -56,6 +59,10 @@ class AINDNetConfig:
     feature_limit: float | None = None
     """Not with "instance": deviations from the mean at which x̂ is cut off; None: none.
     Pictures of a kind that training never saw can leave all bounds without it."""
+    mean_limit: float | None = None
+    """Noise level ([0, 1] scale) up to which the photo's means over some 32 pixels are kept (see
+    `without_local_means`): averaged over so many, weak noise is no longer seen, and what a network
+    changes there is a shift of colour. None: they are the network's, as in the paper."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -86,10 +93,10 @@ class AINDNetConfig:
             raise ValueError('padding must be "zeros" or "replicate"')
         if self.normalization not in ("instance", "running", "none"):
             raise ValueError('normalization must be "instance", "running" or "none"')
-        if self.map_limit is not None and not self.map_limit > 0:
-            raise ValueError("map_limit must be above 0, or None")
-        if self.feature_limit is not None and not self.feature_limit > 0:
-            raise ValueError("feature_limit must be above 0, or None")
+        for name in ("map_limit", "feature_limit", "mean_limit"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} must be above 0, or None")
         if self.feature_limit is not None and self.normalization == "instance":
             raise ValueError('feature_limit is not for normalization="instance"')
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
@@ -193,7 +200,7 @@ class AINDNet(nn.Module):
         map1 = estimate.noise_level.detach() if self.detach_map else estimate.noise_level
         size1 = (x.shape[-2], x.shape[-1])
         full = (padded.shape[-2], padded.shape[-1])
-        noise_level = resize_bilinear(map1, full)[..., :height, :width]
+        noise_level = resize_bilinear(map1, full)
         if self.config.map_limit is not None:
             map1 = map1.clamp_max(self.config.map_limit)
 
@@ -208,9 +215,17 @@ class AINDNet(nn.Module):
         y1 = self.skip1(x1) + self.up1(y2)[..., : size1[0], : size1[1]]
         y1 = self._run(self.decoder1, y1, map1, 1)  # (B, 64, H, W)
         residual = F.pixel_shuffle(self.head(y1), self.config.unshuffle)
+        residual = self.with_means_kept(residual, noise_level)
 
         denoised = noisy + residual[..., :height, :width]
+        noise_level = noise_level[..., :height, :width]
         return AINDNetOutput(denoised, noise_level, estimate.coarse, estimate.fine)
+
+    def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
+        """The residual without its local means where the config keeps the photo's."""
+        if self.config.mean_limit is None:
+            return residual
+        return without_local_means(residual, noise_level, self.config.mean_limit)
 
     def _run(self, blocks: nn.ModuleList, x: Tensor, map1: Tensor, scale: int) -> Tensor:
         """A scale's blocks, with the map at the size that its modulation is computed at."""
@@ -223,6 +238,20 @@ class AINDNet(nn.Module):
         for block in blocks:
             x = block(x, noise_level)
         return x
+
+
+def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> Tensor:
+    """The residual (B, C, H, W) less its means over about 32 pixels where the noise is weak.
+
+    The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` (B, C,
+    H, W) over 16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
+    move means, through clipping and the camera's response, and there they stay the network's.
+    """
+    means = average_pool(residual, MEAN_CELL)
+    excess = (average_pool(noise_level, MEAN_CELL) / limit).clamp_max(2.0)
+    means = means / (1 + excess.square().square().square())
+    means = F.avg_pool2d(means, 3, stride=1, padding=1, count_include_pad=False)
+    return residual - resize_bilinear(means, (residual.shape[-2], residual.shape[-1]))
 
 
 class ResBlock(nn.Module):

@@ -29,6 +29,7 @@ from aindnet.training.callbacks import (
     interruptible,
 )
 from aindnet.training.data import SyntheticNoiseData
+from aindnet.training.precision import lightning_precision
 from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import parse_budget
 from aindnet.training.task import SyntheticNoiseTask
@@ -58,7 +59,7 @@ class SaveModel(Callback):
             recipe=f"{self.file}, seed {self.recipe.seed}",
             hardware=(
                 f"{trainer.num_devices} × {trainer.strategy.root_device.type} "
-                f"({platform.machine()}), {trainer.global_step} steps, "
+                f"({platform.machine()}, {trainer.precision}), {trainer.global_step} steps, "
                 f"{self.budget.elapsed() / 60:.0f} min"
             ),
             date=datetime.date.today().isoformat(),
@@ -212,7 +213,7 @@ def _trainer(
         devices=recipe.devices,
         num_nodes=recipe.nodes,
         strategy=recipe.strategy,
-        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        precision=lightning_precision(recipe.precision, recipe.accelerator),
         max_epochs=1,
         max_steps=budget.steps if budget.steps is not None else -1,
         check_val_every_n_epoch=None,

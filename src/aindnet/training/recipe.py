@@ -14,6 +14,7 @@ from aindnet.errors import RecipeError
 from aindnet.network import AINDNetConfig
 from aindnet.training.losses import EstimatorLoss, RestorationLoss
 from aindnet.training.photos import TILE
+from aindnet.training.precision import TrainingPrecision, check_precision
 from aindnet.training.recipe_files import read_recipe
 from aindnet.training.schedule import parse_budget
 
@@ -86,8 +87,8 @@ class TrainingRecipe:
     ema_decay: float = 0.999
     """Exponential moving average of the weights; shorter at the start of a run."""
     seed: int = 0
-    precision: str = "bf16"
-    """"bf16" (autocast) or "fp32"."""
+    precision: TrainingPrecision = "auto"
+    """"bf16" (autocast), "fp32", or "auto": bf16 where the hardware multiplies in it."""
     compile: bool = False
     """torch.compile the network."""
     accelerator: str = "auto"
@@ -124,8 +125,7 @@ class TrainingRecipe:
         self._check_numbers()
         for name in ("budget", "validate_every", "checkpoint_every"):
             parse_budget(getattr(self, name), name)
-        if self.precision not in ("bf16", "fp32"):
-            raise RecipeError(f"recipe: precision {self.precision!r}; choose bf16 or fp32")
+        check_precision(self.precision)
 
     def _check_numbers(self) -> None:
         for name in ("white_first", "own_batch", "warmup", "flat"):

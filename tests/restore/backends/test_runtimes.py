@@ -110,6 +110,16 @@ def test_statistics_from_training_are_constants_of_the_graph(
     np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
+    network = small_network(normalization="none", unshuffle=unshuffle, mean_limit=0.05)
+    own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(TILES)).denoised.numpy()
+    result = own.run(TILES, ["own", "own"])
+    np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_batches_in_flight_on_a_gpu_do_not_mix() -> None:
     backend = create_backend(NETWORK, backend="torch", device="cuda", precision="fp32", batch=2)

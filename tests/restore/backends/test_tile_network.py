@@ -26,6 +26,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"normalization": "running", "modulation": "gated"},
     {"normalization": "none", "unshuffle": 2, "feature_limit": 0.5},
     {"normalization": "none", "modulation": "none"},
+    {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1},
+    {"mean_limit": 0.1},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},

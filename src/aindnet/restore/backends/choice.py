@@ -8,6 +8,7 @@ import torch
 
 from aindnet.errors import DeviceError
 from aindnet.network import AINDNet
+from aindnet.network.precision import has_fast_bf16
 from aindnet.restore.backends.base import Backend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.backends.onnx_backend import ONNXBackend
@@ -106,10 +107,6 @@ def _choose_device(device: str, backend: str) -> str:
 def _fastest_precision(device: str, backend: str) -> str:
     if backend == "onnx":
         return "fp32"
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if device == "mps":
-        return "fp16"
-    # Without instructions for it bf16 is emulated, and slower than fp32.
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "fp32"
+    if has_fast_bf16(device):
+        return "bf16"
+    return "fp32" if device == "cpu" else "fp16"

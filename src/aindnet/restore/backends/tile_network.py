@@ -89,20 +89,6 @@ def fold_statistics(norm: AdaptiveInstanceNorm) -> None:
         gain *= scale.view(like)
 
 
-class Kept(nn.Module):
-    """A layer whose last output stays at hand."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-        self.output: Tensor | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the layer gives."""
-        self.output = self.layer(x)
-        return self.output
-
-
 class TileNetwork(AINDNet):
     """`AINDNet` with the same weights, whose blocks take their statistics from outside."""
 
@@ -117,7 +103,7 @@ class TileNetwork(AINDNet):
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
         self.runs_on_constants = self.config.constant_statistics
-        self.head = cast(nn.Conv2d, Kept(self.head))
+        self.kept_residual: Tensor | None = None
         self.eval().requires_grad_(False)
 
     def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
@@ -126,13 +112,16 @@ class TileNetwork(AINDNet):
         The residual without the tile: in bf16 their sum would be rounded to 1/512.
         """
         self.statistics = statistics
-        noise_level = self(tiles).noise_level
-        head = cast(Kept, self.head)
-        residual, head.output = head.output, None
+        noise_level = self(tiles).noise_level.float()
+        residual, self.kept_residual = self.kept_residual, None
         if residual is None:
-            raise RuntimeError("the network did not come to its head")
-        residual = F.pixel_shuffle(residual, self.config.unshuffle)
-        return torch.cat([residual.float(), noise_level.float()], dim=1)
+            raise RuntimeError("the network did not come to its residual")
+        return torch.cat([residual, noise_level], dim=1)
+
+    def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
+        """As in `AINDNet`, in float32; the residual stays at hand."""
+        self.kept_residual = super().with_means_kept(residual.float(), noise_level.float())
+        return self.kept_residual
 
     def constants(self) -> Tensor:
         """Mean and variance of a network whose statistics are constants, (2, channels)."""

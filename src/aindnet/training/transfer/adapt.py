@@ -36,6 +36,12 @@ from aindnet.training.callbacks import (
     quiet_lightning,
 )
 from aindnet.training.losses import RestorationLoss, restoration_loss
+from aindnet.training.precision import (
+    TrainingPrecision,
+    check_precision,
+    lightning_precision,
+    runs_in_bf16,
+)
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.held_out import (
     Gain,
@@ -124,8 +130,8 @@ class AdaptationRecipe:
     (`held_out.choose_share`): a share that loses more is not chosen, unless it is the first of
     `shares`."""
     seed: int = 0
-    precision: str = "bf16"
-    """"bf16" (autocast) or "fp32"."""
+    precision: TrainingPrecision = "auto"
+    """"bf16" (autocast), "fp32", or "auto": bf16 where the hardware multiplies in it."""
     accelerator: str = "auto"
 
     def __post_init__(self) -> None:
@@ -136,8 +142,7 @@ class AdaptationRecipe:
             raise RecipeError("leaves_share: from 0 to 1")
         if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
             raise RecipeError("own_share: from 0, and with simulated_share below 1")
-        if self.precision not in ("bf16", "fp32"):
-            raise RecipeError(f"precision {self.precision!r}; choose bf16 or fp32")
+        check_precision(self.precision)
         if self.crop < 32 or self.batch < 1:
             raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
         if self.learning_rate <= 0 or not 0 <= self.ema_decay < 1:
@@ -216,7 +221,8 @@ def adapt(
 
 
 def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], Any]:
-    return lambda network, regions: square_errors(network, regions, bf16=recipe.precision == "bf16")
+    bf16 = runs_in_bf16(recipe.precision, "cpu")
+    return lambda network, regions: square_errors(network, regions, bf16=bf16)
 
 
 def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region, ...]:
@@ -376,7 +382,7 @@ def _train(
         trainer = pl.Trainer(
             accelerator=recipe.accelerator,
             devices=1,
-            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+            precision=lightning_precision(recipe.precision, recipe.accelerator),
             max_epochs=1,
             max_steps=-1 if budget.steps is None else budget.steps,
             gradient_clip_val=recipe.gradient_clip,

@@ -132,9 +132,10 @@ def displacement(
     """How far `moved` lies from `fixed`, rows and columns, to a tenth of a pixel.
 
     By cross correlation of the central `side` pixels; (0, 0) where there is nothing to see but
-    noise.
+    noise, or where the sides do not differ less once moved.
     """
     from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import shift as shifted
     from skimage.registration import phase_cross_correlation
 
     height, width = fixed.shape[:2]
@@ -146,6 +147,7 @@ def displacement(
         parts.append(gaussian_filter(grey, 1.5) - gaussian_filter(grey, 12.0))
     if min(part.std() for part in parts) < 0.2:
         return 0.0, 0.0
+    plain = parts
     window = np.outer(*(np.hanning(length) for length in parts[0].shape))
     parts = [part * window for part in parts]
     found, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
@@ -155,6 +157,15 @@ def displacement(
     alike = float((parts[0] * back).sum() / np.sqrt((parts[0] ** 2).sum() * (back**2).sum()))
     # Noise alone finds a place where it looks alike too, the more so in a small picture.
     if alike < max(0.1, LIKE_BY_CHANCE / parts[0].size ** 0.5):
+        return 0.0, 0.0
+    # Of a picture with little detail the correlation has a flat top, which noise tilts.
+    reach = int(np.ceil(np.abs(found).max())) + 1
+    inside = tuple(slice(min(reach, n // 4), n - min(reach, n // 4)) for n in plain[0].shape)
+    moved_back = shifted(plain[1], found, order=3, mode="nearest")
+    still, back_again = (
+        float(np.square(plain[0] - part)[inside].sum()) for part in (plain[1], moved_back)
+    )
+    if back_again >= still:
         return 0.0, 0.0
     return -float(found[0]), -float(found[1])
 
