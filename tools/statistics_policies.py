@@ -35,7 +35,8 @@ from aindnet.evaluation.datasets.real_pairs import load_polyu, read_index
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.pretrained import load_model
 from aindnet.restore import Denoiser
-from aindnet.restore.benchmark import peak_mb, psnr, reset_peak
+from aindnet.restore.benchmark import psnr
+from aindnet.restore.memory import PeakMemory
 from aindnet.restore.statistics import (
     Field,
     Frozen,
@@ -208,14 +209,14 @@ def _measure(
     # Two tiles and their survey, for what is compiled once.
     denoiser(photos[0][0][: tiles[0], : tiles[0] + 32])
     results, seconds, pixels = [], 0.0, 0
-    reset_peak()
+    memory = PeakMemory()
     for noisy, _ in photos:
         unit = noisy.astype(np.float32) / 255
         start = time.perf_counter()
         results.append(denoiser(unit).image)
         seconds += time.perf_counter() - start
         pixels += noisy.shape[0] * noisy.shape[1]
-    peak = peak_mb()
+    peak = memory.peak_mb()
     scores, worst, mean = [], 0.0, []
     for result, (noisy, clean) in zip(results, photos, strict=True):
         difference = np.abs(result - other(noisy.astype(np.float32) / 255).image)

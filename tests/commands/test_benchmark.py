@@ -43,6 +43,7 @@ def test_the_json_document_is_as_promised(
     assert all(abs(run["psnr_difference"]) < 0.1 for run in runs.values())
     assert {"torch fp32 cpu", "torch bf16 cpu"} <= runs.keys()
     for run in runs.values():
+        assert 0 <= run["added_mb"] < run["peak_rss_mb"]
         assert run["seconds_per_megapixel"] == pytest.approx(1 / run["megapixels_per_second"])
         assert run["share_of_ceiling"] > 0
         assert run["share_of_copy"] > 0

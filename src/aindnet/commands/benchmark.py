@@ -95,14 +95,16 @@ def _peers(size: int, channels: int, naive: Run, skipped: dict[str, str]) -> lis
     """Classical methods once each, at the noise level that they estimate themselves."""
     from aindnet.evaluation.methods import PeerFailedError, make_peer
     from aindnet.restore.benchmark import example_image, psnr, time_calls
+    from aindnet.restore.memory import PeakMemory
 
     clean, noisy = example_image(size, channels)
     rows = []
     for name in ("nlm", "bm3d"):
         print(f"{name} …", file=sys.stderr)
         try:
+            memory = PeakMemory()
             method = make_peer(name, "gaussian")
-            first, seconds, peak, output = time_calls(lambda x, m=method: m(x).image, noisy, 1)  # type: ignore[misc]
+            first, seconds, output = time_calls(lambda x, m=method: m(x).image, noisy, 1)  # type: ignore[misc]
         except (MissingExtraError, PeerFailedError) as error:
             skipped[name] = str(error)
             continue
@@ -117,7 +119,8 @@ def _peers(size: int, channels: int, naive: Run, skipped: dict[str, str]) -> lis
                 "first_seconds": first,
                 "seconds_per_megapixel": seconds / (size * size) * 1e6,
                 "megapixels_per_second": size * size / 1e6 / seconds,
-                "peak_rss_mb": peak,
+                "peak_rss_mb": memory.peak_mb(),
+                "added_mb": memory.added_mb(),
                 "tflops": None,
                 "share_of_ceiling": None,
                 "share_of_copy": None,
@@ -142,7 +145,7 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
         "× naive",
         "of conv",
         "of copy",
-        "peak MB",
+        "added MB",
         "PSNR",
         "− naive",
     )
@@ -150,14 +153,14 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
         table.add_column(heading, justify="left" if number == 0 else "right", no_wrap=not number)
     for row in rows:
         shares = (row["share_of_ceiling"], row["share_of_copy"])
-        peak = row["peak_rss_mb"]
+        memory = row["added_mb"]
         table.add_row(
             f"{row['name']} (default)" if row["is_default"] else row["name"],
             f"{row['seconds']:.3f}",
             f"{row['seconds_per_megapixel']:.2f}",
             f"{row['times_naive']:.1f}",
             *("" if share is None else f"{share:.0%}" for share in shares),
-            "" if peak is None else f"{peak:.0f}",
+            "" if memory is None else f"{memory:.0f}",
             f"{row['psnr']:.2f}",
             f"{row['psnr_difference']:+.3f}",
         )

@@ -16,12 +16,12 @@ import numpy as np
 
 from aindnet.errors import AindnetError, DatasetError, ImageWriteError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Pair, Sample
-from aindnet.evaluation.memory import PeakMemory
 from aindnet.evaluation.methods.method import Denoised, FloatImage, Method, checked
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.perceptual import find_metric, needs_clean
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
 from aindnet.evaluation.whole_files import require_writable_file
+from aindnet.restore.memory import PeakMemory
 
 WARM_UP_SIDE = 1024
 JOURNAL_START = '{"key":'

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from aindnet.restore.backends.choice import PRECISIONS
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.ceilings import BYTES, Ceilings, measure_ceilings, torch_kinds, work
 from aindnet.restore.denoiser import Denoiser
+from aindnet.restore.memory import PeakMemory
 
 Image = npt.NDArray[np.float32]
 NOISE_LEVEL = 25 / 255
@@ -38,7 +39,11 @@ class Run:
     seconds_per_megapixel: float
     megapixels_per_second: float
     peak_rss_mb: float | None
-    """The process's peak resident memory during the calls; None where the system does not tell."""
+    """The process's peak resident memory during the calls, what other runs have left in it
+    included; None where the system does not tell."""
+    added_mb: float | None
+    """The same less what was resident before the method was made: its weights, what it compiles to
+    and what it computes in."""
     tflops: float | None
     """Arithmetic of the network (10¹² multiplications and additions a second)."""
     share_of_ceiling: float | None
@@ -92,8 +97,10 @@ def benchmark(
     for name, backend, precision, device in _candidates():
         report(name)
         try:
+            gc.collect()
+            memory = PeakMemory()
             call = _method(network, name, backend, precision, device, int8_ranges)
-            first, seconds, peak, output = time_calls(call, noisy, repeats)
+            first, seconds, output = time_calls(call, noisy, repeats)
         except (DeviceError, MissingExtraError) as error:
             skipped[name] = str(error)
             continue
@@ -110,7 +117,8 @@ def benchmark(
                 first_seconds=first,
                 seconds_per_megapixel=seconds / (size * size) * 1e6,
                 megapixels_per_second=size * size / 1e6 / seconds,
-                peak_rss_mb=peak,
+                peak_rss_mb=memory.peak_mb(),
+                added_mb=memory.added_mb(),
                 tflops=rate,
                 share_of_ceiling=rate / ceiling if ceiling else None,
                 share_of_copy=moved / ceilings.copy_gb_per_second[device],
@@ -123,15 +131,14 @@ def benchmark(
 
 def time_calls(
     call: Callable[[Image], Image], noisy: Image, repeats: int
-) -> tuple[float, float, float | None, Image]:
-    """Seconds of the first call, median of the others, peak memory in MB, and the output."""
-    reset_peak()
+) -> tuple[float, float, Image]:
+    """Seconds of the first call, median of the others, and the output."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         output = call(noisy)
         times.append(time.perf_counter() - start)
-    return times[0], statistics.median(times[1:]), peak_mb(), output
+    return times[0], statistics.median(times[1:]), output
 
 
 def psnr(image: Image, clean: Image) -> float:
@@ -178,22 +185,3 @@ def _naive(network: AINDNet, noisy: Image) -> Image:
         x = torch.from_numpy(noisy[..., :channels]).permute(2, 0, 1)[None].contiguous()
         denoised: Image = network.eval()(x).denoised[0].permute(1, 2, 0).numpy()
     return np.repeat(denoised, 3 // channels, axis=2)
-
-
-def reset_peak() -> None:
-    """Forget the process's peak memory so far; only Linux can."""
-    try:
-        # Linux: "5" sets the peak back to what is resident now (man 5 proc).
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak_mb() -> float | None:
-    """Peak resident memory since `reset_peak`; None where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    peak = next((line for line in lines if line.startswith("VmHWM:")), None)
-    return int(peak.split()[1]) / 1024 if peak else None

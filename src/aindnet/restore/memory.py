@@ -1,4 +1,4 @@
-"""How much memory a call adds at its peak."""
+"""How much memory calls take at their peak."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ class PeakMemory:
         except OSError:
             return
 
+    def peak_mb(self) -> float | None:
+        """Peak since the making, in MB; None where the system does not tell."""
+        return None if self._before is None else _status_mb("VmHWM")
+
     def added_mb(self) -> float | None:
         """Peak since the making minus what was resident then, in MB; None where the system does not
         tell.
         """
-        if self._before is None:
-            return None
-        peak = _status_mb("VmHWM")
-        return None if peak is None else max(0.0, peak - self._before)
+        peak = self.peak_mb()
+        return None if peak is None or self._before is None else max(0.0, peak - self._before)
 
 
 def _status_mb(field: str) -> float | None:
