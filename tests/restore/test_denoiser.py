@@ -91,6 +91,27 @@ def test_a_list_gives_each_image_what_it_gets_alone(network: AINDNet) -> None:
     assert batched([]) == []
 
 
+def test_small_images_of_one_tile_shape_share_batches(
+    network: AINDNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batched = Denoiser(
+        network,
+        **{"backend": "torch", "device": "cpu", "precision": "fp32"},
+        **{"tile": 96, "overlap": 32, "batch": 3},
+    )
+    batches: list[tuple[int, ...]] = []
+    start = batched._engine.backend.start
+    monkeypatch.setattr(
+        batched._engine.backend,
+        "start",
+        lambda tiles, given: batches.append(tiles.shape) or start(tiles, given),
+    )
+    wide, tall = photo(60, 90), photo(90, 50)  # padded to 64×96 and 96×64
+    together = batched([wide, tall, wide, tall, wide, tall])
+    assert sorted(batches) == [(3, 3, 64, 96), (3, 3, 96, 64)]
+    assert [each.image.shape for each in together] == 3 * [wide.shape, tall.shape]
+
+
 def test_highlights_beyond_white_pass_by_the_network(denoiser: Denoiser) -> None:
     image = photo(40, 40)
     image[10, 10] = 30.0

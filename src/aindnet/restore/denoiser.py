@@ -232,10 +232,15 @@ class Denoiser:
         images = [image] if isinstance(image, np.ndarray) else list(image)
         sources = [ArraySource(to_rgb(each)) for each in images]
         results = [np.empty((s.height, s.width, 6), np.float32) for s in sources]
-        for index, band in self._engine.stream(
-            sources, strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
+        # Tiles of one shape after the other: only these share a batch.
+        order = sorted(range(len(sources)), key=lambda i: self._engine.plan(sources[i]).tile_shape)
+        for place, band in self._engine.stream(
+            [sources[i] for i in order],
+            strength=strength,
+            chroma_strength=chroma_strength,
+            ensemble=ensemble,
         ):
-            rows = results[index][band.y : band.y + band.rgb.shape[0]]
+            rows = results[order[place]][band.y : band.y + band.rgb.shape[0]]
             rows[..., :3], rows[..., 3:] = band.rgb, band.noise_level
         # float64 input does not survive the way through float32 to the last bit.
         untouched = strength == 0.0 and not chroma_strength

@@ -74,7 +74,7 @@ class Engine:
         ensemble: bool = False,
     ) -> Iterator[tuple[int, Band]]:
         """Bands of every source, one source after the other, with the source's index."""
-        plans = [self._plan(source) for source in sources]
+        plans = [self.plan(source) for source in sources]
         transforms = TRANSFORMS if ensemble else (IDENTITY,)
         share = np.float32(1 / len(transforms))
         blender: StripBlender | None = None
@@ -95,7 +95,8 @@ class Engine:
                 yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)
                 y += done.shape[0]
 
-    def _plan(self, source: RowSource) -> TilePlan:
+    def plan(self, source: RowSource) -> TilePlan:
+        """How a source is cut."""
         return plan_tiles(
             source.height,
             source.width,
