@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -50,11 +50,13 @@ def test_parameter_counts_are_the_paper_s() -> None:
     assert sum(p.numel() for m in modulation for p in m.parameters()) == 5_158_400
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (7, 8), (8, 8), (17, 9), (40, 33)])
-@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (2, 3), (3, 5), (4, 4), (7, 8), (8, 8), (17, 9), (40, 33)]
+)
+@pytest.mark.parametrize("config", [{}, {"unshuffle": 2}, {"resize": "tf1"}], ids=str)
 @torch.inference_mode()
-def test_any_size_comes_back_at_its_size(size: tuple[int, int], unshuffle: int) -> None:
-    network = seeded(replace(SMALL, unshuffle=unshuffle))
+def test_any_size_comes_back_at_its_size(size: tuple[int, int], config: dict[str, Any]) -> None:
+    network = seeded(replace(SMALL, **config))
     noisy = torch.rand(2, 3, *size)
     out = network(noisy)
     assert out.denoised.shape == out.noise_level.shape == noisy.shape

@@ -31,6 +31,8 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape: zero mean and unit variance (biased, ε = 1e-5)."""
+        if x.shape[-2:] == (1, 1):
+            return torch.zeros_like(x)  # one value is its own mean; torch's refuses it
         normalised = F.instance_norm(x, eps=EPSILON)  # float32 statistics, whatever x's precision
         if x.is_contiguous(memory_format=torch.channels_last):
             return normalised.contiguous(memory_format=torch.channels_last)
