@@ -142,7 +142,7 @@ TABLES = (
         "polyu-fullres",
         "polyu",
         "real/polyu",
-        flags=("--kind", "fullres", "--every", "4"),
+        flags=("--kind", "fullres", "--every", "8"),
         peers=ALL_PEERS,
         ensemble=True,
         in_summary=True,
