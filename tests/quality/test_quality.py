@@ -26,6 +26,17 @@ def test_a_bundled_model_has_lost_no_quality(name):
     assert not complaints(measure(model), golden[name]["numbers"])
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_what_people_run_loses_no_quality_either(name):
+    """The backend and precision that are chosen here, against the golden ones of torch in fp32."""
+    golden = read_golden(GOLDEN)
+    if name not in golden:
+        pytest.skip(f"{name} is installed on this machine, not bundled")
+    measured = measure(load_our_model(name, device="cpu"))
+    # bf16 costs a few hundredths where noise is strong.
+    assert not complaints(measured, golden[name]["numbers"], psnr=0.05, ssim=0.002)
+
+
 def test_golden_numbers_are_far_above_the_noisy_images():
     for name, entry in read_golden(GOLDEN).items():
         for kind, numbers in entry["numbers"].items():

@@ -44,8 +44,16 @@ def measure(method: Method) -> Numbers:
     }
 
 
-def complaints(measured: Numbers, golden: Numbers) -> Sequence[str]:
-    """What is worse than the golden numbers, in words; empty where nothing is."""
+def complaints(
+    measured: Numbers,
+    golden: Numbers,
+    *,
+    psnr: float = PSNR_TOLERANCE,
+    ssim: float = SSIM_TOLERANCE,
+) -> Sequence[str]:
+    """What is worse than the golden numbers by more than `psnr` (dB) or `ssim`, in words; empty
+    where nothing is.
+    """
     said = []
     for kind, expected in golden.items():
         found = measured.get(kind)
@@ -59,7 +67,7 @@ def complaints(measured: Numbers, golden: Numbers) -> Sequence[str]:
         else:
             said += [
                 f"{kind}: {metric} {found[metric]:.4f}, golden {expected[metric]:.4f}"
-                for metric, tolerance in (("psnr", PSNR_TOLERANCE), ("ssim", SSIM_TOLERANCE))
+                for metric, tolerance in (("psnr", psnr), ("ssim", ssim))
                 if found[metric] < expected[metric] - tolerance
             ]
     return said
