@@ -107,3 +107,14 @@ def test_noise_does_not_move_a_picture_of_little_detail() -> None:
     assert displacement(clean + noise, clean) == (0.0, 0.0)
     moved = displacement(np.roll(clean, (0, 6), (0, 1)) + noise, clean)
     assert moved == pytest.approx((0, 6), abs=1.0)
+
+
+def test_a_black_picture_is_of_no_other_exposure() -> None:
+    clean = np.full((128, 128, 3), 0.5, np.float32)
+    clean[:16, :64] = 90
+    noise = np.random.default_rng(0).normal(scale=3, size=clean.shape)
+    noisy = np.clip(np.where(clean > 1, clean + noise, 0.1), 0, 255)
+    pair = PhotoPair("a", *((x * 257).astype(np.uint16) for x in (noisy, clean)), "a")
+    found = inspect(pair)
+    assert found.gain == pytest.approx(1, abs=0.05)
+    assert not any("exposures differ" in problem for problem in found.problems)

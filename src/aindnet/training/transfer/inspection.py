@@ -214,7 +214,9 @@ def _exposure(
         if near.all() or near.sum() < 8:
             break
         target, source = target[near], source[near]
-    ratio = np.median(target / np.maximum(source, 1.0), axis=0)  # what moved does not count
+    lit = (source > 4).all(axis=1)  # of black, a ratio says nothing
+    # The median: what moved does not count.
+    ratio = np.median(target[lit] / source[lit], axis=0) if lit.any() else np.ones(3)
     worst = float(ratio[np.argmax(np.abs(ratio - 1))])
     corrected = (clean - middle) * gains + middle + offsets
     return worst, float(np.abs(offsets).max()), corrected.astype(np.float32)
