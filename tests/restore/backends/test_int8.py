@@ -95,7 +95,9 @@ def test_openvino_computes_in_eight_bits_what_was_meant(
     exact = create_backend(wide, backend="torch", device="cpu", precision="fp32")
     expected, found = (each.run(TILES[0], [given])[:, :3] for each in (exact, int8))
     change = np.abs(expected - TILES[0]).mean()
-    assert 0 < np.abs(found - expected).mean() < 0.06 * change
+    # Without VNNI pairs of products are added in 16 bits, which they can leave.
+    bound = 0.06 if torch.cpu._is_vnni_supported() else 0.12
+    assert 0 < np.abs(found - expected).mean() < bound * change
     assert operations_in_eight_bits(int8) == len(seen)
 
 
