@@ -9,7 +9,7 @@ import torch
 def has_fast_bf16(device: str) -> bool:
     """Whether bfloat16 is worth computing in on a device: "cpu", "cuda" or "mps"."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
