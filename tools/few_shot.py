@@ -32,9 +32,10 @@ from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
 from aindnet.pretrained import load_model
-from aindnet.training.transfer.adapt import AdaptationRecipe, adapt
+from aindnet.training.transfer.adapt import adapt
 from aindnet.training.transfer.inspection import inspect, levels, matched
 from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.recipe import AdaptationRecipe
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ TABLES = (
         "polyu-fullres",
         "polyu",
         "real/polyu",
-        flags=("--kind", "fullres", "--every", "8"),
+        flags=("--kind", "fullres", "--every", "4"),
         peers=ALL_PEERS,
         ensemble=True,
         in_summary=True,
@@ -162,6 +162,7 @@ TABLES = (
         "clean-test",
         flags=("--folder", "set12", "--folder", "bsd68"),
         peers=("wavelet",),
+        ensemble=True,
         note=_NOT_GAUSSIAN.replace("{published}", _PUBLISHED).replace("{grey}", _GREY),
     ),
     Table(
@@ -173,6 +174,7 @@ TABLES = (
             *("--every", "2"),
         ),
         peers=("wavelet", "ffdnet"),
+        ensemble=True,
         note=_NOT_GAUSSIAN.replace("{published}", "").replace("{grey}", ""),
     ),
     Table(

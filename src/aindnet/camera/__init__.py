@@ -6,6 +6,7 @@ Every stage is a function on (B, C, H, W) tensors, on any device, seeded by a `t
 from aindnet.camera.compression import jpeg, round_to_8_bits
 from aindnet.camera.mosaic import demosaic, mosaic
 from aindnet.camera.processing import chroma_gain, gaussian_blur, low_frequency_field, smooth_noise
+from aindnet.camera.recipe import CameraRecipe
 from aindnet.camera.response import Response, identity_response, sample_responses, srgb_response
 from aindnet.camera.sensor import (
     SensorNoise,
@@ -15,7 +16,7 @@ from aindnet.camera.sensor import (
     sample_noise_prior,
     sensor_noise,
 )
-from aindnet.camera.simulator import CameraRecipe, Simulated, simulate
+from aindnet.camera.simulator import Simulated, simulate
 
 __all__ = [
     "CameraRecipe",

@@ -22,7 +22,8 @@ from aindnet.errors import (
 
 if TYPE_CHECKING:
     from aindnet.commands.adaptation.sources import Material
-    from aindnet.training.transfer.adapt import Adaptation, AdaptationRecipe
+    from aindnet.training.transfer.adapt import Adaptation
+    from aindnet.training.transfer.recipe import AdaptationRecipe
 
 PHOTOS_LICENCE = "as the photos that it was adapted with"
 
@@ -154,7 +155,7 @@ def adapt(
 
 def _recipe(path: Path | None, flags: dict[str, Any]) -> AdaptationRecipe:
     from aindnet.training.recipe_files import read_recipe
-    from aindnet.training.transfer.adapt import AdaptationRecipe
+    from aindnet.training.transfer.recipe import AdaptationRecipe
 
     given = {name: value for name, value in flags.items() if value is not None}
     if path is None:

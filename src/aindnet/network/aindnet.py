@@ -241,10 +241,12 @@ class AINDNet(nn.Module):
 
 
 def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> Tensor:
-    """The residual (B, C, H, W) less its means over about 32 pixels where the noise is weak.
+    """The residual less its means over about 32 pixels where the noise is weak.
 
-    The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` (B, C,
-    H, W) over 16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
+    `residual` (B, C, H, W), `noise_level` (B, C, H, W) and `limit` on the [0, 1] scale → (B, C, H,
+    W). Ours, not the paper's: docs/training.md, "Means that are kept", has what it was chosen by.
+    The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
+    16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
     move means, through clipping and the camera's response, and there they stay the network's.
     """
     means = average_pool(residual, MEAN_CELL)

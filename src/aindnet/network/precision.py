@@ -1,5 +1,5 @@
 """Whether the hardware multiplies in bfloat16. Without instructions for it the format is emulated,
-and convolutions are ten times slower than in float32."""
+and convolutions are several times slower than in float32."""
 
 from __future__ import annotations
 

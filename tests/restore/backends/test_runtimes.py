@@ -116,6 +116,8 @@ def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
     own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)
     with torch.inference_mode():
         expected = network(torch.from_numpy(TILES)).denoised.numpy()
+        free = small_network(normalization="none", unshuffle=unshuffle)
+        assert np.abs(free(torch.from_numpy(TILES)).denoised.numpy() - expected).max() > 1e-3
     result = own.run(TILES, ["own", "own"])
     np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
 

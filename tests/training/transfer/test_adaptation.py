@@ -13,12 +13,11 @@ from aindnet.network import AINDNet, is_transfer_parameter
 from aindnet.training.losses import RestorationLoss
 from aindnet.training.transfer.adapt import (
     OTHER_CAMERAS,
-    AdaptationRecipe,
     RealPairsTask,
-    _Batches,
     _other_cameras,
     adapt,
 )
+from aindnet.training.transfer.batches import RealPairBatches
 from aindnet.training.transfer.held_out import (
     Errors,
     between,
@@ -36,6 +35,7 @@ from aindnet.training.transfer.pairs import (
     random_pairs,
     whole,
 )
+from aindnet.training.transfer.recipe import AdaptationRecipe
 from restore_networks import small_network
 from transfer_scenes import pairs, scene, tinted_network, with_noise
 
@@ -183,8 +183,8 @@ def test_averages_from_the_base_s_training_stay() -> None:
 def test_new_noise_like_the_pairs_own_is_mixed_in() -> None:
     regions = [whole(pair) for pair in pairs(sigma=20)]
     recipe = AdaptationRecipe(batch=8, crop=96, simulated_share=0.25, own_share=0.5)
-    noisy, clean = next(iter(_Batches(regions, recipe)))
-    without, same = next(iter(_Batches(regions, replace(recipe, own_share=0.0))))
+    noisy, clean = next(iter(RealPairBatches(regions, recipe)))
+    without, same = next(iter(RealPairBatches(regions, replace(recipe, own_share=0.0))))
     assert torch.equal(clean, same)
     assert torch.equal(noisy[6:], without[6:])
     assert not torch.equal(noisy[2:6], without[2:6])
@@ -285,8 +285,8 @@ def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
     taken = pairs(8.0)
     regions = [whole(pair) for pair in taken]
     recipe = AdaptationRecipe(batch=8, crop=32, simulated_share=0.5, leaves_share=0.5)
-    _, clean = next(iter(_Batches(regions, recipe)))
-    _, photos = next(iter(_Batches(regions, replace(recipe, leaves_share=0.0))))
+    _, clean = next(iter(RealPairBatches(regions, recipe)))
+    _, photos = next(iter(RealPairBatches(regions, replace(recipe, leaves_share=0.0))))
     same = [bool(torch.equal(a, b)) for a, b in zip(clean, photos, strict=True)]
     assert same == [False, False, True, True, True, True, True, True]
     with pytest.raises(RecipeError, match="leaves_share"):
@@ -390,12 +390,12 @@ def test_a_bursts_noisy_targets_are_no_clean_pictures() -> None:
         PhotoPair(n, noisy, with_noise(flat, 5.0, 2), n, target_variance=variance) for n in "ab"
     ]
     clear = PhotoPair("c", noisy, np.full_like(flat, 60), "c")
-    _, clean = next(iter(_Batches([whole(pair) for pair in burst], recipe)))
-    leaves = {tuple(leaf.mean(dim=(1, 2)).tolist()) for leaf in _Batches([], recipe).leaves}
+    _, clean = next(iter(RealPairBatches([whole(pair) for pair in burst], recipe)))
+    leaves = {tuple(leaf.mean(dim=(1, 2)).tolist()) for leaf in RealPairBatches([], recipe).leaves}
     for picture in clean[:4]:
         means = tuple(picture.mean(dim=(1, 2)).tolist())
         assert any(np.allclose(means, each, atol=1e-4) for each in leaves)
-    _, clean = next(iter(_Batches([whole(p) for p in (*burst, clear)], recipe)))
+    _, clean = next(iter(RealPairBatches([whole(p) for p in (*burst, clear)], recipe)))
     for picture in clean[2:4]:  # not made up: of the pair that is clean
         torch.testing.assert_close(picture, torch.full_like(picture, 60 / 255))
     division = divide(burst, crop=48, seed=0)

@@ -9,24 +9,22 @@ towards the adapted ones is chosen on held-out patches, and judged on others.
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
 from pytorch_lightning.callbacks import Callback  # noqa: TID253
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
-from aindnet.camera import CameraRecipe, simulate
+from aindnet.camera import simulate
 from aindnet.camera.dead_leaves import dead_leaves
-from aindnet.camera.measured import MeasuredNoise, measure_noise_of_pairs
-from aindnet.errors import RecipeError, TooFewPairsError, TrainingDivergedError
+from aindnet.errors import TrainingDivergedError
 from aindnet.network import AINDNet
 from aindnet.pretrained.camera_profile import transfer_tensors
 from aindnet.training.callbacks import (
@@ -35,14 +33,12 @@ from aindnet.training.callbacks import (
     interruptible,
     quiet_lightning,
 )
-from aindnet.training.losses import RestorationLoss, restoration_loss
+from aindnet.training.losses import restoration_loss
 from aindnet.training.precision import (
-    TrainingPrecision,
-    check_precision,
     lightning_precision,
     runs_in_bf16,
 )
-from aindnet.training.schedule import parse_budget
+from aindnet.training.transfer.batches import RealPairBatches, clean_enough
 from aindnet.training.transfer.held_out import (
     Gain,
     between,
@@ -55,7 +51,6 @@ from aindnet.training.transfer.held_out import (
 )
 from aindnet.training.transfer.methods import (
     PROFILE_METHODS,
-    Method,
     finish,
     prepare,
     trainable,
@@ -65,97 +60,16 @@ from aindnet.training.transfer.pairs import (
     PhotoPair,
     Region,
     divide,
-    noise_by_scene,
     patches,
-    random_pairs,
     whole,
 )
+from aindnet.training.transfer.recipe import AdaptationRecipe
 
 OTHER_CAMERAS = 32
 """Simulated cameras, at least, that forgetting is measured on."""
 
-LEAVES = 32
-"""Made-up pictures that one adaptation draws from."""
-
-CLEAN_VARIANCE = (1 / 255) ** 2
-"""Noise that may be left in a target that stands for a clean picture under simulated noise. The
-mean of a few frames holds more: it would teach that the camera's own noise is to be kept."""
-
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
-
-
-@dataclass(frozen=True)
-class AdaptationRecipe:
-    """Everything that decides an adaptation."""
-
-    method: Method = "transfer"
-    """"transfer" (AIN modules, estimator, last convolution), a part of these ("modulation",
-    "low_rank", "gains"), or all weights ("retrain", "scratch")."""
-    budget: str = "10m"
-    """Wall-clock time ("10m") or steps ("400 steps")."""
-    crop: int = 128
-    """Pixels."""
-    batch: int = 8
-    simulated_share: float = 0.5
-    """Share of a batch that is clean sides under simulated noise, against forgetting."""
-    leaves_share: float = 0.5
-    """Share of those whose clean side is a made-up picture (`camera.dead_leaves`) instead: a few
-    photos of one scene may hold little that could be blurred."""
-    camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
-    """The cameras of that share."""
-    by_noise: bool = False
-    """True: scenes are drawn in proportion to their noise; False: all alike."""
-    own_share: float = 0.0
-    """Share of a batch that is clean sides under new noise like the pairs' own, by brightness and
-    spectrum (`camera.measured`)."""
-    loss: RestorationLoss = "l1"
-    """"l1", the paper's; "relative_l1": each image's over its noise + 10/255, so that loudly
-    simulated photos do not outweigh a quiet camera's."""
-    learning_rate: float = 3e-4
-    weight_decay: float = 0.0
-    pull: float = 0.0
-    """Share of the way back to the base weights that each step takes, times the learning rate:
-    decoupled L2-SP (Li et al., "Explicit Inductive Bias for Transfer Learning", ICML 2018)."""
-    betas: tuple[float, float] = (0.9, 0.99)
-    gradient_clip: float = 1.0
-    warmup: float = 0.05
-    flat: float = 0.3
-    ema_decay: float = 0.99
-    shares: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """Ways from the base weights (0) to the adapted ones (1) that are tried on held-out patches;
-    a scratch run has no base to mix with."""
-    forgetting: float = 0.1
-    """dB that may be lost on clean sides under simulated noise of many cameras
-    (`held_out.choose_share`): a share that loses more is not chosen, unless it is the first of
-    `shares`."""
-    seed: int = 0
-    precision: TrainingPrecision = "auto"
-    """"bf16" (autocast), "fp32", or "auto": bf16 where the hardware multiplies in it."""
-    accelerator: str = "auto"
-
-    def __post_init__(self) -> None:
-        parse_budget(self.budget)
-        if not 0 <= self.simulated_share < 1:
-            raise RecipeError("simulated_share: from 0 to below 1")
-        if not 0 <= self.leaves_share <= 1:
-            raise RecipeError("leaves_share: from 0 to 1")
-        if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
-            raise RecipeError("own_share: from 0, and with simulated_share below 1")
-        check_precision(self.precision)
-        if self.crop < 32 or self.batch < 1:
-            raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
-        if self.learning_rate <= 0 or not 0 <= self.ema_decay < 1:
-            raise RecipeError("learning_rate: above 0; ema_decay: from 0 to below 1")
-        for name, known in (("method", get_args(Method)), ("loss", get_args(RestorationLoss))):
-            if getattr(self, name) not in known:
-                raise RecipeError(
-                    f"{name} {getattr(self, name)!r}: there is no such; choose {', '.join(known)}"
-                )
-        if not self.shares or not all(0 <= share <= 1 for share in self.shares):
-            raise RecipeError("shares: one or more numbers from 0 to 1")
-        if not 0 <= self.seed < 2**31:
-            raise RecipeError("seed: from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -236,7 +150,7 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     if missing > 0:
         regions += patches(division.training, recipe.crop, missing)
     generator = torch.Generator().manual_seed(recipe.seed)
-    pictures = [region.read(region.pair.clean) for region in _clean(regions)]
+    pictures = [region.read(region.pair.clean) for region in clean_enough(regions)]
     made_up = OTHER_CAMERAS // 2 if recipe.leaves_share else 0
     if not pictures:
         made_up = OTHER_CAMERAS
@@ -249,58 +163,6 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
         )
         seen.append(whole(PhotoPair(str(number), a, b, str(number))))
     return tuple(seen)
-
-
-def _clean(regions: Sequence[Region]) -> list[Region]:
-    """Those whose clean sides are as good as clean."""
-    return [region for region in regions if region.target_variance <= CLEAN_VARIANCE]
-
-
-class _Batches(IterableDataset[tuple[Tensor, Tensor]]):
-    """Noisy and clean crops (B, 3, crop, crop) without end; a batch is a function of its number."""
-
-    def __init__(self, regions: Sequence[Region], recipe: AdaptationRecipe) -> None:
-        self.regions, self.recipe = regions, recipe
-        self.noise = _noise_of(regions) if recipe.own_share else None
-        self.weights = noise_by_scene(regions) if recipe.by_noise else None
-        self.clean = _clean(regions)
-        self.leaves: list[Tensor] = []
-        if recipe.simulated_share and (recipe.leaves_share or not self.clean):
-            generator = torch.Generator().manual_seed(recipe.seed)
-            self.leaves = [dead_leaves(recipe.crop, generator) for _ in range(LEAVES)]
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        recipe = self.recipe
-        simulated = round(recipe.simulated_share * recipe.batch)
-        for step in itertools.count():
-            generator = torch.Generator().manual_seed(recipe.seed * 100_000_007 + step)
-            noisy, clean = random_pairs(
-                self.regions, recipe.batch, recipe.crop, generator, self.weights
-            )
-            made_up = round(recipe.leaves_share * simulated) if self.clean else simulated
-            if made_up < simulated and len(self.clean) < len(self.regions):
-                clean[:simulated] = random_pairs(self.clean, simulated, recipe.crop, generator)[1]
-            for place in range(made_up if self.leaves else 0):
-                index, turn = divmod(
-                    int(torch.randint(0, 4 * LEAVES, (1,), generator=generator)), 4
-                )
-                clean[place] = self.leaves[index].rot90(turn, (1, 2))
-            if simulated:
-                noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
-            if self.noise is not None:
-                own = slice(simulated, simulated + round(recipe.own_share * recipe.batch))
-                again = clean[own] + self.noise.sample(clean[own], generator)
-                noisy[own] = (again.clamp(0, 1) * 255).round() / 255
-            yield noisy, clean
-
-
-def _noise_of(regions: Sequence[Region]) -> MeasuredNoise:
-    try:
-        return measure_noise_of_pairs(
-            [(region.read(region.pair.noisy), region.read(region.pair.clean)) for region in regions]
-        )
-    except ValueError as error:
-        raise TooFewPairsError(f"own_share: {error}") from error
 
 
 class _Watch(Callback):
@@ -377,7 +239,7 @@ def _train(
     """Train in place; the averaged weights are left in the network. Returns the steps done."""
     watch = _Watch(watcher)
     budget = Budget(recipe, watch)
-    batches = DataLoader(_Batches(regions, recipe), batch_size=None)
+    batches = DataLoader(RealPairBatches(regions, recipe), batch_size=None)
     with quiet_lightning():
         trainer = pl.Trainer(
             accelerator=recipe.accelerator,
