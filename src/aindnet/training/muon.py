@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aindnet.network import Unnormalized
+from aindnet.network.precision import has_fast_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 MOMENTUM = 0.95
@@ -22,12 +23,15 @@ MOMENTUM = 0.95
 def orthogonalised(update: Tensor, steps: int = 5) -> Tensor:
     """A matrix (m, n) with about the same singular vectors, and singular values near 1.
 
+    Computed in bf16 where the hardware multiplies in it, else in float32: emulated, these products
+    took longer than the passes through the network.
+
     >>> matrix = torch.diag(torch.tensor([4.0, 0.5]))
     >>> bool((orthogonalised(matrix).float().diag() - 1).abs().max() < 0.4)
     True
     """
     a, b, c = NEWTON_SCHULZ
-    x = update.bfloat16()
+    x = update.to(torch.bfloat16 if has_fast_bf16(update.device.type) else torch.float32)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x = x / (x.norm() + 1e-7)
