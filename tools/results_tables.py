@@ -25,6 +25,9 @@ class Places:
     limit: int | None = None
     """Images a table, for a trial; all if None."""
 
+    kept_scores: Path = Path("docs/scores")
+    """Where the peers' scores stay with the page."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -74,6 +77,10 @@ class Table:
     def folder(self, places: Places) -> Path:
         """The report's folder."""
         return places.reports / self.name
+
+    def kept_scores(self, places: Places) -> Path:
+        """The file of the peers' scores that stays with the page."""
+        return places.kept_scores / f"{self.name}.jsonl"
 
     def figure_path(self, places: Places) -> Path:
         """The figure's file."""

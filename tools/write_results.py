@@ -6,12 +6,14 @@
     python tools/write_results.py --data DATA --run --only ablation  # four trainings, their table
     python tools/write_results.py --data DATA                        # only write the page again
 
-`--data` is a folder with the sets at the places that `TABLES` names; a table whose set is not there
-is left out, and said so. A report is made again when its command, the model's weights or a peer's
-settings are not what they were; `--again` measures anew what would be kept. Scores are kept image
-by image under `--reports`, so a killed run goes on where it stopped, and the peers' scores outlive
-any model. A peer without settings for a set has them chosen first. `--limit 2` is for a trial; give
-it `--reports` and `--output` of its own.
+`--data` is a folder with the sets at the places that `TABLES` names; a table whose set is not
+there is left out, and said so. A report is made again when its command, the model's weights or a
+peer's settings are not what they were; `--again` measures anew what would be kept. Scores are
+kept image by image under `--reports`, so a killed run goes on where it stopped, and the peers'
+scores outlive any model. Those on real noise, hours of computing, are kept in `docs/scores` too,
+for whoever runs this next; the times of peers that were measured on another machine are left out.
+A peer without settings for a set has them chosen first. `--limit 2` is for a trial; give it
+`--reports` and `--output` of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -87,6 +90,8 @@ def run_tables(
     """Run what is missing of every table whose data are there."""
     model_hash = file_sha256(find_model(model))
     for table in tables:
+        if not again:
+            take_kept_scores(table, places)
         if table.place and not (places.data / table.place).is_dir():
             print(f"{table.name}: {places.data / table.place} is not here, left out")
             continue
@@ -100,6 +105,7 @@ def run_tables(
         if "peers" in missing and "peers" in parts and not table.figure:
             for peer in table.peers:
                 runner.aindnet(table.peer_command(places, peer))
+                keep_scores(table, places)
         if missing and "model" in parts:
             runner.aindnet(table.model_command(places, model))
 
@@ -120,19 +126,46 @@ def choose_settings(runner: Runner, table: Table, places: Places) -> bool:
     return True
 
 
+def take_kept_scores(table: Table, places: Places) -> None:
+    """Start a table's scores from those kept in the repository, where it has none yet."""
+    journal = table.folder(places) / "scores.jsonl"
+    if table.kept_scores(places).is_file() and not journal.exists():
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(table.kept_scores(places), journal)
+
+
+def keep_scores(table: Table, places: Places) -> None:
+    """Keep what a table's peers scored so far with the page, where peers take long."""
+    journal = table.folder(places) / "scores.jsonl"
+    if not table.in_summary or places.limit is not None or not journal.is_file():
+        return
+    lines = [line for line in lines_of(journal) if line["score"]["method"] in (*PEERS, "noisy")]
+    table.kept_scores(places).parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(table.kept_scores(places)) as partial:
+        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def lines_of(journal: Path) -> list[dict[str, Any]]:
+    """The whole lines of kept scores; one that a kill cut off is left out."""
+    lines = []
+    for line in journal.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
 def forget(journal: Path, parts: Sequence[str]) -> None:
     """Drop the kept scores of the peers, or of the model, so that they are measured anew."""
     if not journal.is_file():
         return
     kept = []
-    for line in journal.read_text(encoding="utf-8").splitlines():
-        try:
-            method = json.loads(line)["score"]["method"]
-        except json.JSONDecodeError:
-            continue  # cut off by a kill
+    for line in lines_of(journal):
+        method = line["score"]["method"]
         part = "peers" if method in PEERS else "model"
         if method == "noisy" or part not in parts:
-            kept.append(line)
+            kept.append(json.dumps(line))
     with whole_file(journal) as partial:
         partial.write_text("\n".join(kept), encoding="utf-8")
 
@@ -151,7 +184,8 @@ def results_page(places: Places) -> str:
         + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
         "(`python tools/choose_peer_settings.py`), so the peers are shown at their best, and the "
-        "model as it is, with nothing set. Times are of one machine, with what else ran on it.",
+        "model as it is, with nothing set. Times are of the machine that a table names, with what "
+        "else ran on it; the peers' scores on real noise are kept, image by image, in `scores/`.",
         "## Summary",
         f"PSNR, dB; images of real noise. {models_of(document for _, document in made)}",
         summary_table(shown),
@@ -298,7 +332,10 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="images a table, for a trial")
     parser.add_argument("--budget", default="25m", help="of each training of the ablation")
     given = parser.parse_args()
-    places = Places(given.data, given.reports, given.output.parent / "figures", given.limit)
+    page = given.output.parent
+    places = Places(
+        given.data, given.reports, page / "figures", given.limit, kept_scores=page / "scores"
+    )
     failed: list[str] = []
     if given.run:
         runner = Runner(given.threads)

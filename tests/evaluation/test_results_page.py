@@ -3,6 +3,7 @@
 import importlib
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def places(tables, tmp_path):
     data = tmp_path / "place" / "of" / "data"
     for table in tables.TABLES:
         (data / table.place).mkdir(parents=True, exist_ok=True)
-    return tables.Places(data, tmp_path / "reports", tmp_path / "figures")
+    return tables.Places(
+        data, tmp_path / "reports", tmp_path / "figures", kept_scores=tmp_path / "kept"
+    )
 
 
 @pytest.fixture
@@ -217,6 +220,36 @@ def test_measuring_anew_forgets_that_part_alone(tool, tables, places, weights):
     journal.write_text("\n".join([*scores, '{"cut off']))
     run(tool, tables, FakeRunner(places), weights, parts=("model",), again=True)
     assert journal.read_text().splitlines() == scores[:2]
+
+
+def score_line(method, value):
+    return json.dumps({"key": f"{method} {value}", "score": {"method": method}})
+
+
+def test_peers_scores_stay_with_the_page(tool, tables, places):
+    table = tables.TABLES[0]
+    journal = places.reports / "polyu" / "scores.jsonl"
+    journal.parent.mkdir(parents=True)
+    scores = [score_line(name, 1) for name in ("noisy", "bm3d", "ours")]
+    journal.write_text("\n".join([*scores, '{"cut off']))
+    tool.keep_scores(table, places)
+    assert table.kept_scores(places).read_text().splitlines() == scores[:2]
+    # Another checkout starts from them; what it has itself is left alone.
+    journal.unlink()
+    tool.take_kept_scores(table, places)
+    assert journal.read_text().splitlines() == scores[:2]
+    journal.write_text(scores[2])
+    tool.take_kept_scores(table, places)
+    assert journal.read_text() == scores[2]
+
+
+def test_a_trial_keeps_no_scores(tool, tables, places):
+    table = tables.TABLES[0]
+    journal = places.reports / "polyu" / "scores.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text(score_line("bm3d", 1))
+    tool.keep_scores(table, replace(places, limit=2))
+    assert not table.kept_scores(places).exists()
 
 
 def test_missing_data_are_named(tool, tables, places, weights, capsys):

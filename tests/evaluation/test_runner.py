@@ -14,6 +14,7 @@ from aindnet.evaluation.methods import Noisy, OurModel, PeerFailedError
 from aindnet.evaluation.methods.method import Denoised
 from aindnet.evaluation.perceptual import UnknownMetricError, find_metric
 from aindnet.evaluation.provenance import provenance
+from aindnet.evaluation.report.markdown import markdown_report
 from aindnet.evaluation.runner import Journal, evaluate
 from aindnet.evaluation.scores import bootstrap_interval_of_groups
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
@@ -53,7 +54,7 @@ def test_the_journal_serves_the_same_run_only(pairs_folder, tmp_path):
     assert other.calls == 1 + 3
 
 
-def test_a_subset_serves_the_whole_and_another_folder_does_not(pairs_folder, tmp_path):
+def test_a_subset_serves_the_whole_and_a_folder_that_was_moved(pairs_folder, tmp_path):
     dataset, path = open_dataset("pairs", pairs_folder), tmp_path / "scores.jsonl"
     denoiser = FakeDenoiser()
     evaluate(dataset.subset(limit=1), [OurModel(denoiser)], journal=Journal(path))
@@ -61,7 +62,21 @@ def test_a_subset_serves_the_whole_and_another_folder_does_not(pairs_folder, tmp
     assert denoiser.calls == (1 + 1) + (1 + 2)
     pairs_folder.rename(tmp_path / "moved")
     evaluate(open_dataset("pairs", tmp_path / "moved"), [OurModel(denoiser)], journal=Journal(path))
-    assert denoiser.calls == (1 + 1) + (1 + 2) + (1 + 3)
+    assert denoiser.calls == (1 + 1) + (1 + 2)
+
+
+def test_scores_of_another_machine_count_and_their_times_do_not(
+    pairs_folder, tmp_path, monkeypatch
+):
+    dataset, path = open_dataset("pairs", pairs_folder), tmp_path / "scores.jsonl"
+    [here] = evaluate(dataset, [Noisy()], journal=Journal(path)).methods
+    assert here.seconds_per_megapixel >= 0
+    monkeypatch.setattr("aindnet.evaluation.runner.machine_name", lambda: "another")
+    elsewhere = evaluate(dataset, [Noisy()], journal=Journal(path))
+    assert list(elsewhere.methods[0].values("psnr")) == list(here.values("psnr"))
+    document = evaluation_document(elsewhere, model=None, model_hash=None, provenance=provenance())
+    assert document["methods"][0]["seconds_per_megapixel"] is None
+    assert "Scored on another machine, so without a time: noisy" in markdown_report(document)
 
 
 def test_a_journal_with_a_torn_line_still_serves_the_others(pairs_folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
@@ -81,6 +82,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+@functools.cache
+def machine_name() -> str:
+    """The machine in one line: what times of two runs must share to be compared."""
+    there = machine()
+    accelerator = f", {there['accelerator']}" if there["accelerator"] else ""
+    return f"{there['processor']}, {there['cores']} cores{accelerator}"
+
+
 def _installed() -> dict[str, str]:
     versions = {}
     for package in PACKAGES:
@@ -92,13 +101,18 @@ def _installed() -> dict[str, str]:
 
 
 def _processor() -> str:
+    """Its name; family and model too where Linux tells, as virtual machines often shorten names."""
+    told: dict[str, str] = {}
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+            entry, _, value = line.partition(":")
+            told.setdefault(entry.strip(), value.strip())
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    name = told.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in told and "model" in told:
+        name += f" (family {told['cpu family']}, model {told['model']})"
+    return name
 
 
 def _memory_gb() -> float | None:

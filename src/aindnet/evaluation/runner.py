@@ -19,6 +19,7 @@ from aindnet.evaluation.datasets.sample import Dataset, Image, Pair, Sample
 from aindnet.evaluation.methods.method import Denoised, FloatImage, Method, checked
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.perceptual import find_metric, needs_clean
+from aindnet.evaluation.provenance import machine_name
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
 from aindnet.evaluation.whole_files import require_writable_file
 from aindnet.restore.memory import PeakMemory
@@ -36,8 +37,9 @@ class Journal:
     at most.
 
     A score counts again only for the same data set, image and its content, metrics and method
-    fingerprint. A last line cut off by a kill is ignored. Raises `DatasetError` for a file of
-    another kind, which is left as it is.
+    fingerprint; the time of one that was measured on another machine does not. A last line cut
+    off by a kill is ignored. Raises `DatasetError` for a file of another kind, which is left as
+    it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -169,19 +171,12 @@ def _score(
 ) -> ImageScore:
     key = ""
     if journal:
-        key = "|".join(
-            [
-                dataset.source,
-                dataset.protocol,
-                sample.name,
-                content_hash(pair),
-                ",".join(metrics),
-                method.fingerprint,
-            ]
-        )
+        parts = (dataset.name, dataset.protocol, sample.name, content_hash(pair))
+        key = short_hash("|".join([*parts, ",".join(metrics), method.fingerprint]))
         known = journal.find(key)
         if known is not None:
-            return replace(known, method=method.name, group=sample.group, photo=sample.photo)
+            known = replace(known, method=method.name, group=sample.group, photo=sample.photo)
+            return known if known.machine == machine_name() else replace(known, seconds=math.nan)
     memory = PeakMemory()
     if method.name not in warm:
         warm_up(method, pair)
@@ -190,6 +185,11 @@ def _score(
     if journal:
         journal.keep(key, score)
     return score
+
+
+def short_hash(text: str) -> str:
+    """A hash of a text, for lines of files."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def content_hash(pair: Pair) -> str:
@@ -255,6 +255,7 @@ def score_image(
         peak_memory_mb=added,
         noise_level=None if denoised.noise_level is None else float(np.mean(denoised.noise_level)),
         noise_sigma=sigma,
+        machine=machine_name(),
     )
 
 

@@ -37,6 +37,9 @@ class ImageScore:
     photo: str = ""
     """The photo, where several images are made of one."""
 
+    machine: str = ""
+    """What `seconds` were taken on."""
+
 
 @dataclass(frozen=True)
 class MethodScores:
@@ -66,7 +69,7 @@ class MethodScores:
 
     @property
     def seconds_per_megapixel(self) -> float:
-        """Time over all images divided by their size."""
+        """Time over all images divided by their size; NaN where one was not timed here."""
         megapixels = sum(score.megapixels for score in self.scores)
         return sum(score.seconds for score in self.scores) / megapixels if megapixels else math.nan
 

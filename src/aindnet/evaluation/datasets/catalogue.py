@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -99,5 +99,4 @@ def open_dataset(name: str, root: Path | None, options: DatasetOptions | None = 
         raise DatasetError(f"{name}: no such data set; there are samples, {', '.join(LOADERS)}")
     if root is None:
         raise DatasetError(f"{name}: say where the data set lies with --root DIR")
-    dataset = LOADERS[name](root, options or DatasetOptions())
-    return replace(dataset, source=str(root.resolve()))
+    return LOADERS[name](root, options or DatasetOptions())

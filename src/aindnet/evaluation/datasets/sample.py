@@ -66,9 +66,6 @@ class Dataset:
     selection: str = ""
     """Which part of the samples is here, in words; empty for all."""
 
-    source: str = ""
-    """The folder the samples are read from; scores are kept under it."""
-
     grouping: str = ""
     """What `Sample.group` names: scene, image, noise setting; empty where there are no groups."""
 
