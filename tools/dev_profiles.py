@@ -4,7 +4,7 @@
 
 Each is one call of `aindnet adapt`, which is printed first; a camera that gains nothing gets no
 file, and is named at the end. The pairs are for research only, and so are the profiles: they lie
-outside the package. A profile belongs to one model: after a new one, make them again.
+outside the package. A profile belongs to one model: after a new one they are made again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
+
+from aindnet.pretrained import load_camera_profile, load_model
 
 POLYU_CAMERAS = {
     "canon-5d-mark-ii": ("Canon5D2", "Canon EOS 5D Mark II", "Canon EOS 5D Mark II"),
@@ -64,7 +66,7 @@ def main(
     data
         Holds real/polyu, real/renoir and real/sidd-sample.
     output
-        Folder of the profiles; those that are there stay: remove what is to be made again.
+        Folder of the profiles. Those of this model stay, those of another are made again.
     only
         Some of canon-5d-mark-ii, canon-80d, nikon-d800, sony-a7-ii and real.
     budget
@@ -72,11 +74,18 @@ def main(
     model
         The base; the bundled default.
     """
+    names = (*POLYU_CAMERAS, "real")
+    if unknown := set(only) - set(names):
+        print(f"--only {sorted(unknown)[0]}: there are {', '.join(names)}", file=sys.stderr)
+        return 2
+    base = load_model(model).sha256
     failed = []
-    for name in only or (*POLYU_CAMERAS, "real"):
-        if (output / f"{name}.safetensors").exists():
-            print(f"{output / name}.safetensors is there already", flush=True)
+    for name in only or names:
+        path = output / f"{name}.safetensors"
+        if path.exists() and load_camera_profile(path).base_sha256 == base:
+            print(f"{path} is there already", flush=True)
             continue
+        path.unlink(missing_ok=True)
         arguments = arguments_of(name, data, output, budget, model)
         print(shlex.join(["aindnet", "adapt", *arguments]), flush=True)
         command = [sys.executable, "-m", "aindnet", "adapt", *arguments]

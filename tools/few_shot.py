@@ -72,13 +72,14 @@ def usable(pairs: Sequence[PhotoPair]) -> list[PhotoPair]:
 
 
 def evenly(pairs: Sequence[PhotoPair], count: int) -> list[PhotoPair]:
-    """At most `count` of them, evenly chosen by scene."""
+    """At most `count` of them: scenes as alike as can be in number, and evenly over all scenes."""
     by_scene: dict[str, list[PhotoPair]] = defaultdict(list)
     for pair in pairs:
         by_scene[pair.scene].append(pair)
-    ordered = [
-        p for rank in range(len(pairs)) for s in by_scene.values() for p in s[rank : rank + 1]
-    ]
+    scenes = list(by_scene.values())
+    if count < len(scenes):
+        scenes = [scenes[i * len(scenes) // count] for i in range(count)]
+    ordered = [p for rank in range(len(pairs)) for s in scenes for p in s[rank : rank + 1]]
     return ordered[:count]
 
 
@@ -133,9 +134,10 @@ def run(
     for camera in arguments.only or experiment.cameras:
         own = [pair for pair in everything if pair.name.startswith(camera)]
         scenes = sorted({pair.scene for pair in own})
-        test = evenly([p for p in own if p.scene in scenes[::3]], experiment.test_crops)
+        test = evenly(usable([p for p in own if p.scene in scenes[::3]]), experiment.test_crops)
         pool = usable([p for p in own if p.scene not in scenes[::3]])
-        away = evenly([p for p in everything if p not in own], experiment.test_crops) + far
+        away = [p for p in everything if not p.name.startswith(camera)]
+        away = evenly(usable(away), experiment.test_crops) + far
         test, away = ([middle(p, experiment.test_pixels) for p in side] for side in (test, away))
         for count in arguments.counts or experiment.counts:
             if count != "all" and int(count) > len(pool):

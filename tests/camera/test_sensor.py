@@ -36,10 +36,11 @@ def test_variance_follows_the_formula_in_every_intensity_bin(formula: str) -> No
         assert torch.isclose(noise_variance(light.reshape(1, 1, 1, 1), level)[0, 0, 0, 0], expected)
 
 
-def test_white_balance_scales_the_noise_it_amplifies() -> None:
-    """noise(L after gain g) = g · noise(L / g before it), for every formula's affine form."""
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_white_balance_scales_the_noise_it_amplifies(formula: str) -> None:
+    """noise(L after gain g) = g · noise(L / g before it)."""
     gains = torch.tensor([[2.0, 1.0, 1.5]])
-    before = SensorNoise(torch.full((1, 3), 0.01), torch.full((1, 3), 1e-4), "affine")
+    before = SensorNoise(torch.full((1, 3), 0.01), torch.full((1, 3), 1e-4), formula)
     light = torch.full((1, 3, 1, 1), 0.4)
     raw = noise_variance(light / gains[..., None, None], before) * gains[..., None, None] ** 2
     torch.testing.assert_close(noise_variance(light, before.with_gains(gains)), raw)

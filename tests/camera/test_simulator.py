@@ -34,6 +34,20 @@ def test_the_same_seed_gives_the_same_photo_and_another_another() -> None:
     assert not torch.equal(a, c)
 
 
+def test_the_uniform_prior_s_formula_is_selectable() -> None:
+    """σ_s·L + σ_c is louder in bright parts than the square root of L·σ_s² + σ_c² there."""
+    plain = replace(CameraRecipe.plain(), shot_range=(0.1, 0.1), read_range=(0.02, 0.02))
+    bright = torch.full((1, 3, 64, 64), 0.5)
+    for recipe, deviation in (
+        (plain, (0.5 * 0.1**2 + 0.02**2) ** 0.5),
+        (replace(plain, uniform_formula="linear_std"), 0.1 * 0.5 + 0.02),
+    ):
+        noisy = simulate(bright, torch.Generator().manual_seed(0), recipe).noisy
+        assert float((noisy - bright).std()) == pytest.approx(deviation, rel=0.03)
+    with pytest.raises(ValueError, match="alone"):
+        CameraRecipe(uniform_formula="linear_std")
+
+
 @pytest.mark.parametrize("recipe", [CameraRecipe(), CameraRecipe.paper()], ids=["broad", "paper"])
 def test_the_noise_level_map_is_the_noise_s(recipe: CameraRecipe) -> None:
     """Noise over its map has unit variance, on the whole and, nearly, in dark and bright parts."""

@@ -17,7 +17,7 @@ from aindnet.errors import DatasetError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training import TrainingRecipe
-from aindnet.training.photos import load_tiles, random_crops
+from aindnet.training.photos import Tiles, load_tiles, random_crops
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
@@ -164,6 +164,34 @@ def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) 
     checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
     resumed = fit(recipe(photos, tmp_path / "second"), resume=checkpoint)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_a_run_resumed_where_a_stage_begins_sees_the_same_photos(
+    photos: Path, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {
+        "stages": ((0.0, 32, 4), (0.66, 48, 2)),
+        "white_first": 0.9,
+    }
+    whole = fit(recipe(photos, tmp_path / "whole", **changes))
+    fit(recipe(photos, tmp_path / "first", **changes, checkpoint_every="8 steps"))
+    checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
+    resumed = fit(recipe(photos, tmp_path / "second", **changes), resume=checkpoint)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_a_finished_run_is_not_resumed(photos: Path, tmp_path: Path) -> None:
+    path = fit(recipe(photos, tmp_path))
+    before = path.read_bytes()
+    with pytest.raises(RecipeError, match="the run is done, 12 steps"):
+        fit(recipe(photos, tmp_path), resume=path.with_name("last.ckpt"))
+    assert path.read_bytes() == before
+
+
+def test_a_large_seed_is_a_seed(photos: Path, tmp_path: Path) -> None:
+    data = SyntheticNoiseData(recipe(photos, tmp_path, seed=4_000_000_000))
+    data.setup("fit")
+    assert data.make(3, torch.device("cpu")).noisy.shape == (4, 3, 32, 32)
 
 
 def test_the_file_of_a_validation_holds_the_average(photos: Path, tmp_path: Path) -> None:
@@ -345,7 +373,15 @@ def test_tiles_that_are_held_out_are_not_trained_on(photos: Path, tmp_path: Path
     assert torch.equal(data.tiles, load_tiles([photos])[:2])
     assert {batch.source for batch in data.validation} == {"synthetic", "white 10", "white 25"}
     with pytest.raises(DatasetError, match="too few to hold some out"):
-        without_held_out(data.tiles[:1], 0.05)
+        without_held_out(Tiles(data.tiles[:1], torch.zeros(1)), 0.05)
+
+
+def test_whole_photos_are_held_out_where_there_are_enough() -> None:
+    pixels = torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1)
+    training, held = without_held_out(Tiles(pixels, torch.arange(40) // 5), 0.2)
+    assert (len(training), len(held)) == (30, 10)  # 8 of 40 lie in the last two photos
+    training, held = without_held_out(Tiles(pixels, torch.arange(40) // 20), 0.2)
+    assert (len(training), len(held)) == (32, 8)  # of two photos, none is given up
 
 
 def test_the_sides_of_a_pair_show_the_same(photos: Path, tmp_path: Path) -> None:

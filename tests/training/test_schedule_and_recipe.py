@@ -153,6 +153,18 @@ def test_own_photos_are_validated_on_where_the_recipe_s_are_not_there(tmp_path: 
     assert read()[0].validation == (Path("val.tar"),)
 
 
+def test_the_card_of_own_photos_does_not_speak_of_the_recipe_s() -> None:
+    flags = ["--data", "my/photos"]
+    recipe, _ = with_what_is_there(load_recipe(ROOT / "recipes/fast.yaml", flags), flags)
+    assert recipe.trained_on == "photos in photos"
+    assert "Apache" not in recipe.licence
+    flags += ["--trained_on", "own photos", "--licence", "CC0"]
+    recipe, _ = with_what_is_there(load_recipe(ROOT / "recipes/fast.yaml", flags), flags)
+    assert (recipe.trained_on, recipe.licence) == ("own photos", "CC0")
+    untouched = load_recipe(ROOT / "recipes/fast.yaml")
+    assert with_what_is_there(untouched)[0].trained_on == untouched.trained_on
+
+
 def test_ctrl_c_during_a_fit_is_told_as_such() -> None:
     def interrupted() -> None:
         try:

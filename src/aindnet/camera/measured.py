@@ -8,7 +8,7 @@ in `sensor` (Foi et al., IEEE TIP 2008), though of encoded values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,7 +24,8 @@ FLATTEST = 0.15
 """Their share."""
 FEWEST = 24
 """Blocks without which nothing can be said."""
-MOST = 4096
+MOST, MOST_OF_ONE = 4096, 1024
+"""Blocks that are looked at, and of one pair."""
 
 
 @dataclass(frozen=True)
@@ -74,28 +75,34 @@ def measure_noise(photos: Sequence[Tensor]) -> MeasuredNoise:
             f"{len(flat)} flat blocks of {BLOCK} pixels in {len(photos)} photos; {FEWEST} are "
             f"needed: add photos with sky, walls or blur in them"
         )
-    flat = flat[torch.linspace(0, len(flat) - 1, min(len(flat), MOST)).long()]
+    flat = _evenly(flat, MOST)
     return _measured(_without_plane(flat), flat.mean(dim=(2, 3)))
 
 
-def measure_noise_of_pairs(pairs: Sequence[tuple[Tensor, Tensor]]) -> MeasuredNoise:
+def measure_noise_of_pairs(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeasuredNoise:
     """The same from what is known to be noise: pairs (noisy, clean), each (3, H, W) in [0, 1].
 
     Raises `ValueError` where they have too few blocks that are neither black nor white.
     """
     noise, brightness = [], []
     for noisy, clean in pairs:
-        within, chosen = _all_blocks(clean), _unclipped(_all_blocks(noisy))
-        noise.append((_all_blocks(noisy) - within)[chosen])
+        within, seen = _all_blocks(clean), _all_blocks(noisy)
+        chosen = _evenly(_unclipped(seen).nonzero()[:, 0], MOST_OF_ONE)
+        noise.append(seen[chosen] - within[chosen])
         brightness.append(within[chosen].mean(dim=(2, 3)))
     found = torch.cat(noise) if noise else torch.empty(0, 3, BLOCK, BLOCK)
     if len(found) < FEWEST:
         raise ValueError(
             f"{len(found)} blocks of {BLOCK} pixels that are neither black nor white in "
-            f"{len(pairs)} pairs; {FEWEST} are needed"
+            f"{len(noise)} pairs; {FEWEST} are needed"
         )
-    index = torch.linspace(0, len(found) - 1, min(len(found), MOST)).long()
+    index = _evenly(torch.arange(len(found)), MOST)
     return _measured(_without_plane(found[index]), torch.cat(brightness)[index])
+
+
+def _evenly(rows: Tensor, count: int) -> Tensor:
+    """At most `count` rows."""
+    return rows[torch.linspace(0, max(len(rows) - 1, 0), min(len(rows), count)).long()]
 
 
 def _measured(noise: Tensor, brightness: Tensor) -> MeasuredNoise:

@@ -33,6 +33,9 @@ class CameraRecipe:
 
     priors: dict[str, float] = field(default_factory=lambda: {"cameras": 0.3, "log_uniform": 0.7})
     """Weights of the noise priors: "uniform" (paper), "log_uniform", "cameras", "unprocessing"."""
+    uniform_formula: Literal["squared", "linear_std"] = "squared"
+    """How the "uniform" prior's σ_s and σ_c act (`sensor`): published implementations disagree.
+    "linear_std" goes with that prior alone."""
     shot_range: Range | None = None
     """Overrides the prior's range of shot noise."""
     read_range: Range | None = None
@@ -102,6 +105,12 @@ class CameraRecipe:
         """Raise `ValueError` for what no camera can be."""
         _check_weights("priors", self.priors, get_args(NoisePrior))
         _check_weights("subsampling", self.subsampling, SUBSAMPLINGS)
+        if self.uniform_formula not in ("squared", "linear_std"):
+            raise ValueError('uniform_formula must be "squared" or "linear_std"')
+        if self.uniform_formula == "linear_std" and any(
+            weight for prior, weight in self.priors.items() if prior != "uniform"
+        ):
+            raise ValueError('uniform_formula "linear_std" goes with priors {uniform: 1} alone')
         if self.response not in ("family", "srgb", "identity"):
             raise ValueError('response must be "family", "srgb" or "identity"')
         if not 0 <= self.response_spread < math.inf:
@@ -130,10 +139,10 @@ class CameraRecipe:
         )  # fmt: skip
 
     @classmethod
-    def plain(cls, formula_prior: NoisePrior = "uniform") -> CameraRecipe:
+    def plain(cls, prior: NoisePrior = "uniform") -> CameraRecipe:
         """Independent noise on irradiance and nothing else, for statistics and tests."""
         return cls(
-            priors={formula_prior: 1.0}, response="identity", white_balance=0.0, mosaic=0.0,
+            priors={prior: 1.0}, response="identity", white_balance=0.0, mosaic=0.0,
             chroma_gain=(1.0, 1.0), resample=0.0, smooth=0.0, blotches=0.0, jpeg=0.0,
             round_8_bit=False,
         )  # fmt: skip

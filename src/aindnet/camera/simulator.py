@@ -9,6 +9,7 @@ coarser in colour than in luma, partly smoothed and compressed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -160,6 +161,8 @@ def _sensor(recipe: CameraRecipe, draw: _Draw) -> SensorNoise:
             prior, draw.batch, draw.generator,
             shot_range=recipe.shot_range, read_range=recipe.read_range,
         )  # fmt: skip
+    if recipe.uniform_formula == "linear_std":
+        return replace(drawn["uniform"], formula="linear_std")
     # "uniform" draws standard deviations; squared they are the affine form's a and b.
     affine = {
         name: (noise.shot**2, noise.read**2)

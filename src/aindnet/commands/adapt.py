@@ -22,6 +22,7 @@ from aindnet.errors import (
 
 if TYPE_CHECKING:
     from aindnet.commands.adaptation.sources import Material
+    from aindnet.pretrained import LoadedModel
     from aindnet.training.transfer.adapt import Adaptation
     from aindnet.training.transfer.recipe import AdaptationRecipe
 
@@ -111,6 +112,7 @@ def adapt(
     if output is not None:
         _check_writable(output)
     settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
+    base = None if check else _base(model)
     if pairs:
         material = sources.from_pairs(pairs, layout or ("pairs",) * len(pairs), only, check=check)
     elif noisy is not None:
@@ -126,7 +128,7 @@ def adapt(
         "exposure_matched": material.matched,
     }
     missing = material.missing()
-    if check or output is None:
+    if base is None or output is None:
         if missing:
             _say(missing)
         return _end(document, json_output, 1 if material.rejected or missing else 0)
@@ -135,7 +137,7 @@ def adapt(
     try:
         said = _camera(material, camera_make, camera_model, iso)
         result, about = _adapt(
-            material, output, model, settings, name, said, licence or PHOTOS_LICENCE
+            material, output, base, settings, name, said, licence or PHOTOS_LICENCE
         )
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
@@ -163,6 +165,16 @@ def _recipe(path: Path | None, flags: dict[str, Any]) -> AdaptationRecipe:
     return replace(read_recipe(path, AdaptationRecipe, command="aindnet adapt"), **given)
 
 
+def _base(model: str | None) -> LoadedModel:
+    """The model to start from, before any photo is read."""
+    from aindnet.pretrained import load_model
+
+    base = load_model(model)
+    if base.network.config.image_channels != 3:
+        raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
+    return base
+
+
 def _check_writable(output: Path) -> None:
     """Find out before the training that nothing can be written, or that it would replace a file."""
     if output.exists():
@@ -178,14 +190,14 @@ def _camera(
     """Make, model and ISO range of the profile: as given, else as all photos' EXIF agrees."""
     from aindnet.commands.adaptation.photos import camera_of
 
-    models = sorted({camera.model for camera in material.cameras if camera.model})
+    models = sorted({camera.model for camera in material.cameras.values() if camera.model})
     if len(models) > 1 and model is None:
         _say(
             f"photos of {len(models)} cameras ({', '.join(models)}): --camera auto will take the "
             "profile for none of them; --camera-model says for which it is"
         )
     of_model = model if model in models else None
-    taken_make, taken_model, taken_iso = camera_of(material.cameras, of_model)
+    taken_make, taken_model, taken_iso = camera_of(material.cameras.values(), of_model)
     if iso is not None and not 0 < iso[0] <= iso[1]:
         raise AdaptationError(f"--iso {iso[0]} {iso[1]}: give the lowest and then the highest")
     return (
@@ -213,19 +225,16 @@ def _tell(material: Material) -> None:
 def _adapt(
     material: Material,
     output: Path,
-    model: str | None,
+    base: LoadedModel,
     recipe: AdaptationRecipe,
     name: str | None,
     camera: tuple[str, str, tuple[int, int] | None],
     licence: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
-    from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+    from aindnet.pretrained import ModelCard, save_camera_profile, save_model
     from aindnet.training.transfer.adapt import adapt
     from aindnet.training.transfer.methods import PROFILE_METHODS
 
-    base = load_model(model)
-    if base.network.config.image_channels != 3:
-        raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
     with _Bar() as bar:
         result = adapt(base.network, material.pairs, recipe, watcher=bar.update)
     gain = result.gain

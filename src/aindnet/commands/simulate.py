@@ -271,20 +271,22 @@ def _photograph(
     def eight_bit(tensor: Tensor) -> Tensor:
         return (tensor * 255).round().to(torch.uint8)
 
-    levels = []
+    total = None
     for frame, file in enumerate(files.noisy()):
         camera, noise = shots.generators(files.name, frame)
         noisy, level = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
         make_folder(file.parent)
         write_image(file, array(eight_bit(noisy)))
-        levels.append(array(level))
+        total = level if total is None else total + level
     if shots.frames > 1:
         _remove_frames(files)
+    assert total is not None
+    mean = array(total / shots.frames)
     clean = image if image.dtype == np.uint8 else array(eight_bit(rgb))
-    for side, picture in (("clean", clean), ("noise-level", np.mean(levels, axis=0))):
+    for side, picture in (("clean", clean), ("noise-level", mean)):
         make_folder(files.of(side).parent)
         write_image(files.of(side), picture)
-    return {"output": str(files.of("noisy")), "noise_level": float(np.mean(levels))}
+    return {"output": str(files.of("noisy")), "noise_level": float(mean.mean())}
 
 
 def _remove_frames(files: _Files) -> None:

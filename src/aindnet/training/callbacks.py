@@ -85,7 +85,6 @@ class Budget(Callback):
     ) -> None:
         """Set the learning rate for this step."""
         progress = self._agreed(trainer)
-        self.data.progress = progress
         factor = budget_factor(progress, warmup=self.recipe.warmup, flat=self.recipe.flat)
         for group in trainer.optimizers[0].param_groups:
             # From the recipe, not from the group: a resumed run may have been given another.
@@ -102,8 +101,9 @@ class Budget(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Stop when the budget is used up."""
-        if self._agreed(trainer) >= 1.0:
+        """Tell what the next batch is made by, before it is; stop when the budget is used up."""
+        self.data.progress = self._agreed(trainer)
+        if self.data.progress >= 1.0:
             trainer.should_stop = True
 
     def _agreed(self, trainer: pl.Trainer) -> float:

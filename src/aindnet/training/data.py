@@ -14,7 +14,15 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from aindnet.camera import CameraRecipe, simulate
 from aindnet.errors import DatasetError
-from aindnet.training.photos import TILE, is_photo, load_tiles, random_crops, read_photo
+from aindnet.training.photos import (
+    TILE,
+    Tiles,
+    is_photo,
+    load_photos,
+    load_tiles,
+    random_crops,
+    read_photo,
+)
 from aindnet.training.recipe import TrainingRecipe
 
 REAL_CROP = 256
@@ -60,10 +68,10 @@ class SyntheticNoiseData(pl.LightningDataModule):
         """Decode the photos and make the validation sets, once."""
         if len(self.tiles):
             return
-        self.tiles = load_tiles(self.recipe.data)
-        held_out = None
+        photos = load_photos(self.recipe.data)
+        self.tiles, held_out = photos.pixels, None
         if self.recipe.hold_out and not self.recipe.validation:
-            self.tiles, held_out = without_held_out(self.tiles, self.recipe.hold_out)
+            self.tiles, held_out = without_held_out(photos, self.recipe.hold_out)
         synthetic = synthetic_validation(self.recipe, held_out)
         self.validation = [
             *synthetic,
@@ -100,7 +108,8 @@ class SyntheticNoiseData(pl.LightningDataModule):
             self.tiles = self.tiles.to(device)
         rank = self.trainer.global_rank if self.trainer is not None else 0
         generator = torch.Generator(device)
-        generator.manual_seed((self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step)
+        seed = (self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step
+        generator.manual_seed(seed % 2**63)
         crop, batch = self.stage()
         clean = random_crops(
             self.tiles,
@@ -131,15 +140,22 @@ def luma(photos: Tensor) -> Tensor:
     return (photos * weights).sum(dim=1, keepdim=True).expand_as(photos)
 
 
-def without_held_out(tiles: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """The tiles but for the last ones, and those: neighbours are of one photo. `DatasetError`."""
-    count = max(1, round(share * len(tiles)))
-    if count >= len(tiles):
+def without_held_out(photos: Tiles, share: float) -> tuple[Tensor, Tensor]:
+    """The tiles but for about that share of the last ones, and those.
+
+    Whole photos where there are so many that one is less than the share: neighbouring tiles are
+    alike. Raises `DatasetError` where nothing would be left.
+    """
+    tiles, total = photos.pixels, len(photos.pixels)
+    first = total - max(1, round(share * total))
+    if first > 0 and share * len(photos.photos.unique()) >= 1:
+        first = int(torch.searchsorted(photos.photos, photos.photos[first]))
+    if first <= 0:
         raise DatasetError(
-            f"the photos hold {len(tiles)} tiles of {TILE} pixels, too few to hold some out; "
+            f"the photos hold {total} tiles of {TILE} pixels, too few to hold some out; "
             "give more, or name others in `validation`"
         )
-    return tiles[:-count], tiles[-count:]
+    return tiles[:first], tiles[first:]
 
 
 def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None) -> list[Batch]:

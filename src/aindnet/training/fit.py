@@ -56,7 +56,8 @@ class SaveModel(Callback):
             trained_on=self.recipe.trained_on,
             noise_model=str(self.recipe.camera),
             clipped=self.recipe.camera.round_8_bit,
-            recipe=f"{self.file}, seed {self.recipe.seed}",
+            recipe=f"{self.file}, seed {self.recipe.seed}"
+            + (f", from {Path(self.recipe.initial).name}" if self.recipe.initial else ""),
             hardware=(
                 f"{trainer.num_devices} × {trainer.strategy.root_device.type} "
                 f"({platform.machine()}, {trainer.precision}), {trainer.global_step} steps, "
@@ -132,7 +133,7 @@ def fit(
     budget = Budget(recipe, data)
     saver = SaveModel(recipe, folder, budget, file)
     if resume is not None:
-        _check_resume(resume, task)
+        _check_resume(resume, task, budget)
     remover = RemoveOldRun(old_run)
     trainer = _trainer(recipe, folder, budget, [saver, remover])
     with warnings.catch_warnings():
@@ -161,12 +162,15 @@ def _old_run(recipe: TrainingRecipe, folder: Path, *, overwrite: bool) -> list[P
     return [*checkpoints, *folder.glob("events.out.tfevents*")]
 
 
-def _check_resume(resume: Path, task: SyntheticNoiseTask) -> None:
-    """Raise `RecipeError` for a file that is no checkpoint, or another network's or optimizer's."""
+def _check_resume(resume: Path, task: SyntheticNoiseTask, budget: Budget) -> None:
+    """Raise `RecipeError` for a file that is no checkpoint, another network's or optimizer's, or
+    one at the budget's end.
+    """
     try:
         stored = torch.load(resume, map_location="cpu", weights_only=False)
         shapes = {name: value.shape for name, value in stored["state_dict"].items()}
         groups = [len(g["params"]) for g in stored["optimizer_states"][0]["param_groups"]]
+        step = int(stored.get("global_step", 0))
     except Exception as error:  # a pickle can fail in any way
         raise RecipeError(
             f"{resume}: not a readable checkpoint; --resume takes runs/NAME/last.ckpt"
@@ -177,6 +181,8 @@ def _check_resume(resume: Path, task: SyntheticNoiseTask) -> None:
         raise RecipeError(
             f"{resume}: of another optimizer; resume with the recipe and flags it has"
         )
+    if budget.steps is not None and step >= budget.steps:
+        raise RecipeError(f"{resume}: the run is done, {step} steps; give it a longer --budget")
 
 
 def _initial(recipe: TrainingRecipe) -> AINDNet:
@@ -218,6 +224,7 @@ def _trainer(
         max_steps=budget.steps if budget.steps is not None else -1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # every rank makes its own steps and sees all validation
         gradient_clip_val=recipe.gradient_clip,
         log_every_n_steps=25,
         logger=TensorBoardLogger(recipe.output, name=recipe.name, version=""),

@@ -5,7 +5,7 @@ Source: Kim et al., CVPR 2020, section 3.5; the asymmetric loss after CBDNet (Gu
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +84,14 @@ def restoration_loss(
     return 0.5 * torch.log(difference.square().mean(dim=(1, 2, 3)) + 1e-5).mean()
 
 
+class SyntheticNoiseLoss(NamedTuple):
+    """The SN task's loss and its two parts."""
+
+    total: Tensor
+    restoration: Tensor
+    noise_level: Tensor
+
+
 def synthetic_noise_loss(
     output: AINDNetOutput,
     clean: Tensor,
@@ -92,7 +100,8 @@ def synthetic_noise_loss(
     kind: RestorationLoss = "l1",
     estimator: EstimatorLoss = "squared",
     estimator_weight: float = 0.05,
-) -> Tensor:
+) -> SyntheticNoiseLoss:
     """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1, squared, 0.05)."""
     restoration = restoration_loss(output.denoised, clean, kind, noise_level)
-    return restoration + estimator_weight * noise_level_loss(output, noise_level, estimator)
+    estimation = noise_level_loss(output, noise_level, estimator)
+    return SyntheticNoiseLoss(restoration + estimator_weight * estimation, restoration, estimation)

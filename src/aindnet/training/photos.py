@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -24,20 +24,42 @@ DECODED_AHEAD = 16
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
 
 
+class Tiles(NamedTuple):
+    """Photos cut into tiles."""
+
+    pixels: Tensor
+    """uint8 (N, 3, tile, tile) RGB."""
+    photos: Tensor
+    """int64 (N,): the number of the photo that each is of, rising."""
+
+
 def load_tiles(sources: Iterable[Path], tile: int = TILE) -> Tensor:
-    """All photos of folders and tar shards, cut into tiles: uint8 (N, 3, tile, tile) RGB.
+    """The pixels of `load_photos`: uint8 (N, 3, tile, tile) RGB."""
+    return load_photos(sources, tile).pixels
+
+
+def load_photos(sources: Iterable[Path], tile: int = TILE) -> Tiles:
+    """All photos of folders and tar shards, cut into tiles.
 
     A photo's right and bottom remainders narrower than a tile are left out, as are photos smaller
     than a tile. Raises `DatasetError` where a source is missing, damaged or holds no photo.
     """
     tiles: list[np.ndarray] = []
+    photos: list[int] = []
+    number = 0
     for source in sources:
         before = len(tiles)
         for photo in _decoded(_files(source)):
-            tiles.extend(_cut(photo, tile))
+            # Copies: a part of an array would keep all of it.
+            tiles.extend(part.transpose(2, 0, 1).copy() for part in _cut(photo, tile))
+            photos.extend([number] * (len(tiles) - len(photos)))
+            number += 1
         if len(tiles) == before:
             raise DatasetError(f"{source}: no photo of at least {tile}×{tile} pixels in it")
-    return torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2).contiguous()
+    pixels = torch.empty(len(tiles), 3, tile, tile, dtype=torch.uint8)
+    while tiles:  # from the end, and each is let go: all of them are never there twice
+        pixels[len(tiles) - 1] = torch.from_numpy(tiles.pop())
+    return Tiles(pixels, torch.tensor(photos))
 
 
 def _decoded(files: Iterable[tuple[str, bytes]]) -> Iterator[np.ndarray]:

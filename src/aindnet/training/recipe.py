@@ -176,7 +176,8 @@ def with_what_is_there(
 ) -> tuple[TrainingRecipe, list[str]]:
     """The recipe without validation photos that its file names and this machine lacks; notices.
 
-    With `data` among the `flags`, a part of it takes their place. What flags name stays.
+    With `data` among the `flags`, a part of it takes their place, and the card says of photos and
+    licence what is true of those. What flags name stays.
     """
     given = {
         re.split(r"[=.]", flag.lstrip("-").replace("_", "-"))[0]
@@ -184,6 +185,13 @@ def with_what_is_there(
         if flag.startswith("--")
     }
     notices = []
+    if "data" in given:
+        # What the recipe says of its own photos is not true of others.
+        shown = ", ".join(path.resolve().name for path in recipe.data)
+        if "trained-on" not in given:
+            recipe = replace(recipe, trained_on=f"photos in {shown}")
+        if "licence" not in given:
+            recipe = replace(recipe, licence="as the photos that it was trained on allow")
     absent = [path for path in recipe.validation if not path.exists()]
     if absent and "data" in given and not {"validation", "hold-out"} & given:
         recipe = replace(recipe, validation=(), hold_out=HELD_OUT)

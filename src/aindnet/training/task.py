@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aindnet.network import AINDNet, AINDNetOutput
 from aindnet.training.data import Batch
-from aindnet.training.losses import noise_level_loss, restoration_loss
+from aindnet.training.losses import synthetic_noise_loss
 from aindnet.training.muon import Muon, hidden_filters
 from aindnet.training.recipe import TrainingRecipe
 
@@ -44,13 +44,18 @@ class SyntheticNoiseTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The SN loss of one batch."""
         assert batch.noise_level is not None
-        output = self(batch.noisy)
-        restoration = restoration_loss(
-            output.denoised, batch.clean, self.recipe.loss, batch.noise_level
+        loss = synthetic_noise_loss(
+            self(batch.noisy),
+            batch.clean,
+            batch.noise_level,
+            kind=self.recipe.loss,
+            estimator=self.recipe.estimator_loss,
+            estimator_weight=self.recipe.estimator_weight,
         )
-        estimation = noise_level_loss(output, batch.noise_level, self.recipe.estimator_loss)
-        self.log_dict({"train/restoration": restoration, "train/noise_level": estimation})
-        return restoration + self.recipe.estimator_weight * estimation
+        self.log_dict(
+            {"train/restoration": loss.restoration, "train/noise_level": loss.noise_level}
+        )
+        return loss.total
 
     def on_validation_epoch_start(self) -> None:
         """Begin the validation's scores."""

@@ -11,9 +11,11 @@ import torch
 from aindnet.errors import RecipeError, TooFewPairsError
 from aindnet.network import AINDNet, is_transfer_parameter
 from aindnet.training.losses import RestorationLoss
+from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.adapt import (
     OTHER_CAMERAS,
     RealPairsTask,
+    _in_time,
     _other_cameras,
     adapt,
 )
@@ -81,14 +83,18 @@ def test_a_limited_number_of_patches_is_spread_over_all_scenes() -> None:
 
 def test_many_scenes_are_held_out_whole() -> None:
     image = scene("coffee")
-    taken = [PhotoPair(f"{s}{i}", image, image, s) for s in "abcdefghijkl" for i in range(2)]
+    names = "abcdefghijklmnopqrst"
+    taken = [PhotoPair(f"{s}{i}", image, image, s) for s in names for i in range(2)]
     division = divide(taken, crop=64, seed=3)
     assert division.by_scene
     scenes = [{region.pair.scene for region in part} for part in
               (division.training, division.choosing, division.judging)]  # fmt: skip
-    assert set.union(*scenes) == set("abcdefghijkl")
-    assert list(map(len, scenes)) == [8, 2, 2]
+    assert set.union(*scenes) == set(names)
+    assert list(map(len, scenes)) == [13, 2, 5]
     assert divide(taken, crop=64, seed=4) != division
+    judged = places_of(division.judging, by_scene=True)
+    assert [len({r.pair.scene for r, p in zip(division.judging, judged, strict=True) if p == place})
+            for place in sorted(set(judged))] == [1] * 5  # fmt: skip
 
 
 def test_both_sides_of_a_crop_are_turned_alike() -> None:
@@ -281,6 +287,25 @@ def test_forgetting_is_measured_on_many_cameras_however_few_the_photos() -> None
     assert max(noise) > 5 * min(noise)
 
 
+def test_forgetting_is_measured_on_made_up_pictures_that_were_not_trained_on() -> None:
+    division = divide(pairs(8.0), crop=48, seed=0)
+    recipe = replace(QUICK, crop=32)
+    trained_on = [(leaf * 255).round() / 255 for leaf in
+                  RealPairBatches(division.training, recipe).leaves]  # fmt: skip
+    assert trained_on
+    made_up = _other_cameras(division, recipe)[-OTHER_CAMERAS // 2 :]
+    for region in made_up:
+        clean = region.read(region.pair.clean)
+        assert not any(torch.allclose(clean, leaf, atol=1e-3) for leaf in trained_on)
+
+
+def test_choosing_and_judging_are_within_the_budget() -> None:
+    timed = _in_time(replace(QUICK, budget="100s"), 30.0)
+    assert parse_budget(timed.budget) == (70.0, None)
+    assert parse_budget(_in_time(replace(QUICK, budget="100s"), 300.0).budget) == (25.0, None)
+    assert _in_time(QUICK, 30.0) == QUICK
+
+
 def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
     taken = pairs(8.0)
     regions = [whole(pair) for pair in taken]
@@ -289,6 +314,9 @@ def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
     _, photos = next(iter(RealPairBatches(regions, replace(recipe, leaves_share=0.0))))
     same = [bool(torch.equal(a, b)) for a, b in zip(clean, photos, strict=True)]
     assert same == [False, False, True, True, True, True, True, True]
+    _, clean = next(iter(RealPairBatches(regions, replace(recipe, batch=2))))
+    assert not torch.equal(clean[0], next(iter(RealPairBatches(
+        regions, replace(recipe, batch=2, leaves_share=0.0))))[1][0])  # fmt: skip
     with pytest.raises(RecipeError, match="leaves_share"):
         AdaptationRecipe(leaves_share=1.5)
 
@@ -297,6 +325,7 @@ def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
     ("fields", "word"),
     [
         ({"shares": ()}, "shares"),
+        ({"simulated_share": 0.6, "batch": 1}, "no place for a real pair"),
         ({"seed": -1}, "seed"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"ema_decay": 2.0}, "ema_decay"),
@@ -338,8 +367,9 @@ def test_frames_of_one_place_count_once() -> None:
     frame = replace(taken[0], name="b", clean=with_noise(taken[0].clean, 3, 1))
     crop = replace(taken[1], scene=taken[0].scene)
     regions = [one, replace(one, pair=frame), replace(one, x=64), replace(one, pair=crop)]
-    assert places_of(regions) == [0, 0, 1, 2]
-    assert len(set(places_of([replace(one, pair=pair) for pair in taken]))) == len(taken)
+    assert places_of(regions, by_scene=False) == [0, 0, 1, 2]
+    others = [replace(one, pair=pair) for pair in taken]
+    assert len(set(places_of(others, by_scene=False))) == len(taken)
 
 
 def test_the_noise_of_a_bursts_target_is_taken_off() -> None:

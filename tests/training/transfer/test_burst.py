@@ -60,6 +60,28 @@ def test_frames_that_moved_flickered_or_show_something_else_are_left_out() -> No
     assert "something moved" in found.left_out["moved.png"]
 
 
+def test_a_little_flicker_is_taken_out_of_the_targets() -> None:
+    """Each target is as bright as its frame, and the flicker is not taken for noise."""
+    clean = scene("coffee").astype(float)
+    bright = [clean * (1.015 if i % 3 == 0 else 1.0) for i in range(9)]
+    taken = [Frame(str(i), with_noise(image, 6, i)) for i, image in enumerate(bright)]
+    found = check_burst("coffee", taken)
+    assert found.left_out == {}
+    steady = check_burst("coffee", [Frame(str(i), with_noise(clean, 6, i)) for i in range(9)])
+    assert found.noise_variance.mean() == pytest.approx(steady.noise_variance.mean(), rel=0.05)
+    for frame, image, pair in zip(found.frames, bright, burst_pairs(found), strict=True):
+        ratio = np.median(levels(pair.clean)[image > 60] / image[image > 60])
+        assert ratio == pytest.approx(1.0, abs=0.003), frame.name
+
+
+def test_targets_are_made_part_by_part() -> None:
+    pair = burst_pairs(check_burst("coffee", frames(4)))[2]
+    whole_target = pair.clean[:, :]
+    assert pair.clean.shape == whole_target.shape
+    assert pair.clean.dtype == whole_target.dtype
+    np.testing.assert_array_equal(pair.clean[10:50, 20:90], whole_target[10:50, 20:90])
+
+
 def test_whole_pixels_are_moved_back() -> None:
     clean = scene("astronaut", 200, 280)
     shifts = ((0, 0), (3, -2), (1, 4), (0, 0))

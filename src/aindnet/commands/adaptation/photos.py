@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ from aindnet.training.transfer.pairs import PhotoPair
 
 WINDOW = 3072, 2048
 """Columns and rows of a photo's middle that are read: enough to learn from, whatever its size."""
+MOST_PIXELS = 200e6
+"""Of all middles together: of many photos, each has less to say."""
+
+
+def window_for(photos: int) -> tuple[int, int]:
+    """Columns and rows of each of so many photos' middles.
+
+    >>> window_for(4), window_for(128)
+    ((3072, 2048), (1530, 1020))
+    """
+    share = min(1.0, (MOST_PIXELS / (max(photos, 1) * WINDOW[0] * WINDOW[1])) ** 0.5)
+    columns, rows = (int(share * side) for side in WINDOW)
+    return columns, rows
 
 
 @dataclass(frozen=True)
@@ -33,11 +47,11 @@ class Taken:
     """Width and height of the whole photo."""
 
 
-def read_photo(path: Path) -> Taken:
+def read_photo(path: Path, window: tuple[int, int] = WINDOW) -> Taken:
     """The middle of a photo of any format. Raises `ImageReadError`."""
     with open_photo(path) as photo:
         page = photo.pages[0]
-        width, height = (min(a, b) for a, b in zip(WINDOW, (page.width, page.height), strict=True))
+        width, height = (min(a, b) for a, b in zip(window, (page.width, page.height), strict=True))
         y, x = (page.height - height) // 2, (page.width - width) // 2
         rgb = page.rows(y, y + height)[:, x : x + width]
         white, dtype = (255, np.uint8) if page.dtype == np.uint8 else (65535, np.uint16)
@@ -70,9 +84,10 @@ def read_pairs(folder: Path) -> PairsFolder:
             f"missing in {side}/; every photo in noisy/ needs one of the same name in clean/"
         )
     names = sorted(sides["noisy"].keys() & sides["clean"].keys())
+    read = partial(_read_or_why, window_for(len(names)))
     with ThreadPoolExecutor() as pool:
-        noisy = list(pool.map(_read_or_why, (sides["noisy"][name] for name in names)))
-        clean = list(pool.map(_read_or_why, (sides["clean"][name] for name in names)))
+        noisy = list(pool.map(read, (sides["noisy"][name] for name in names)))
+        clean = list(pool.map(read, (sides["clean"][name] for name in names)))
     for name, a, b in zip(names, noisy, clean, strict=True):
         if isinstance(a, str) or isinstance(b, str):
             found.broken[name] = "; ".join(each for each in (a, b) if isinstance(each, str))
@@ -89,9 +104,9 @@ def read_pairs(folder: Path) -> PairsFolder:
     return found
 
 
-def _read_or_why(path: Path) -> Taken | str:
+def _read_or_why(window: tuple[int, int], path: Path) -> Taken | str:
     try:
-        return read_photo(path)
+        return read_photo(path, window)
     except ImageReadError as error:
         return str(error)
 
@@ -106,12 +121,12 @@ def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPa
     packed = name == "polyu" and (root / "index.csv").is_file()
     options = DatasetOptions(kind="fullres") if packed else DatasetOptions()
     dataset = open_dataset(name, root, options).subset(contains=only)
-    pairs = []
+    pairs, window = [], window_for(len(dataset.samples))
     for sample in dataset.samples:
         pair = sample.read()
         if pair.clean is None:
             raise DatasetError(f"{name}: has no clean sides, so nothing can be learned from it")
-        noisy, clean = (_middle(_colour(side)) for side in (pair.noisy, pair.clean))
+        noisy, clean = (_middle(_colour(side), window) for side in (pair.noisy, pair.clean))
         pairs.append(PhotoPair(sample.name, noisy, clean, sample.group or sample.name))
     return pairs
 
@@ -143,28 +158,29 @@ class BurstFolder:
 
 def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
+    found: list[tuple[str, str, list[Path]]] = []
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not folder.is_dir():
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
         inside = sorted(path for path in folder.rglob("*") if path.is_dir())
-        found = False
+        before = len(found)
         for burst in [folder, *inside]:
-            paths = _photos(burst)
-            if paths:
-                found = True
-                with ThreadPoolExecutor() as pool:
-                    read = list(pool.map(_read_or_why, paths))
-                taken = {p.name: t for p, t in zip(paths, read, strict=True)}
+            if paths := _photos(burst):
                 within = burst.relative_to(folder).parts or (folder.resolve().name,)
-                yield BurstFolder(
-                    mark + "/".join(within),
-                    mark + within[0],
-                    [Frame(n, t.image, t.size) for n, t in taken.items() if isinstance(t, Taken)],
-                    {n: t.camera for n, t in taken.items() if isinstance(t, Taken)},
-                    {n: t for n, t in taken.items() if isinstance(t, str)},
-                )
-        if not found:
+                found.append((mark + "/".join(within), mark + within[0], paths))
+        if len(found) == before:
             raise DatasetError(f"{shown(folder)}: holds no photos")
+    read = partial(_read_or_why, window_for(sum(len(paths) for _, _, paths in found)))
+    for name, scene, paths in found:
+        with ThreadPoolExecutor() as pool:
+            taken = {p.name: t for p, t in zip(paths, pool.map(read, paths), strict=True)}
+        yield BurstFolder(
+            name,
+            scene,
+            [Frame(n, t.image, t.size) for n, t in taken.items() if isinstance(t, Taken)],
+            {n: t.camera for n, t in taken.items() if isinstance(t, Taken)},
+            {n: t for n, t in taken.items() if isinstance(t, str)},
+        )
 
 
 def camera_of(
@@ -187,10 +203,10 @@ def _colour(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
-def _middle(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """At most `WINDOW` of it, as an array of its own."""
+def _middle(image: npt.NDArray[Any], window: tuple[int, int]) -> npt.NDArray[Any]:
+    """At most that much of it, as an array of its own."""
     height, width = image.shape[:2]
-    columns, rows = min(width, WINDOW[0]), min(height, WINDOW[1])
+    columns, rows = min(width, window[0]), min(height, window[1])
     y, x = (height - rows) // 2, (width - columns) // 2
     return image[y : y + rows, x : x + columns].copy()
 

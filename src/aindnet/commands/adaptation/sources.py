@@ -25,8 +25,8 @@ class Material:
     source: str
     """What it was made of, for the profile's card."""
     pairs: list[PhotoPair] = field(default_factory=list)
-    cameras: list[Camera] = field(default_factory=list)
-    """Of the photos used, where EXIF may be known."""
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    """By pair, what EXIF tells of its noisy photo."""
     rejected: dict[str, str] = field(default_factory=dict)
     """Photo or burst → why it is not used."""
     matched: dict[str, float] = field(default_factory=dict)
@@ -48,6 +48,8 @@ class Material:
             else:
                 good.append(pair)
         self.pairs = good
+        kept = {pair.name for pair in good}
+        self.cameras = {name: taken for name, taken in self.cameras.items() if name in kept}
 
     def missing(self) -> str:
         """What is wanting for an adaptation; empty where nothing is."""
@@ -88,7 +90,7 @@ def from_pairs(
                 swapped += inspection.swapped
                 continue
             if pair.name in taken:
-                material.cameras.append(taken[pair.name])
+                material.cameras[mark + pair.name] = taken[pair.name]
             good = pair
             if inspection.corrected:
                 good = matched(pair)
@@ -113,8 +115,10 @@ def from_bursts(folders: Sequence[Path]) -> Material:
             material.rejected[name] = str(error).removeprefix(f"{name}: ")
             continue
         material.rejected |= {f"{name}/{frame}": why for frame, why in found.left_out.items()}
-        material.pairs += [replace(pair, scene=burst.scene) for pair in burst_pairs(found)]
-        material.cameras += [burst.cameras[frame.name] for frame in found.frames]
+        pairs = burst_pairs(found)
+        material.pairs += [replace(pair, scene=burst.scene) for pair in pairs]
+        for pair, frame in zip(pairs, found.frames, strict=True):
+            material.cameras[pair.name] = burst.cameras[frame.name]
     return material
 
 
@@ -123,13 +127,14 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
     denoiser = Denoiser.from_pretrained(model)
     material = Material("noisy photos alone")
     photos: list[Denoised] = []
+    taken: dict[str, Camera] = {}
     for group in read_bursts([folder]):
-        material.rejected |= group.broken
+        material.rejected |= {f"{group.name}/{name}": why for name, why in group.broken.items()}
         photos += [
             Denoised(f"{group.name}/{frame.name}", frame.image, denoiser(frame.image).image)
             for frame in group.frames
         ]
-        material.cameras += group.cameras.values()
+        taken |= {f"{group.name}/{name}": camera for name, camera in group.cameras.items()}
     noise = noise_of(photos)
     level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
     material.notes = [
@@ -137,4 +142,5 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
         "experimental: the gain below is on photos made noisy again, not on real noise",
     ]
     material.pairs = pseudo_pairs(photos, noise, seed=seed)
+    material.cameras = {pair.name: taken[pair.scene] for pair in material.pairs}
     return material

@@ -12,7 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from aindnet.training.precision import (
     lightning_precision,
     runs_in_bf16,
 )
+from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.batches import RealPairBatches, clean_enough
 from aindnet.training.transfer.held_out import (
     Gain,
@@ -67,6 +68,11 @@ from aindnet.training.transfer.recipe import AdaptationRecipe
 
 OTHER_CAMERAS = 32
 """Simulated cameras, at least, that forgetting is measured on."""
+ELSEWHERE_SEED = 7_919
+"""Beside a recipe's own, so that no made-up picture is one of those that were trained on."""
+
+LEAST_TRAINING = 0.25
+"""Share of a wall-clock budget that is trained in, however long choosing and judging take."""
 
 Watcher = Callable[[float, float], None]
 """Told the share of the budget used, and the loss."""
@@ -100,8 +106,9 @@ def adapt(
 ) -> Adaptation:
     """Adapt a copy of `base` to the camera of `pairs`.
 
-    `division` replaces the automatic hold-out; `watcher` is told the share of the budget used and
-    the loss. Raises `TooFewPairsError`, `RecipeError` or `TrainingDivergedError`.
+    Choosing and judging are within a budget of time. `division` replaces the automatic hold-out;
+    `watcher` is told the share of the training done and the loss. Raises `TooFewPairsError`,
+    `RecipeError` or `TrainingDivergedError`.
     """
     recipe = recipe or AdaptationRecipe()
     started = time.monotonic()
@@ -110,28 +117,49 @@ def adapt(
         torch.manual_seed(recipe.seed)  # for a scratch run's start
         network = prepare(copy.deepcopy(base).cpu().train(), recipe.method)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
-    steps = _train(network, division.training, recipe, watcher)
+    errors = _errors(recipe)
+    chooses = recipe.method != "scratch" and bool(division.choosing)
+    elsewhere = _other_cameras(division, recipe) if chooses else ()
+    looking = time.monotonic()
+    before = errors(base, division.judging)
+    pace = (time.monotonic() - looking) / _pixels(division.judging)
+    to_look_at = _pixels(division.judging)
+    if chooses:
+        tried = len(recipe.shares)
+        to_look_at += tried * _pixels(division.choosing) + (1 + tried) * _pixels(elsewhere)
+    around = time.monotonic() - started + pace * to_look_at
+    steps = _train(network, division.training, _in_time(recipe, around), watcher)
     trained = finish(network)
     adapted, share = trained, 1.0
-    if recipe.method != "scratch" and division.choosing:
+    if chooses:
         share = choose_share(
-            base, trained, division.choosing, recipe.shares, _errors(recipe),
-            _other_cameras(division, recipe), recipe.forgetting,
-        )  # fmt: skip
+            base, trained, division.choosing, recipe.shares, errors, elsewhere, recipe.forgetting
+        )
         adapted = between(base, trained, share)
     if share and recipe.method in PROFILE_METHODS:
         # What is judged is what a camera profile stores.
         stored = {name: value.float() for name, value in transfer_tensors(adapted).items()}
         adapted.load_state_dict(stored, strict=False)
-    errors = _errors(recipe)
     after = errors(adapted, division.judging)
     left = np.array([region.target_variance for region in division.judging])
-    gain = bootstrap_gain(
-        errors(base, division.judging), after, left, places_of(division.judging), seed=recipe.seed
-    )
+    places = places_of(division.judging, by_scene=division.by_scene)
+    gain = bootstrap_gain(before, after, left, places, seed=recipe.seed)
     over_noisy = decibels(noisy_errors(division.judging), after, left)
     seconds = time.monotonic() - started
     return Adaptation(adapted, share, gain, over_noisy, division.by_scene, steps, seconds)
+
+
+def _pixels(regions: Sequence[Region]) -> int:
+    return sum(region.height * region.width for region in regions)
+
+
+def _in_time(recipe: AdaptationRecipe, around: float) -> AdaptationRecipe:
+    """The recipe with that much less of its wall-clock budget, which choosing and judging take."""
+    seconds, _ = parse_budget(recipe.budget)
+    if seconds is None:
+        return recipe
+    left = max(seconds - around, LEAST_TRAINING * seconds)
+    return replace(recipe, budget=f"{left:.3f}s")
 
 
 def _errors(recipe: AdaptationRecipe) -> Callable[[AINDNet, Sequence[Region]], Any]:
@@ -149,7 +177,7 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     missing = OTHER_CAMERAS - len(regions)
     if missing > 0:
         regions += patches(division.training, recipe.crop, missing)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed + ELSEWHERE_SEED)
     pictures = [region.read(region.pair.clean) for region in clean_enough(regions)]
     made_up = OTHER_CAMERAS // 2 if recipe.leaves_share else 0
     if not pictures:

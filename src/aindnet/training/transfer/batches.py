@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -44,13 +45,13 @@ class RealPairBatches(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = self.recipe
-        simulated = round(recipe.simulated_share * recipe.batch)
+        simulated = recipe.simulated
         for step in itertools.count():
             generator = torch.Generator().manual_seed(recipe.seed * 100_000_007 + step)
             noisy, clean = random_pairs(
                 self.regions, recipe.batch, recipe.crop, generator, self.weights
             )
-            made_up = round(recipe.leaves_share * simulated) if self.clean else simulated
+            made_up = math.ceil(recipe.leaves_share * simulated) if self.clean else simulated
             if made_up < simulated and len(self.clean) < len(self.regions):
                 clean[:simulated] = random_pairs(self.clean, simulated, recipe.crop, generator)[1]
             for place in range(made_up if self.leaves else 0):
@@ -61,7 +62,7 @@ class RealPairBatches(IterableDataset[tuple[Tensor, Tensor]]):
             if simulated:
                 noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
             if self.noise is not None:
-                own = slice(simulated, simulated + round(recipe.own_share * recipe.batch))
+                own = slice(simulated, simulated + recipe.own)
                 again = clean[own] + self.noise.sample(clean[own], generator)
                 noisy[own] = (again.clamp(0, 1) * 255).round() / 255
             yield noisy, clean
@@ -69,8 +70,16 @@ class RealPairBatches(IterableDataset[tuple[Tensor, Tensor]]):
 
 def _noise_of(regions: Sequence[Region]) -> MeasuredNoise:
     try:
-        return measure_noise_of_pairs(
-            [(region.read(region.pair.noisy), region.read(region.pair.clean)) for region in regions]
-        )
+        return measure_noise_of_pairs(_with_own_noise_alone(region) for region in regions)
     except ValueError as error:
         raise TooFewPairsError(f"own_share: {error}") from error
+
+
+def _with_own_noise_alone(region: Region) -> tuple[Tensor, Tensor]:
+    """Noisy and clean side, their difference without the power of the noise left in the clean one,
+    which is independent of the noisy one's.
+    """
+    noisy, clean = region.read(region.pair.noisy), region.read(region.pair.clean)
+    power = float((noisy - clean).square().mean())
+    kept = max(power - region.target_variance, 0.0) / max(power, 1e-12)
+    return clean + kept**0.5 * (noisy - clean), clean

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,15 @@ from aindnet.errors import BurstError
 from aindnet.training.transfer.inspection import block_means, displacement, levels
 from aindnet.training.transfer.pairs import VARIANCE_BLOCK, Image, PhotoPair
 
+WHOLE = slice(None)
 MAX_SHIFT = 16
 """Pixels that a frame may lie beside the others; whole pixels are moved back."""
 MAX_RESIDUAL = 0.35
 """Pixels that may be left then: interpolation would smooth the noise."""
 MAX_FLICKER = 0.02
 """Share by which a frame's brightness may differ from the burst's."""
+LEAST_FLICKER = 0.002
+"""Share below which a difference of brightness is not told from noise, and left as it is."""
 MAX_MOVED = 0.01
 """Share of blocks in which something may have moved."""
 MAX_CLIPPED = 0.4
@@ -44,11 +48,42 @@ class Frame:
     image: Image
     size: tuple[int, int] | None = None
     """Width and height of the photo that it is the middle of; None: all of it."""
+    brightness: float = 1.0
+    """Over the burst's, as flicker leaves it."""
 
     @property
     def whole_size(self) -> tuple[int, int]:
         """Width and height of the photo."""
         return self.size or (self.image.shape[1], self.image.shape[0])
+
+    def levels(self, rows: slice = WHOLE, columns: slice = WHOLE) -> npt.NDArray[np.float32]:
+        """In 8-bit levels, of the burst's brightness."""
+        return levels(self.image[rows, columns]) / np.float32(self.brightness)
+
+
+@dataclass(frozen=True, eq=False)
+class MeanOfOthers:
+    """A frame's target, made when a part of it is asked for: uint16 (H, W, 3).
+
+    The burst's frames share one sum, so a burst takes little more memory than its frames.
+    """
+
+    total: npt.NDArray[np.float32]
+    """Of all frames, in 8-bit levels of the burst's brightness."""
+    frame: Frame
+    others: int
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint16))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        return self.total.shape
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Image:
+        """The mean of the other frames there, as bright as the frame."""
+        mean = (self.total[part] - self.frame.levels(*part)) / self.others
+        white = 257 * mean * self.frame.brightness
+        return np.clip(np.rint(white), 0, 65535).astype(np.uint16)
 
 
 @dataclass(frozen=True)
@@ -77,14 +112,7 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
         raise _too_few(scene, left_out)
     if min(frames[0].image.shape[:2]) < VARIANCE_BLOCK:
         raise BurstError(f"{scene}: frames of less than {VARIANCE_BLOCK} pixels a side")
-    means = np.stack([block_means(levels(frame.image)) for frame in frames]).mean(axis=3) + 1
-    # The median of two lies halfway between them.
-    halved = 2 if len(frames) == 2 else 1
-    for frame, ratios in zip(frames, means / np.median(means, axis=0), strict=True):
-        flicker = halved * (float(np.median(ratios)) - 1)
-        if abs(flicker) > MAX_FLICKER:
-            left_out[frame.name] = f"its light differs by {100 * flicker:+.1f} %"
-    kept = [frame for frame in frames if frame.name not in left_out]
+    kept = _of_one_light(frames, left_out)
     shifts = _shifts(kept, left_out)
     aligned = _aligned([frame for frame in kept if frame.name in shifts], shifts)
     for frame, reason in _moved(aligned):
@@ -110,23 +138,36 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
 
 
 def burst_pairs(burst: Burst) -> list[PhotoPair]:
-    """Each frame with the mean of the others, as uint16."""
-    total = _total(burst.frames)
+    """Each frame with the mean of the others."""
+    total = np.asarray(_total(burst.frames), np.float32)
     others = len(burst.frames) - 1
-    pairs = []
-    for frame in burst.frames:
-        mean = (total - levels(frame.image)) / others
-        target = np.clip(np.rint(mean * 257), 0, 65535).astype(np.uint16)
-        pairs.append(
-            PhotoPair(
-                f"{burst.scene}/{frame.name}",
-                frame.image,
-                target,
-                burst.scene,
-                target_variance=burst.noise_variance / np.float32(others),
-            )
+    return [
+        PhotoPair(
+            f"{burst.scene}/{frame.name}",
+            frame.image,
+            MeanOfOthers(total, frame, others),
+            burst.scene,
+            target_variance=burst.noise_variance / np.float32(others),
         )
-    return pairs
+        for frame in burst.frames
+    ]
+
+
+def _of_one_light(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
+    """The frames whose brightness is about the burst's, with what they differ by."""
+    means = np.stack([block_means(levels(frame.image)) for frame in frames]).mean(axis=3) + 1
+    # The median of two lies halfway between them.
+    halved = 2 if len(frames) == 2 else 1
+    kept = []
+    for frame, ratios in zip(frames, means / np.median(means, axis=0), strict=True):
+        brightness = float(np.median(ratios))
+        flicker = halved * (brightness - 1)
+        if abs(flicker) > MAX_FLICKER:
+            left_out[frame.name] = f"its light differs by {100 * flicker:+.1f} %"
+        else:
+            seen = abs(brightness - 1) > LEAST_FLICKER
+            kept.append(replace(frame, brightness=brightness if seen else 1.0))
+    return kept
 
 
 def _too_few(scene: str, left_out: dict[str, str]) -> BurstError:
@@ -168,7 +209,7 @@ def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
     others = len(frames) - 1
     apart = []
     for frame in frames:
-        difference = levels(frame.image) - (total - levels(frame.image)) / others
+        difference = frame.levels() - (total - frame.levels()) / others
         squares = block_means(np.square(difference).astype(np.float32)).mean(axis=2)
         apart.append(float(np.median(squares)))
     # Each is v + (sum of the others' v) / others²: solved for v.
@@ -184,10 +225,10 @@ def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
 
 
 def _total(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
-    """Sum of the frames, in levels, one frame in memory at a time."""
+    """Sum of the frames, in levels of the burst's brightness, one of them in memory at a time."""
     total = np.zeros(frames[0].image.shape)
     for frame in frames:
-        total += levels(frame.image)
+        total += frame.levels()
     return total
 
 
@@ -221,7 +262,7 @@ def _moved(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
     """The frames in which something is where it is not in most."""
     if len(frames) < 2:
         return []
-    means = np.stack([block_means(levels(frame.image)) for frame in frames])
+    means = np.stack([block_means(frame.levels()) for frame in frames])
     middle = np.median(means, axis=0)
     found = []
     for frame, mean in zip(frames, means, strict=True):
@@ -260,6 +301,6 @@ def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
     mean = _total(frames) / count
     squares = np.zeros_like(mean)
     for frame in frames:
-        squares += np.square(levels(frame.image) - mean)
+        squares += np.square(frame.levels() - mean)
     blocks = block_means(np.asarray(squares, np.float32), VARIANCE_BLOCK).mean(axis=2)
     return np.asarray(blocks / (count - 1) / 255**2, np.float32)

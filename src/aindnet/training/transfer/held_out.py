@@ -17,8 +17,6 @@ from aindnet.training.transfer.pairs import Region
 
 Errors = npt.NDArray[np.float64]
 RESAMPLES = 2000
-SCENES = 8
-"""From so many scenes on, the interval is over scenes."""
 SKETCH, ALIKE = 8, 3.0
 """Blocks a side that a patch's picture is compared by, and levels by which the same may differ."""
 SEEN = (2 / 255) ** 2
@@ -35,7 +33,7 @@ class Gain:
     """Bounds of the 95 % confidence interval, bootstrap over places; infinite for one place."""
     patches: int
     places: int
-    """Scenes where there are `SCENES` or more, else what the patches show (`places_of`)."""
+    """What was drawn whole: scenes, or what the patches show (`places_of`)."""
     base_psnr: float
     """dB of the base's mean square error."""
 
@@ -73,14 +71,15 @@ def decibels(before: Errors, after: Errors, left: Errors) -> float:
     )
 
 
-def places_of(regions: Sequence[Region]) -> list[int]:
+def places_of(regions: Sequence[Region], *, by_scene: bool) -> list[int]:
     """For each patch, the number of its place, none of which says anything twice.
 
-    Scenes where there are many, for they have their own kind of detail; else what the patches show:
-    the frames of a burst show the same, whatever they are called.
+    Scenes where the patches stand for scenes that were never seen, for a scene has its own kind of
+    detail; else what the patches show: the frames of a burst show the same, whatever they are
+    called.
     """
-    scenes = {region.pair.scene: number for number, region in enumerate(regions)}
-    if len(scenes) >= SCENES:
+    if by_scene:
+        scenes = {region.pair.scene: number for number, region in enumerate(regions)}
         return [scenes[region.pair.scene] for region in regions]
     seen: list[npt.NDArray[np.float32]] = []
     numbers = []

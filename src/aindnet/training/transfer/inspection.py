@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from aindnet.training.transfer.pairs import Image, PhotoPair
+from aindnet.training.transfer.pairs import PhotoPair, Pixels
 
 SWAPPED = "the clean side is the noisier one: swap the two"
 UNEVEN_PER_NOISE = 0.45
@@ -114,9 +114,10 @@ def matched(pair: PhotoPair) -> PhotoPair:
     return replace(pair, clean=target)
 
 
-def levels(image: Image) -> npt.NDArray[np.float32]:
+def levels(image: Pixels) -> npt.NDArray[np.float32]:
     """Samples in 8-bit levels."""
-    return image.astype(np.float32) * np.float32(255 / np.iinfo(image.dtype).max)
+    samples = image[:, :]
+    return samples.astype(np.float32) * np.float32(255 / np.iinfo(samples.dtype).max)
 
 
 def block_means(image: npt.NDArray[np.float32], block: int = BLOCK) -> npt.NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,26 @@ SMALLEST_PATCH, ENOUGH_PLACES = 64, 16
 """Pixels of the least patch that is held out, and places from which on patches are larger."""
 VARIANCE_BLOCK = 16
 """Pixels a side."""
-SCENES_TO_HOLD_OUT_WHOLE = 12
-"""From so many scenes on, whole scenes are held out; below, a strip of every photo."""
+SCENES_TO_HOLD_OUT_WHOLE = 20
+"""From so many scenes on, whole scenes are held out; below, a strip of every photo: fewer than
+five scenes say little of others."""
+
+
+class Pixels(Protocol):
+    """An image (H, W, 3), uint8 or uint16, of which parts are taken: an array, or what makes the
+    parts when they are asked for.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the parts."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> Image:
+        """Rows and columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +50,7 @@ class PhotoPair:
 
     name: str
     noisy: Image
-    clean: Image
+    clean: Pixels
     scene: str
     """Photos of one scene are never on both sides of a split."""
     target_variance: npt.NDArray[np.float32] | None = None
@@ -69,7 +87,7 @@ class Region:
             spans.append(slice(first, max(-(-(start + length) // VARIANCE_BLOCK), first + 1)))
         return float(blocks[spans[0], spans[1]].mean())
 
-    def read(self, image: Image) -> Tensor:
+    def read(self, image: Pixels) -> Tensor:
         """That part of one of the pair's images: float32 (3, height, width), white at 1."""
         part = image[self.y : self.y + self.height, self.x : self.x + self.width]
         white = float(np.iinfo(part.dtype).max)
@@ -114,7 +132,8 @@ def divide(
 ) -> Division:
     """Hold a part out: a quarter of the scenes where there are many, else a quarter of each photo.
 
-    Half of it chooses between weights, the other half judges. Raises `TooFewPairsError` where the
+    A part of it chooses between weights, the rest judges: two thirds of the scenes, for what is
+    said of others rests on their number, or half of each strip. Raises `TooFewPairsError` where the
     photos leave nothing to train on.
     """
     for pair in pairs:
@@ -123,8 +142,8 @@ def divide(
     scenes = sorted({pair.scene for pair in pairs})
     if len(scenes) >= SCENES_TO_HOLD_OUT_WHOLE:
         order = np.random.default_rng(seed).permutation(scenes).tolist()
-        count = max(4, len(scenes) // 4)
-        choosing, judging = set(order[: count // 2]), set(order[count // 2 : count])
+        count = max(7, len(scenes) // 4)
+        choosing, judging = set(order[: count // 3]), set(order[count // 3 : count])
         held = choosing | judging
         return Division(
             tuple(whole(pair) for pair in pairs if pair.scene not in held),

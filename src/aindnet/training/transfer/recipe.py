@@ -70,6 +70,11 @@ class AdaptationRecipe:
             raise RecipeError("leaves_share: from 0 to 1")
         if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
             raise RecipeError("own_share: from 0, and with simulated_share below 1")
+        if self.simulated + self.own >= self.batch:
+            raise RecipeError(
+                f"a batch of {self.batch} has no place for a real pair: {self.simulated} simulated "
+                f"crops and {self.own} under the pairs' own noise; a larger batch or lower shares"
+            )
         check_precision(self.precision)
         if self.crop < 32 or self.batch < 1:
             raise RecipeError("a crop of 32 pixels and a batch of 1 are the least")
@@ -84,3 +89,13 @@ class AdaptationRecipe:
             raise RecipeError("shares: one or more numbers from 0 to 1")
         if not 0 <= self.seed < 2**31:
             raise RecipeError("seed: from 0 to 2147483647")
+
+    @property
+    def simulated(self) -> int:
+        """Crops of a batch under simulated noise."""
+        return round(self.simulated_share * self.batch)
+
+    @property
+    def own(self) -> int:
+        """Crops of a batch under new noise like the pairs' own."""
+        return round(self.own_share * self.batch)
