@@ -25,6 +25,8 @@ from aindnet.evaluation.whole_files import require_writable_file
 from aindnet.restore.memory import PeakMemory
 
 WARM_UP_SIDE = 1024
+IMPORT_SIDE = 64
+"""Pixels of what a method is run on to have its library imported, which is no denoising."""
 JOURNAL_START = '{"key":'
 """What every line of kept scores begins with."""
 
@@ -171,12 +173,14 @@ def _score(
 ) -> ImageScore:
     key = ""
     if journal:
-        parts = (dataset.name, dataset.protocol, sample.name, content_hash(pair))
+        parts = (dataset.name, sample.name, content_hash(pair), str(sample.window))
         key = short_hash("|".join([*parts, ",".join(metrics), method.fingerprint]))
         known = journal.find(key)
         if known is not None:
             known = replace(known, method=method.name, group=sample.group, photo=sample.photo)
             return known if known.machine == machine_name() else replace(known, seconds=math.nan)
+    if method.name not in warm and getattr(method, "imports_late", False):
+        method(as_float(pair.noisy[:IMPORT_SIDE, :IMPORT_SIDE]))
     memory = PeakMemory()
     if method.name not in warm:
         warm_up(method, pair)

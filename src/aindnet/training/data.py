@@ -148,7 +148,7 @@ def without_held_out(photos: Tiles, share: float) -> tuple[Tensor, Tensor]:
     """
     tiles, total = photos.pixels, len(photos.pixels)
     first = total - max(1, round(share * total))
-    if first > 0 and share * len(photos.photos.unique()) >= 1:
+    if first > 0 and share * len(set(photos.photos.tolist())) >= 1:
         first = int(torch.searchsorted(photos.photos, photos.photos[first]))
     if first <= 0:
         raise DatasetError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -19,6 +20,16 @@ def require(module: str, package: str) -> None:
         raise MissingExtraError(package, "evaluate")
 
 
+def library_version(*packages: str) -> str:
+    """The version of the first of these packages that is installed; "?" where none is."""
+    for package in packages:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return "?"
+
+
 @dataclass(frozen=True)
 class NonLocalMeans:
     """OpenCV's fast non-local means on 8 bits, 7×7 patches, 21×21 search (Buades, Coll, Morel
@@ -27,6 +38,7 @@ class NonLocalMeans:
 
     chosen: PeerSettings
     name: str = "nlm"
+    imports_late = True
 
     def __post_init__(self) -> None:
         require("cv2", "opencv-python-headless")
@@ -38,8 +50,10 @@ class NonLocalMeans:
 
     @property
     def fingerprint(self) -> str:
-        """Name and settings."""
-        return f"{self.name}|{self.settings}"
+        """Name, settings and the library's version."""
+        return f"{self.name}|{self.settings}|" + library_version(
+            "opencv-python-headless", "opencv-python"
+        )
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
@@ -69,6 +83,7 @@ class Wavelet:
     name: str = "wavelet"
     wavelet: str = "sym4"
     most_levels: int = 5
+    imports_late = True
 
     def __post_init__(self) -> None:
         require("pywt", "PyWavelets")
@@ -81,8 +96,8 @@ class Wavelet:
 
     @property
     def fingerprint(self) -> str:
-        """Name and settings."""
-        return f"{self.name}|{self.settings}"
+        """Name, settings and the library's version."""
+        return f"{self.name}|{self.settings}|" + library_version("scikit-image")
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
@@ -119,6 +134,7 @@ class BlockMatching:
 
     chosen: PeerSettings
     name: str = "bm3d"
+    imports_late = True
 
     def __post_init__(self) -> None:
         require("bm3d", "bm3d")
@@ -130,8 +146,8 @@ class BlockMatching:
 
     @property
     def fingerprint(self) -> str:
-        """Name and settings."""
-        return f"{self.name}|{self.settings}"
+        """Name, settings and the library's version."""
+        return f"{self.name}|{self.settings}|" + library_version("bm3d")
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:

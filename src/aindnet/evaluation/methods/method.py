@@ -45,6 +45,10 @@ class Method(Protocol):
     def fingerprint(self) -> str:
         """Changes whenever the method's answer may change; scores are kept under it."""
 
+    # Some methods say more of themselves, True where it holds: `needs_warm_up`, what loads or
+    # compiles on its first call; `imports_late`, what imports its library then; `shares_memory`,
+    # what uses another row's buffers.
+
     def __call__(self, noisy: FloatImage) -> Denoised:
         """Denoise a `(H, W)` or `(H, W, 3)` image on [0, 1], which is left as it is."""
 

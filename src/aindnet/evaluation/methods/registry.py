@@ -103,6 +103,11 @@ class Renamed:
         return bool(getattr(self.peer, "needs_warm_up", False))
 
     @property
+    def imports_late(self) -> bool:
+        """The peer's."""
+        return bool(getattr(self.peer, "imports_late", False))
+
+    @property
     def peak_memory_mb(self) -> float | None:
         """The peer's."""
         peak: float | None = getattr(self.peer, "peak_memory_mb", None)

@@ -54,7 +54,13 @@ WHITE = PeerSettings(1.0, subsampling=1)
 """For noise made white: the plain estimate is right."""
 
 SAME_CAMERAS = MappingProxyType(
-    {"sidd": "sidd-sample", "polyu-fullres": "polyu", "polyu-all": "polyu"}
+    {
+        "sidd": "sidd-sample",
+        "sidd-training": "sidd-sample",
+        "sidd-benchmark": "sidd-sample",
+        "polyu-fullres": "polyu",
+        "polyu-all": "polyu",
+    }
 )
 """Data sets that take the numbers of another part of the same set."""
 
