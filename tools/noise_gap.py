@@ -21,10 +21,11 @@ from torch import Tensor
 
 from aindnet import Denoiser
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.commands.adaptation.photos import read_dataset
+from aindnet.evaluation.datasets import open_dataset
+from aindnet.evaluation.datasets.sample import Image
 from aindnet.evaluation.methods.ffdnet import find_weights, load_ffdnet
+from aindnet.evaluation.runner import as_float
 from aindnet.training.photos import load_tiles, random_crops
-from aindnet.training.transfer.pairs import Region
 
 SIDE = 192
 IMAGES = 16
@@ -50,14 +51,16 @@ def decibels(image: Tensor, reference: Tensor) -> Tensor:
 
 def polyu(data: Path) -> tuple[Tensor, Tensor]:
     """The middle of some published crops, noisy and clean: (images, 3, 192, 192)."""
-    pairs = [p for p in read_dataset("polyu", data / "real/polyu") if "_c" in p.name]
-    chosen = pairs[:: max(len(pairs) // IMAGES, 1)][:IMAGES]
-    middles = [
-        Region(p, (p.shape[0] - SIDE) // 2, (p.shape[1] - SIDE) // 2, SIDE, SIDE) for p in chosen
-    ]
-    noisy = torch.stack([region.read(region.pair.noisy) for region in middles])
-    clean = torch.stack([region.read(region.pair.clean) for region in middles])
-    return noisy, clean
+    samples = open_dataset("polyu", data / "real/polyu").samples
+    pairs = [sample.read() for sample in samples[:: max(len(samples) // IMAGES, 1)][:IMAGES]]
+    noisy, clean = zip(*((_middle(pair.noisy), _middle(pair.clean)) for pair in pairs), strict=True)
+    return torch.stack(noisy), torch.stack(clean)
+
+
+def _middle(image: Image | None) -> Tensor:
+    assert image is not None
+    y, x = ((size - SIDE) // 2 for size in image.shape[:2])
+    return torch.from_numpy(as_float(image)[y : y + SIDE, x : x + SIDE]).permute(2, 0, 1)
 
 
 def combinations(

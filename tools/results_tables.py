@@ -169,7 +169,6 @@ TABLES = (
         "clean-test",
         flags=("--folder", "set12", "--folder", "bsd68"),
         peers=("wavelet",),
-        ensemble=True,
         note=_NOT_GAUSSIAN.replace("{published}", _PUBLISHED).replace("{grey}", _GREY),
     ),
     Table(
@@ -181,7 +180,6 @@ TABLES = (
             *("--every", "2"),
         ),
         peers=("wavelet", "ffdnet"),
-        ensemble=True,
         note=_NOT_GAUSSIAN.replace("{published}", "").replace("{grey}", ""),
     ),
     Table(
