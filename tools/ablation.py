@@ -25,6 +25,7 @@ from typing import Any
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.report.markdown import markdown_table
 from aindnet.evaluation.whole_files import whole_file
+from aindnet.pretrained.files import file_sha256
 
 VARIANTS = {
     "none": "instance norm, no map",
@@ -47,6 +48,7 @@ class Measured:
     flags: tuple[str, ...] = ()
 
 
+RECIPE = Path("recipes/ablation.yaml")
 SETS = (
     Measured("RENOIR", "renoir", "real/renoir"),
     Measured("SIDD sample", "sidd-sample", "real/sidd-sample"),
@@ -85,7 +87,19 @@ class Plan:
         """The call of `aindnet` that trains a variant."""
         name = ["--name", f"ablation-{variant}", "--output", str(self.output)]
         kind = ["--budget", self.budget, "--network.modulation", variant]
-        return ["train", str(self.recipe), *name, *kind, *self.fields]
+        shards = [str(self.data / "clean" / f"clean-{number:03d}.tar") for number in range(4)]
+        photos = ["--data", *shards, "--validation", str(self.data / "clean/clean-val.tar")]
+        return ["train", str(self.recipe), *photos, *name, *kind, *self.fields]
+
+    @property
+    def command(self) -> str:
+        """What makes it all again, for whoever has the data."""
+        limit = [] if self.limit is None else ["--limit", str(self.limit)]
+        fields = ["--", *self.fields] if self.fields else []
+        recipe = [] if self.recipe == RECIPE else ["--recipe", str(self.recipe)]
+        budget = ["--budget", self.budget]
+        flags = ["--data", "DATA", *recipe, *budget, *limit, *fields]
+        return shlex.join(["python", "tools/ablation.py", *flags])
 
     def measure(self, variant: str, measured: Measured) -> list[str]:
         """The call of `aindnet` that measures a variant on a set."""
@@ -100,6 +114,10 @@ def run(plan: Plan) -> dict[str, Any]:
     document: dict[str, Any] = {"rows": {}}
     if plan.record.is_file():
         document = json.loads(plan.record.read_text(encoding="utf-8"))
+    about = {"recipe": str(plan.recipe), "recipe_sha256": file_sha256(plan.recipe),
+             "budget": plan.budget, "command": plan.command}  # fmt: skip
+    if {key: document.get(key) for key in about} != about:
+        document = {"rows": {}}  # one table is of one plan
     for variant in VARIANTS:
         commands = [shlex.join(plan.train(variant))]
         commands += [shlex.join(plan.measure(variant, measured)) for measured in SETS]
@@ -107,7 +125,7 @@ def run(plan: Plan) -> dict[str, Any]:
             continue
         train_variant(plan, variant)
         document["rows"][variant] = {"commands": commands, **measure_variant(plan, variant)}
-        document |= {"recipe": str(plan.recipe), "budget": plan.budget, **provenance()}
+        document |= {**provenance(), **about}
         with whole_file(plan.record) as partial:
             partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
@@ -118,7 +136,7 @@ def train_variant(plan: Plan, variant: str) -> None:
     folder = plan.folder(variant)
     begun, checkpoint = folder / "command.txt", folder / "last.ckpt"
     command = plan.train(variant)
-    text = shlex.join(command) + "\n"
+    text = f"{shlex.join(command)}\n{file_sha256(plan.recipe)}\n"
     if not (begun.is_file() and begun.read_text(encoding="utf-8") == text):
         checkpoint.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +174,6 @@ def ablation_section(document: dict[str, Any]) -> str:
     counts = ", ".join(f"{name}: {next(iter(rows.values()))['sets'][name]['n']}" for name in sets)
     trained = "; ".join(f"{VARIANTS[variant]}: {row['trained']}" for variant, row in rows.items())
     machine = document["machine"]
-    command = f"python tools/ablation.py --data DATA --budget {shlex.quote(document['budget'])}"
     return "\n\n".join(
         [
             "## Ablation: how the noise map acts",
@@ -164,7 +181,7 @@ def ablation_section(document: dict[str, Any]) -> str:
             f"{document['budget']} each; blind, on synthetic noise only. One run each: what lies "
             f"within the spread of seeds tells nothing. Mean PSNR; images: {counts}.",
             markdown_table([*head, "paper: DND / SIDD validation, dB"], lines),
-            f"- Command: `{command}`\n"
+            f"- Command: `{document['command']}`\n"
             f"- Trained: {trained}\n"
             f"- Machine: {machine['processor']}, {machine['cores']} cores; {document['date']}",
         ]
@@ -188,7 +205,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=Path("recipes/ablation.yaml"))
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--budget", default="25m", help="of each of the four trainings")
     parser.add_argument("--output", type=Path, default=Path("runs/results/ablation"))
     parser.add_argument("--limit", type=int, help="measure on so many images of each set only")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aindnet.errors import AindnetError
 from aindnet.evaluation.datasets.catalogue import open_dataset
 from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample
 from aindnet.evaluation.methods import settings as settings_module
@@ -62,14 +64,19 @@ def centre_crops(dataset: Dataset, size: int) -> Dataset:
 
 
 def choose(peer: str, dataset: Dataset, journal: Journal | None = None) -> PeerSettings:
-    """The setting with the highest mean PSNR on the data set."""
+    """The setting with the highest mean PSNR on the data set. `AindnetError` where none did all."""
     found = []
     for settings in grid(peer):
         evaluation = evaluate(dataset, [PEERS[peer](settings)], metrics=("psnr",), journal=journal)
         psnr = evaluation.methods[0].mean("psnr")
-        found.append((psnr, settings))
         tried = f"×{settings.multiplier:g} colour ×{settings.chroma:g}"
+        if evaluation.failures or not math.isfinite(psnr):
+            print(f"{dataset.name} {peer} {tried}: failed on some images, left out", flush=True)
+            continue
+        found.append((psnr, settings))
         print(f"{dataset.name} {peer} {tried}: {psnr:.3f}", flush=True)
+    if not found:
+        raise AindnetError(f"{dataset.name} {peer}: no setting did every image")
     best = max(found, key=lambda entry: entry[0])[1]
     if best.multiplier in (MULTIPLIERS[peer][0], MULTIPLIERS[peer][-1]):
         print(f"{dataset.name} {peer}: the best lies at the edge of the grid; widen MULTIPLIERS")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from aindnet.evaluation.methods import load_our_model
 from aindnet.evaluation.regression import complaints, measure, read_golden
-from aindnet.pretrained import list_models
+from aindnet.evaluation.whole_files import whole_file
+from aindnet.pretrained.files import BUNDLED
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "quality" / "golden.json"
 
@@ -23,7 +24,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", nargs="*", help="model names; default: every bundled one")
-    names = parser.parse_args().model or [card.name for card in list_models()]
+    names = parser.parse_args().model or sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
     golden = dict(read_golden(GOLDEN))
     for name in names:
         ours = load_our_model(name, device="cpu", backend="torch", precision="fp32")
@@ -32,7 +33,8 @@ def main() -> None:
             print(f"{name}: worse than before: {complaint}")
         golden[name] = {"sha256": ours.denoiser.model_hash, "numbers": numbers}
         print(name, json.dumps(numbers))
-    GOLDEN.write_text(json.dumps(golden, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    with whole_file(GOLDEN) as partial:
+        partial.write_text(json.dumps(golden, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,8 +90,7 @@ def run_tables(
     """Run what is missing of every table whose data are there."""
     model_hash = file_sha256(find_model(model))
     for table in tables:
-        if not again:
-            take_kept_scores(table, places)
+        take_kept_scores(table, places)
         if table.place and not (places.data / table.place).is_dir():
             print(f"{table.name}: {places.data / table.place} is not here, left out")
             continue
@@ -196,12 +195,22 @@ def results_page(places: Places) -> str:
         else:
             parts += [table_section(table, document)]
     absent = [table for table in TABLES if table.report(places) is None]
+
+    def here(table: Table) -> bool:
+        return not table.place or (places.data / table.place).is_dir()
+
     record = places.reports / ABLATION / "ablation.json"
     if record.is_file():
         parts += [ablation_section(json.loads(record.read_text(encoding="utf-8")))]
-    if absent:
-        named = ", ".join(f"`{table.name}`" for table in absent)
-        parts += ["## Not run yet", f"The data are at hand, the tables are not made: {named}."]
+    said = {True: "The data are at hand, the tables are not made", False: "The data are not here"}
+    lines = [
+        f"{said[there]}: "
+        + ", ".join(f"`{table.name}`" for table in absent if here(table) is there)
+        for there in (True, False)
+        if any(here(table) is there for table in absent)
+    ]
+    if lines:
+        parts += ["## Not run yet", "; ".join(lines) + "."]
     parts += ["## Published numbers, for comparison", *published_tables()]
     parts += [not_run_section()]
     return "\n\n".join(parts) + "\n"

@@ -285,6 +285,13 @@ def test_only_a_whole_benchmark_is_bundled(dnd_folder, tmp_path, monkeypatch):
     document = submit(open_dataset("dnd", dnd_folder), Noisy(), dnd_folder, tmp_path / "out")
     assert document["failed"] == []
     assert len(list((tmp_path / "out/bundle").iterdir())) == 2
+    # Another method's run that fails leaves no bundle of this one's behind.
+    (dnd_folder / "images_srgb" / "0001.mat").write_bytes(b"not HDF5")
+    other = Noisy("other", fingerprint="other")
+    document = submit(open_dataset("dnd", dnd_folder), other, dnd_folder, tmp_path / "out")
+    assert document["failed"]
+    assert document["bundle"] is None
+    assert not (tmp_path / "out/bundle").exists()
 
 
 def test_damage_inside_a_file_is_a_named_error(dnd_folder, tmp_path):

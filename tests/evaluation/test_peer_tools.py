@@ -145,3 +145,22 @@ def test_another_budget_is_another_training(ablation, calls, tmp_path):
     trained = [c for c in calls if c[0] == "train"]
     assert len(trained) == 4
     assert not any("--resume" in c for c in trained)
+
+
+def test_one_table_is_of_one_plan(ablation, calls, tmp_path, monkeypatch):
+    """What a shorter run left when it was killed does not stand beside rows of a longer one."""
+    plan = ablation.Plan(tmp_path, ROOT / "recipes/ablation.yaml", "25m", tmp_path / "out")
+    ablation.run(plan)
+    answer, variants = ablation.aindnet, iter(range(100))
+
+    def killed(arguments):
+        if arguments[0] == "train" and next(variants) == 1:
+            raise KeyboardInterrupt
+        return answer(arguments)
+
+    monkeypatch.setattr(ablation, "aindnet", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ablation.run(ablation.Plan(plan.data, plan.recipe, "5m", plan.output, limit=2))
+    document = json.loads(plan.record.read_text())
+    assert list(document["rows"]) == ["none"]
+    assert document["command"].endswith("--budget 5m --limit 2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -294,9 +295,19 @@ def _write_report(
 ) -> None:
     from aindnet.evaluation.report import make_showcases, write_report
 
-    shown = [] if len(methods) == 1 else make_showcases(images, ours or methods[-1], evaluation)
+    shown = []
+    if len(methods) > 1:
+        subject = ours or _best(methods, evaluation)
+        shown = make_showcases(images, subject, evaluation)
     for path in write_report(document, shown, output):
         print(path, file=sys.stderr)
+
+
+def _best(methods: list[Method], evaluation: Evaluation) -> Method:
+    """The method that the page without a model is about: the peer of the highest PSNR."""
+    means = {row.name: row.mean("psnr") for row in evaluation.methods if row.name != "noisy"}
+    peers = [method for method in methods if method.name in means]
+    return max(peers, key=lambda peer: -math.inf if math.isnan(m := means[peer.name]) else m)
 
 
 def _check_figure(images: Dataset, path: Path, options: FigureOptions) -> None:
@@ -365,15 +376,18 @@ def _progress() -> Progress | None:
 
 def _print_table(document: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from aindnet.evaluation.report.tables import heading, main_rows, table_metrics
 
-    table = Table(title=f"{document['title']}, {document['n']} images")
+    table = Table(title=escape(f"{document['title']}, {document['n']} images"))
     metrics = table_metrics(document)
     for column in ("method", *(heading(metric) for metric in metrics), "ours − this", "s/MP", "MB"):
         table.add_column(column, justify="left" if column == "method" else "right")
     for row in main_rows(document):
         style = {"ours": "bold", "published": "dim"}.get(row.kind)
-        table.add_row(row.name, *row.values, row.difference, row.seconds, row.memory, style=style)
+        table.add_row(
+            escape(row.name), *row.values, row.difference, row.seconds, row.memory, style=style
+        )
     Console().print(table)

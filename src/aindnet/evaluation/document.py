@@ -68,6 +68,7 @@ def evaluation_document(
             {"method": fail.method, "name": fail.image, "error": fail.reason}
             for fail in evaluation.dropped
         ],
+        "notes": _not_finite(evaluation),
         **provenance,
     }
     finite = _without_infinities(document)
@@ -120,6 +121,22 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
             "images": difference.images,
         }
     return entry
+
+
+def _not_finite(evaluation: Evaluation) -> list[str]:
+    """Which images keep a method's mean from being a number."""
+    notes = []
+    for row in evaluation.methods:
+        for metric in evaluation.metrics:
+            values = row.values(metric)
+            images = [
+                s.image for s, v in zip(row.scores, values, strict=True) if not math.isfinite(v)
+            ]
+            if images and len(images) < len(values):
+                more = f" and {len(images) - 3} more" if len(images) > 3 else ""
+                named = ", ".join(images[:3]) + more
+                notes.append(f"{row.name}: no mean of {metric}, as it is no number on {named}")
+    return notes
 
 
 def _by_group(row: MethodScores, metrics: Sequence[str]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ FORMAT = "aindnet-model-1"
 CONFIGURATION_KEY = "aindnet_configuration"
 """A tensor that says what a state dict is, for loaders that see no header (`state_dict.py`)."""
 DEFAULT_MODEL = "aindnet-fast"
-_BUNDLED = Path(__file__).parent / "weights"
+BUNDLED = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class LoadedModel:
 def model_folders() -> list[Path]:
     """Where models are looked for: bundled, `$AINDNET_MODELS`, the user's data folder."""
     data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share"))
-    folders = [_BUNDLED, data / "aindnet/models"]
+    folders = [BUNDLED, data / "aindnet/models"]
     if named := os.environ.get("AINDNET_MODELS"):
         folders.insert(1, Path(named))
     return folders

@@ -51,7 +51,8 @@ def load_nind(root: Path) -> Dataset:
             raise DatasetError(f"{clean}: scene {scene} has no shot of a higher ISO to denoise")
         for _, label_iso, path in noisy:
             name = f"{scene}_ISO{label_iso}"
-            samples.append(Sample(name, partial(read_pair, name, path, clean), group=scene))
+            read = partial(read_pair, name, path, clean)
+            samples.append(Sample(name, read, group=scene, photo=scene))
     return Dataset(
         name="nind",
         title="NIND",

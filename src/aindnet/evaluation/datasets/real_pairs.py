@@ -136,7 +136,7 @@ def load_polyu(
         samples=require_samples(samples, root, f"pair of kind {kind} within the bounds"),
         protocol="Camera JPEGs against the mean of many shots; 512×512 crops as stored."
         + pair_filter.describe()
-        + (f" {len(accepted)} of {len(rows)} pairs kept." if len(accepted) < len(rows) else ""),
+        + _how_many(len(accepted), len(rows)),
         grouping="scene",
     )
 
@@ -150,8 +150,14 @@ def load_renoir_crops(root: Path, *, pair_filter: PairFilter | None = None) -> D
     return replace(
         dataset,
         samples=require_samples(kept, root, "pair within the bounds"),
-        protocol=dataset.protocol + pair_filter.describe(),
+        protocol=dataset.protocol
+        + pair_filter.describe()
+        + _how_many(len(kept), len(dataset.samples)),
     )
+
+
+def _how_many(kept: int, all_of_them: int) -> str:
+    return f" {kept} of {all_of_them} pairs kept." if kept < all_of_them else ""
 
 
 def load_sidd_sample(root: Path) -> Dataset:

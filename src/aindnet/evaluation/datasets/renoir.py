@@ -47,7 +47,7 @@ def _load_batches(root: Path) -> Dataset:
         name = noisy.relative_to(root).with_suffix("").as_posix()
         read = partial(read_pair, name, noisy, references[0])
         scene = noisy.parent.relative_to(root).as_posix()
-        samples.append(Sample(name, read, group=scene))
+        samples.append(Sample(name, read, group=scene, photo=scene))
     return Dataset(
         name="renoir",
         title="RENOIR",

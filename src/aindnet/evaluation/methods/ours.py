@@ -59,19 +59,17 @@ class OurModel:
         return Denoised(np.asarray(result.image), np.asarray(result.noise_level))
 
 
-def load_our_model(
-    model: str | None, *, camera: Path | None = None, ensemble: bool = False, **options: str
-) -> OurModel:
+def load_our_model(model: str | None, *, camera: Path | None = None, **options: str) -> OurModel:
     """The bundled default (None), a model by name or a weights file, with a camera profile if one
     is given.
     """
     denoiser = _load_denoiser(model, options)
     if camera is None:
-        return OurModel(denoiser, ensemble)
+        return OurModel(denoiser)
     from aindnet.pretrained.files import file_sha256
 
     denoiser.load_camera(camera)
-    return OurModel(denoiser, ensemble, camera.stem, file_sha256(camera))
+    return OurModel(denoiser, camera=camera.stem, camera_sha256=file_sha256(camera))
 
 
 def _load_denoiser(model: str | None, options: dict[str, str]) -> Any:

@@ -83,6 +83,7 @@ def footnotes(document: dict[str, Any]) -> str:
         + (f", {machine['accelerator']}" if machine["accelerator"] else "")
         + f"; {document['date']}",
     ]
+    lines += [f"- {note}" for note in document.get("notes", [])]
     elsewhere = [m["name"] for m in document["methods"] if m["seconds_per_megapixel"] is None]
     if elsewhere and document["n"]:
         lines.append(f"- Scored on another machine, so without a time: {', '.join(elsewhere)}")

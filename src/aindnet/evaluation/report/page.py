@@ -82,9 +82,9 @@ def _subject(document: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _colour(document: dict[str, Any], name: str) -> int:
-    """Ours is colour 0, the noisy images 1, the peers 2, 3, …"""
+    """Ours is colour 0, its ensemble 8, the noisy images 1, the peers 2, 3, …"""
     if name in _own_names(document):
-        return 0
+        return 0 if name == document["model"] else 8
     others = [m["name"] for m in document["methods"] if m["name"] not in _own_names(document)]
     return 1 + others.index(name) % 7
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,6 @@ def make_showcases(
     evaluation: Evaluation,
     *,
     each: int = CHOSEN_OF_EACH_KIND,
-    progress: Callable[[str], None] | None = None,
 ) -> list[Showcase]:
     """Crops of the images with the largest and the smallest gain in PSNR, or of the first few
     photos.
@@ -58,8 +57,6 @@ def make_showcases(
     samples = {sample.name: sample for sample in dataset.samples}
     shown = []
     for name, kind in choose_images(evaluation, method.name, each):
-        if progress:
-            progress(name)
         shown.append(_showcase(samples[name], kind, method, evaluation))
     return shown
 

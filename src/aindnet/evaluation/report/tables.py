@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def number(value: float | None, metric: str) -> str:
 def main_rows(document: dict[str, Any]) -> list[Row]:
     """Measured rows from the highest PSNR down, then the published ones."""
     metrics = table_metrics(document)
-    methods = sorted(document["methods"], key=lambda m: -(m["psnr"] or 0))
+    methods = sorted(document["methods"], key=_by_psnr)
     known = [method["psnr"] for method in methods if method["psnr"] is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     rows = []
@@ -84,6 +85,11 @@ def main_rows(document: dict[str, Any]) -> list[Row]:
             )
         )
     return rows + [_published(row, metrics) for row in document["published"] if not row["group"]]
+
+
+def _by_psnr(method: dict[str, Any]) -> float:
+    """Highest first; the mean of equal images is infinite, which is null in the document."""
+    return -math.inf if method["psnr"] is None else -float(method["psnr"])
 
 
 def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -110,7 +116,8 @@ def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             for name in names
         ]
         lines.append([entry["group"], str(entry["n"]), *values, *quoted])
-    head = [document["grouping"], "images", *(method["name"] for method in methods)]
+    first = f"{document['grouping']} ({heading(metric)})"
+    head = [first, "images", *(method["name"] for method in methods)]
     return [*head, *(f"{name} (published)" for name in names)], lines
 
 

@@ -15,7 +15,7 @@ from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.runner import Progress
 from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.evaluation.whole_files import whole_folder
 
 IMAGES, BLOCKS, SIDE = 40, 32, 256
 
@@ -66,22 +66,19 @@ def bundle_sidd(
     for image in range(images):
         for block in range(per_image):
             cells[image, block] = _checked_block(blocks / f"{image:02d}_{block:02d}.npy", side)
-    with (
-        whole_file(bundle / "SubmitSrgb.csv") as partial,
-        partial.open("w", newline="", encoding="ascii") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(["ID", "BLOCK"])
-        for identity, block in enumerate(cells.reshape(-1)):
-            writer.writerow([identity, base64.b64encode(block.tobytes()).decode("ascii")])
     optional = {"MethodName": method, "Authors": "", "PaperTitle": "", "Venue": ""}
     contents = {
         "DenoisedBlocksSrgb": cells,
         "TimeMPSrgb": seconds_per_megapixel,
         "OptionalData": optional,
     }
-    with whole_file(bundle / "SubmitSrgb.mat") as partial:
-        savemat(partial, contents)
+    with whole_folder(bundle) as folder:
+        with (folder / "SubmitSrgb.csv").open("w", newline="", encoding="ascii") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["ID", "BLOCK"])
+            for identity, block in enumerate(cells.reshape(-1)):
+                writer.writerow([identity, base64.b64encode(block.tobytes()).decode("ascii")])
+        savemat(folder / "SubmitSrgb.mat", contents)
 
 
 def _checked_block(path: Path, side: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,12 @@ def submit(
         boxes = read_boxes(root)
         if complete:
             check_dnd(boxes)
+        _remove_old_bundle(output)
         failed = denoise_dnd(dataset, method, parts, progress)
     else:
         if complete:
             check_sidd(dataset)
+        _remove_old_bundle(output)
         failed = denoise_sidd(dataset, method, parts, progress)
     bundled = complete and not failed
     if bundled and dataset.name == "dnd":
@@ -79,6 +82,16 @@ def submit(
     with whole_file(output / "submission.json") as partial:
         partial.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
     return document
+
+
+def _remove_old_bundle(output: Path) -> None:
+    """Remove an earlier run's bundle, of another method perhaps, with what says whose it is: this
+    run may end without one.
+    """
+    document = output / "submission.json"
+    if document.is_file():
+        shutil.rmtree(output / "bundle", ignore_errors=True)
+        document.unlink()
 
 
 def seconds_per_megapixel(dataset: Dataset, method: Method) -> float:
