@@ -5,10 +5,10 @@
     python tools/ablation.py --data DATA --dry-run         # only print the commands
 
 Trains the recipe once for each kind of modulation (none, map concatenated, gated ResBlock, AIN)
-with the same seed and budget, evaluates each on the real pairs under `--data`, and keeps the
-numbers in OUTPUT/ablation.json, from which `tools/write_results.py` makes the table of
-`docs/results.md`. A killed run goes on where it stopped, within a training too. What follows `--`
-goes to `aindnet train`.
+with the same seed and budget on the recipe's photos under `--data`, evaluates each on the real
+pairs there, and keeps the numbers in OUTPUT/ablation.json, from which `tools/write_results.py`
+makes the table of `docs/results.md`. A killed run goes on where it stopped, within a training too;
+another budget, recipe or field begins another record. What follows `--` goes to `aindnet train`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Plan:
     budget: str
     output: Path
     limit: int | None = None
-    """Images of each set; all if None."""
+    """Photos of each set; all if None."""
     fields: tuple[str, ...] = ()
     """Further fields of the recipe, as flags of `aindnet train`."""
 
@@ -87,9 +87,21 @@ class Plan:
         """The call of `aindnet` that trains a variant."""
         name = ["--name", f"ablation-{variant}", "--output", str(self.output)]
         kind = ["--budget", self.budget, "--network.modulation", variant]
-        shards = [str(self.data / "clean" / f"clean-{number:03d}.tar") for number in range(4)]
-        photos = ["--data", *shards, "--validation", str(self.data / "clean/clean-val.tar")]
-        return ["train", str(self.recipe), *photos, *name, *kind, *self.fields]
+        return ["train", str(self.recipe), *self.photos(), *name, *kind, *self.fields]
+
+    def photos(self) -> list[str]:
+        """Flags that put the recipe's photos, by their names, under DATA."""
+        from aindnet.training import load_recipe
+
+        recipe = load_recipe(self.recipe)
+        fields = {
+            "--data": [self.data / "clean" / path.name for path in recipe.data],
+            "--validation": [self.data / "clean" / path.name for path in recipe.validation],
+            "--real-pairs": [self.data / "real" / path.name for path in recipe.real_pairs],
+        }
+        return [
+            word for flag, paths in fields.items() if paths for word in (flag, *map(str, paths))
+        ]
 
     @property
     def command(self) -> str:
@@ -108,24 +120,43 @@ class Plan:
         model = ["--model", str(self.model(variant)), "--json"]
         return ["evaluate", measured.dataset, *root, *measured.flags, *limit, *model]
 
+    def commands(self, variant: str) -> list[str]:
+        """All calls that a variant's row is made by, as text."""
+        calls = [self.train(variant), *(self.measure(variant, measured) for measured in SETS)]
+        return [shlex.join(call) for call in calls]
 
-def run(plan: Plan) -> dict[str, Any]:
-    """Train and measure what the record does not have yet, and keep it after every variant."""
+    def about(self) -> dict[str, str]:
+        """What the record says of the plan."""
+        return {
+            "recipe": str(self.recipe),
+            "recipe_sha256": file_sha256(self.recipe),
+            "budget": self.budget,
+            "command": self.command,
+        }
+
+
+def kept_record(plan: Plan) -> dict[str, Any]:
+    """The record without rows of another plan: one table is of one plan."""
     document: dict[str, Any] = {"rows": {}}
     if plan.record.is_file():
         document = json.loads(plan.record.read_text(encoding="utf-8"))
-    about = {"recipe": str(plan.recipe), "recipe_sha256": file_sha256(plan.recipe),
-             "budget": plan.budget, "command": plan.command}  # fmt: skip
+    about = plan.about()
     if {key: document.get(key) for key in about} != about:
-        document = {"rows": {}}  # one table is of one plan
+        return {"rows": {}}
+    kept = {v: r for v, r in document["rows"].items() if r["commands"] == plan.commands(v)}
+    return document | {"rows": kept}
+
+
+def run(plan: Plan) -> dict[str, Any]:
+    """Train and measure what the record does not have yet, and keep it after every variant."""
+    document = kept_record(plan)
     for variant in VARIANTS:
-        commands = [shlex.join(plan.train(variant))]
-        commands += [shlex.join(plan.measure(variant, measured)) for measured in SETS]
-        if document["rows"].get(variant, {}).get("commands") == commands:
+        if variant in document["rows"]:
             continue
         train_variant(plan, variant)
-        document["rows"][variant] = {"commands": commands, **measure_variant(plan, variant)}
-        document |= {**provenance(), **about}
+        row = {"commands": plan.commands(variant), **measure_variant(plan, variant)}
+        document["rows"][variant] = row
+        document |= {**provenance(), **plan.about()}
         with whole_file(plan.record) as partial:
             partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return document
@@ -208,7 +239,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--budget", default="25m", help="of each of the four trainings")
     parser.add_argument("--output", type=Path, default=Path("runs/results/ablation"))
-    parser.add_argument("--limit", type=int, help="measure on so many images of each set only")
+    parser.add_argument("--limit", type=int, help="measure on so many photos of each set only")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("fields", nargs="*", help="after --: fields of the recipe, as flags")
     given = parser.parse_args()
@@ -217,8 +248,7 @@ def main() -> None:
     )
     if given.dry_run:
         for variant in VARIANTS:
-            calls = [plan.train(variant), *(plan.measure(variant, measured) for measured in SETS)]
-            print("\n".join(shlex.join(["aindnet", *call]) for call in calls))
+            print("\n".join(f"aindnet {command}" for command in plan.commands(variant)))
         return
     print(ablation_section(run(plan)))
 

@@ -91,7 +91,7 @@ def run_tables(
     model_hash = file_sha256(find_model(model))
     for table in tables:
         take_kept_scores(table, places)
-        if table.place and not (places.data / table.place).is_dir():
+        if not data_are_here(table, places):
             print(f"{table.name}: {places.data / table.place} is not here, left out")
             continue
         chosen = "peers" in parts and choose_settings(runner, table, places)
@@ -194,26 +194,29 @@ def results_page(places: Places) -> str:
             parts += [figure_section(table, document, places)]
         else:
             parts += [table_section(table, document)]
-    absent = [table for table in TABLES if table.report(places) is None]
-
-    def here(table: Table) -> bool:
-        return not table.place or (places.data / table.place).is_dir()
-
     record = places.reports / ABLATION / "ablation.json"
     if record.is_file():
         parts += [ablation_section(json.loads(record.read_text(encoding="utf-8")))]
-    said = {True: "The data are at hand, the tables are not made", False: "The data are not here"}
-    lines = [
-        f"{said[there]}: "
-        + ", ".join(f"`{table.name}`" for table in absent if here(table) is there)
-        for there in (True, False)
-        if any(here(table) is there for table in absent)
-    ]
-    if lines:
-        parts += ["## Not run yet", "; ".join(lines) + "."]
+    if lines := not_made(places):
+        parts += ["## Not run yet", *lines]
     parts += ["## Published numbers, for comparison", *published_tables()]
     parts += [not_run_section()]
     return "\n\n".join(parts) + "\n"
+
+
+def not_made(places: Places) -> list[str]:
+    """Which tables have no report: those whose data are here, and those whose data are not."""
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for table in TABLES:
+        if table.report(places) is None:
+            names[data_are_here(table, places)].append(f"`{table.name}`")
+    said = {True: "The data are at hand, the tables are not made", False: "The data are not here"}
+    return [f"{said[here]}: {', '.join(named)}." for here, named in names.items() if named]
+
+
+def data_are_here(table: Table, places: Places) -> bool:
+    """Whether the table's data set is built in or has a folder under DATA."""
+    return not table.place or (places.data / table.place).is_dir()
 
 
 def public_command(command: str, table: Table) -> str:
@@ -338,7 +341,7 @@ def main() -> int:
     parser.add_argument("--part", choices=PARTS, help="default: both, the peers first")
     parser.add_argument("--again", action="store_true", help="measure anew what is there")
     parser.add_argument("--threads", type=int, default=available, help="default: every core")
-    parser.add_argument("--limit", type=int, help="images a table, for a trial")
+    parser.add_argument("--limit", type=int, help="photos a table, for a trial")
     parser.add_argument("--budget", default="25m", help="of each training of the ablation")
     given = parser.parse_args()
     page = given.output.parent

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
@@ -328,3 +329,32 @@ def test_a_pixel_limit_that_is_none_is_refused(
 ) -> None:
     assert run("denoise", photos / "a.png", f"--pixel-limit={limit}") == 2
     assert "must be megapixels, or 0 for none" in capsys.readouterr().err
+
+
+def test_seconds_are_a_photo_s_own(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for the photos before it is none of a photo's time."""
+    slow = StandInDenoiser(seconds_per_band=0.2)
+    monkeypatch.setattr(command, "_load", lambda *_: slow)
+    _, document = run_json(capsys, "denoise", photos, "--jobs", "4")
+    seconds = [result["seconds"] for result in document["results"]]
+    assert len(seconds) == 4
+    assert min(seconds) >= 0.2
+    assert max(seconds) < 2.5 * min(seconds)
+
+
+def test_a_picture_of_a_later_page_does_not_replace_an_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [np.full((16, 16, 3), 30 * k, np.uint8) for k in (1, 2)]
+    tifffile.imwrite(tmp_path / "a.tif", np.stack(pages), photometric="rgb")
+    other = tmp_path / "a.page-2.noise.png"
+    write_image(other, pages[0])
+    before = other.read_bytes()
+    code, document = run_json(
+        capsys, "denoise", tmp_path / "a.tif", other, "--noise-map", "--overwrite"
+    )
+    assert code == 1
+    assert other.read_bytes() == before
+    assert "is an input" in document["results"][0]["error"]

@@ -271,3 +271,23 @@ def test_a_peer_that_fails_is_left_out_and_named(
     assert [drop["method"] for drop in document["dropped"]] == ["false"]
     assert "false is left out: photo0: false: exit code 1" in err
     assert figure.is_file()
+
+
+def test_without_a_model_the_crops_are_of_the_best_peer(capsys, pairs_folder, copies, tmp_path):  # noqa: F811
+    peers = ("--model", "none", "--peer", "wavelet", "--peer", copies)
+    code, out, _ = run(
+        capsys, "pairs", "--root", pairs_folder, *peers, "--output", tmp_path, "--json"
+    )
+    rows = {row["name"]: row["psnr"] for row in json.loads(out)["methods"]}
+    assert code == 0
+    assert rows["wavelet"] > rows["fake"]
+    page = (tmp_path / "report.html").read_text()
+    assert "right of it wavelet." in page
+    assert "PSNR, wavelet" in page
+
+
+def test_brackets_in_names_are_printed(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    fake_denoiser.model_name = "net[v2]"
+    code, out, _ = run(capsys, "pairs", "--root", pairs_folder)
+    assert code == 0
+    assert "net[v2]" in out

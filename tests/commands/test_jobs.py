@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aindnet.commands.batch.jobs import Job, Refused, find_jobs, made_here
+from aindnet.errors import AindnetError
 
 
 def put(folder: Path, *names: str) -> None:
@@ -64,3 +65,53 @@ def test_a_name_that_no_image_is_written_as_makes_no_folder(tmp_path: Path) -> N
     (job,) = find_jobs([tmp_path / "a.jpg"], tmp_path / "out.v2")
     assert isinstance(job, Job)
     assert job.output == tmp_path / "out.v2/a.jpg"
+
+
+def test_an_input_is_not_written_over_through_a_link(tmp_path: Path) -> None:
+    for folder in ("orig", "pick"):
+        (tmp_path / folder).mkdir()
+    put(tmp_path / "orig", "x.png")
+    (tmp_path / "pick/x.png").symlink_to("../orig/x.png")
+    (refused,) = find_jobs([tmp_path / "pick"], tmp_path / "orig")
+    assert isinstance(refused, Refused)
+    assert "is an input" in str(refused.error)
+    # A link that is no input is replaced, and what it leads to stays.
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/x.png").symlink_to("../orig/x.png")
+    (job,) = find_jobs([tmp_path / "orig"], tmp_path / "out")
+    assert isinstance(job, Job)
+
+
+def test_pictures_beside_a_result_are_never_an_input_or_another_s_output(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "a.noise.png")
+    inputs = [tmp_path / "a.png", tmp_path / "a.noise.png"]
+    assert all(isinstance(job, Job) for job in find_jobs(inputs, None))
+    refused, job = find_jobs(inputs, None, ["noise"])
+    assert isinstance(refused, Refused)
+    assert "a.noise.png: is an input" in str(refused.error)
+    assert isinstance(job, Job)
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+    put(tmp_path / "x", "a.png")
+    put(tmp_path / "y", "a.noise.png")
+    job, refused = find_jobs(
+        [tmp_path / "x/a.png", tmp_path / "y/a.noise.png"], tmp_path / "out", ["noise"]
+    )
+    assert isinstance(job, Job)
+    assert isinstance(refused, Refused)
+    assert "x/a.png is written there already" in str(refused.error)
+
+
+def test_several_inputs_are_not_written_to_one_name(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "b.png")
+    with pytest.raises(AindnetError, match="several inputs need a folder"):
+        find_jobs([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "out.jpg")
+
+
+def test_a_photo_named_twice_is_one_job_and_hidden_folders_are_none(tmp_path: Path) -> None:
+    put(tmp_path, "a.png")
+    (tmp_path / ".thumbnails").mkdir()
+    put(tmp_path / ".thumbnails", "t.png")
+    (job,) = find_jobs([tmp_path, tmp_path / "a.png"], None, ["noise"])
+    assert isinstance(job, Job)
+    assert job.beside("noise").name == "a.noise.png"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from aindnet.errors import DatasetError
+from aindnet.errors import DatasetError, ImageWriteError
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.dnd import read_boxes
 from aindnet.evaluation.methods.method import Denoised, Noisy
@@ -292,6 +292,30 @@ def test_only_a_whole_benchmark_is_bundled(dnd_folder, tmp_path, monkeypatch):
     assert document["failed"]
     assert document["bundle"] is None
     assert not (tmp_path / "out/bundle").exists()
+
+
+def test_a_bundle_that_a_kill_left_without_its_document_is_removed(dnd_folder, tmp_path):
+    """`submission.json` is written last, so it cannot say whether an old bundle is there."""
+    (tmp_path / "out/bundle").mkdir(parents=True)
+    dataset = open_dataset("dnd", dnd_folder)
+    submit(dataset, Noisy(), dnd_folder, tmp_path / "out", complete=False)
+    assert (tmp_path / "out/submission.json").is_file()
+    assert not (tmp_path / "out/bundle").exists()
+
+
+def test_a_sidd_bundle_that_cannot_be_finished_is_not_there(tmp_path, monkeypatch):
+    noisy, _ = sidd_blocks()
+    savemat(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", {"BenchmarkNoisyBlocksSrgb": noisy})
+    blocks, bundle = tmp_path / "blocks", tmp_path / "bundle"
+    denoise_sidd(open_dataset("sidd-benchmark", tmp_path), Noisy(), blocks)
+
+    def full(path, contents):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scipy.io.savemat", full)
+    with pytest.raises(ImageWriteError, match="No space left"):
+        bundle_sidd(blocks, bundle, shape=(2, 3, 32), seconds_per_megapixel=1, method="m")
+    assert not bundle.exists()
 
 
 def test_damage_inside_a_file_is_a_named_error(dnd_folder, tmp_path):

@@ -125,10 +125,24 @@ def test_renoir_as_published_matches_the_brightness_of_each_noisy_shot(tmp_path)
         "Mi3_Aligned/Batch_001/IMG_3Noisy",
     ]
     assert "brightness" in dataset.protocol
+    assert {sample.photo for sample in dataset.samples} == {"Mi3_Aligned/Batch_001"}
+    assert len(dataset.subset(limit=1).samples) == 2
     matched = dataset.samples[0].read()
     assert psnr(matched.clean, darker / 255) > 45
     plain = open_dataset("renoir", tmp_path, DatasetOptions(match_brightness=False))
     np.testing.assert_array_equal(plain.samples[0].read().clean, clean)
+
+
+def test_renoir_crops_say_how_many_are_left(tmp_path):
+    for name in ("batch2", "batch3"):
+        for side in ("noisy", "clean"):
+            save(tmp_path / side / f"{name}.png", smooth_photo())
+    (tmp_path / "index.csv").write_text("name,shift_y,shift_x\nbatch2,0.6,0.4\nbatch3,-0.1,0.3\n")
+    assert "pairs kept" not in open_dataset("renoir", tmp_path).protocol
+    bound = DatasetOptions(pair_filter=PairFilter(shift=0.5))
+    dataset = open_dataset("renoir", tmp_path, bound)
+    assert names(dataset) == ["batch3"]
+    assert "1 of 2 pairs kept" in dataset.protocol
 
 
 def test_brightness_matching_finds_the_gain_and_offset_of_each_channel():
@@ -144,6 +158,8 @@ def test_nind_takes_the_lowest_iso_as_truth(tmp_path):
         save(tmp_path / "bench" / f"NIND_bench_ISO{label}.png", with_noise(clean, sigma))
     dataset = open_dataset("nind", tmp_path)
     assert names(dataset) == ["bench_ISO1600", "bench_ISO6400", "bench_ISOH1"]
+    assert {sample.photo for sample in dataset.samples} == {"bench"}
+    assert len(dataset.subset(limit=1).samples) == 3
     np.testing.assert_array_equal(dataset.samples[0].read().clean, clean)
 
 

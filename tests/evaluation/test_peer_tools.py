@@ -2,13 +2,18 @@
 
 import importlib
 import json
+import shlex
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from aindnet.commands.app import build_app
+from aindnet.errors import AindnetError
 from aindnet.evaluation.datasets import open_dataset
-from aindnet.evaluation.methods import settings
+from aindnet.evaluation.methods import Noisy, PeerFailedError, settings
+from aindnet.evaluation.methods.method import Denoised
 from aindnet.evaluation.methods.settings import PeerSettings
 from aindnet.evaluation.runner import Journal
 
@@ -49,6 +54,31 @@ def test_a_best_at_the_edge_is_said(choose, pairs_folder, monkeypatch, capsys):
     assert "edge of the grid" in capsys.readouterr().out
 
 
+class FailsAbove(Noisy):
+    """Gives its input back, and fails on the second photo where it is told more than ×1."""
+
+    def __init__(self, settings):
+        super().__init__(fingerprint=str(settings))
+        object.__setattr__(self, "given", (settings.multiplier, count()))
+
+    def __call__(self, noisy):
+        multiplier, calls = self.given
+        if multiplier > 1 and next(calls) == 1:
+            raise PeerFailedError("too much")
+        return Denoised(noisy)
+
+
+def test_a_setting_that_fails_on_an_image_is_not_chosen(choose, pairs_folder, monkeypatch, capsys):
+    dataset = open_dataset("pairs", pairs_folder)
+    monkeypatch.setattr(choose, "PEERS", {"wavelet": FailsAbove})
+    monkeypatch.setitem(choose.MULTIPLIERS, "wavelet", (2.0, 1.0, 3.0))
+    assert choose.choose("wavelet", dataset) == PeerSettings(1.0)
+    assert capsys.readouterr().out.count("failed on some images") == 2
+    monkeypatch.setitem(choose.MULTIPLIERS, "wavelet", (2.0, 3.0))
+    with pytest.raises(AindnetError, match="no setting did every image"):
+        choose.choose("wavelet", dataset)
+
+
 def test_what_was_chosen_is_kept_beside_the_rest(choose, tmp_path):
     source = Path(settings.__file__).with_name(settings.SETTINGS_FILE)
     path = tmp_path / "settings.json"
@@ -80,14 +110,16 @@ def test_the_ablation_s_commands_are_ones_that_there_are(ablation, tmp_path):
 
 
 def test_the_ablation_s_variants_differ_in_the_modulation_alone(ablation, tmp_path):
-    from dataclasses import replace
-
     from aindnet.training import load_recipe
 
     plan = ablation.Plan(tmp_path, ROOT / "recipes/ablation.yaml", "7m", tmp_path / "out")
     recipes = [load_recipe(plan.recipe, plan.train(v)[2:]) for v in ablation.VARIANTS]
     assert [r.network.modulation for r in recipes] == list(ablation.VARIANTS)
     assert {r.budget for r in recipes} == {"7m"}
+    written = load_recipe(plan.recipe)
+    assert [path.name for path in recipes[0].data] == [path.name for path in written.data]
+    assert {path.parent for r in recipes for path in r.data} == {tmp_path / "clean"}
+    assert recipes[0].validation == (tmp_path / "clean" / "clean-val.tar",)
     alike = {
         str(replace(r, name="", network=replace(r.network, modulation="ain"))) for r in recipes
     }
@@ -147,6 +179,31 @@ def test_another_budget_is_another_training(ablation, calls, tmp_path):
     assert not any("--resume" in c for c in trained)
 
 
+def test_a_changed_recipe_is_another_training(ablation, calls, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text((ROOT / "recipes/ablation.yaml").read_text())
+    plan = ablation.Plan(tmp_path, recipe, "25m", tmp_path / "out")
+    ablation.run(plan)
+    (plan.folder("ain") / "last.ckpt").touch()
+    recipe.write_text(recipe.read_text().replace("white: 0.35", "white: 0.3"))
+    calls.clear()
+    ablation.run(plan)
+    trained = [c for c in calls if c[0] == "train"]
+    assert len(trained) == 4
+    assert not any("--resume" in c for c in trained)
+
+
+def test_the_ablation_s_command_makes_it_again(ablation, tmp_path, monkeypatch):
+    fields = ("--seed", "3")
+    plan = ablation.Plan(tmp_path, Path("mine.yaml"), "9 steps", tmp_path / "out", 2, fields)
+    given = []
+    monkeypatch.setattr(ablation, "run", given.append)
+    monkeypatch.setattr(ablation, "ablation_section", str)
+    monkeypatch.setattr("sys.argv", shlex.split(plan.command)[1:])
+    ablation.main()
+    assert given == [replace(plan, data=Path("DATA"), output=Path("runs/results/ablation"))]
+
+
 def test_one_table_is_of_one_plan(ablation, calls, tmp_path, monkeypatch):
     """What a shorter run left when it was killed does not stand beside rows of a longer one."""
     plan = ablation.Plan(tmp_path, ROOT / "recipes/ablation.yaml", "25m", tmp_path / "out")
@@ -164,3 +221,10 @@ def test_one_table_is_of_one_plan(ablation, calls, tmp_path, monkeypatch):
     document = json.loads(plan.record.read_text())
     assert list(document["rows"]) == ["none"]
     assert document["command"].endswith("--budget 5m --limit 2")
+
+
+def test_rows_of_other_data_do_not_stand_beside_these(ablation, calls, tmp_path):
+    plan = ablation.Plan(tmp_path, ROOT / "recipes/ablation.yaml", "25m", tmp_path / "out")
+    ablation.run(plan)
+    assert list(ablation.kept_record(plan)["rows"]) == list(ablation.VARIANTS)
+    assert ablation.kept_record(replace(plan, data=tmp_path / "other"))["rows"] == {}

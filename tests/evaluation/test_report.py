@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,6 +20,7 @@ from aindnet.evaluation.report import make_showcases, write_report
 from aindnet.evaluation.report.charts import Axis, Point, binned_means, linear_ticks, log_ticks
 from aindnet.evaluation.report.pictures import colour_map, telling_window
 from aindnet.evaluation.report.showcases import choose_images
+from aindnet.evaluation.report.tables import group_table, main_rows, subject
 from aindnet.evaluation.runner import evaluate
 from aindnet.evaluation.whole_files import whole_file
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
@@ -190,6 +192,48 @@ def test_peers_that_were_left_out_are_named(measured, tmp_path):
     write_report(document, [], tmp_path)
     assert "bm3d (photo1: too <small>)" in (tmp_path / "report.md").read_text()
     assert "bm3d: photo1: too &lt;small&gt;" in (tmp_path / "report.html").read_text()
+
+
+def test_an_infinite_mean_stands_first(measured):
+    _, _, _, document = measured
+    document["methods"][1]["psnr"] = None
+    assert main_rows(document)[0].name == "wavelet"
+
+
+def test_the_page_is_about_the_best_peer_where_there_is_no_model(measured):
+    _, _, _, document = measured
+    assert subject(document)["name"] == "fake"
+    document["model"] = None
+    noisy, wavelet, fake = document["methods"]
+    for best, worst in ((wavelet, fake), (fake, wavelet)):
+        noisy["psnr"], best["psnr"], worst["psnr"] = 50.0, 40.0, 30.0
+        assert subject(document)["name"] == best["name"]
+
+
+def test_group_tables_say_what_they_show(measured, tmp_path):
+    _, _, evaluation, _ = measured
+    grouped = replace(evaluation, grouping="scene")
+    document = evaluation_document(
+        grouped, model="fake", model_hash=None, provenance=provenance(), ours="fake"
+    )
+    assert group_table(document)[0][:2] == ["scene (PSNR, dB)", "images"]
+    write_report(document, [], tmp_path)
+    assert "| scene (PSNR, dB) |" in (tmp_path / "report.md").read_text()
+    assert "<th>scene (PSNR, dB)</th>" in (tmp_path / "report.html").read_text()
+
+
+def test_the_self_ensemble_has_a_mark_of_its_own(pairs_folder, tmp_path):
+    ours = OurModel(FakeDenoiser())
+    methods = [Noisy(), ours, ours.with_ensemble()]
+    evaluation = evaluate(open_dataset("pairs", pairs_folder), methods)
+    document = evaluation_document(
+        evaluation, model="fake", model_hash=None, provenance=provenance(), ours="fake"
+    )
+    write_report(document, [], tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    keys = dict(re.findall(r'<span class="key c(\d)">([^<]+)</span>', text))
+    assert sorted(keys.values()) == ["fake", "fake*", "noisy"]
+    assert all(f"--c{colour}:" in text for colour in keys)
 
 
 def test_files_of_a_report_have_the_permissions_of_any_new_file(tmp_path):

@@ -222,6 +222,15 @@ def test_measuring_anew_forgets_that_part_alone(tool, tables, places, weights):
     assert journal.read_text().splitlines() == scores[:2]
 
 
+def test_measuring_the_model_anew_starts_from_the_kept_peers(tool, tables, places, weights):
+    kept = tables.TABLES[0].kept_scores(places)
+    kept.parent.mkdir(parents=True)
+    kept.write_text(score_line("noisy", 1) + "\n" + score_line("bm3d", 1))
+    run(tool, tables, FakeRunner(places), weights, parts=("model",), again=True)
+    journal = places.reports / "polyu" / "scores.jsonl"
+    assert journal.read_text() == kept.read_text()
+
+
 def score_line(method, value):
     return json.dumps({"key": f"{method} {value}", "score": {"method": method}})
 
@@ -257,6 +266,14 @@ def test_missing_data_are_named(tool, tables, places, weights, capsys):
     commands = run(tool, tables, FakeRunner(places), weights)
     assert "renoir" not in {command[1] for command in commands}
     assert "renoir is not here" in capsys.readouterr().out
+
+
+def test_the_page_tells_missing_data_from_missing_tables(tool, tables, places):
+    (places.data / "real" / "renoir").rmdir()
+    here = ", ".join(f"`{table.name}`" for table in tables.TABLES if table.name != "renoir")
+    page = tool.results_page(places)
+    assert f"The data are at hand, the tables are not made: {here}." in page
+    assert "The data are not here: `renoir`." in page
 
 
 def test_the_ablation_goes_into_the_page(tool, places):

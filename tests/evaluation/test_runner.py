@@ -15,6 +15,7 @@ from aindnet.evaluation.methods import Noisy, OurModel, PeerFailedError
 from aindnet.evaluation.methods.method import Denoised
 from aindnet.evaluation.perceptual import UnknownMetricError, find_metric
 from aindnet.evaluation.provenance import provenance
+from aindnet.evaluation.report import write_report
 from aindnet.evaluation.report.markdown import markdown_report
 from aindnet.evaluation.runner import Journal, evaluate
 from aindnet.evaluation.scores import bootstrap_interval_of_groups
@@ -131,7 +132,27 @@ def test_identical_images_give_null_not_invalid_json(tmp_path):
     evaluation = evaluate(open_dataset("pairs", tmp_path), [Noisy()])
     document = evaluation_document(evaluation, model=None, model_hash=None, provenance={})
     assert document["noisy_psnr"] is None
+    assert document["notes"] == ["noisy: no mean of psnr, which is infinite on same"]
     json.dumps(document, allow_nan=False)
+
+
+def test_a_mean_that_is_no_number_is_explained(pairs_folder, tmp_path):
+    for seed, side in enumerate(("noisy", "clean")):
+        save(pairs_folder / side / "photo1.png", smooth_photo(8, 8, seed=seed))
+    evaluation = evaluate(open_dataset("pairs", pairs_folder), [Noisy()])
+    document = evaluation_document(evaluation, model=None, model_hash=None, provenance=provenance())
+    assert document["noisy_ssim"] is None
+    assert document["notes"] == ["noisy: no mean of ssim, which is undefined on photo1"]
+    write_report(document, [], tmp_path / "report")
+    for name in ("report.md", "report.html"):
+        assert document["notes"][0] in (tmp_path / "report" / name).read_text()
+
+
+def test_photos_without_truth_need_no_explanation(tmp_path):
+    save(tmp_path / "Dog.png", smooth_photo())
+    evaluation = evaluate(open_dataset("noisy", tmp_path), [Noisy()])
+    document = evaluation_document(evaluation, model=None, model_hash=None, provenance={})
+    assert document["notes"] == []
 
 
 def test_metrics_are_found_by_name():

@@ -8,10 +8,17 @@ import pytest
 import torch
 
 from aindnet import AINDNet as HubNet
-from aindnet.errors import InvalidModelFileError, ModelNotFoundError, WrongBaseModelError
+from aindnet.commands.models import models
+from aindnet.errors import (
+    ImageWriteError,
+    InvalidModelFileError,
+    ModelNotFoundError,
+    WrongBaseModelError,
+)
 from aindnet.network import AINDNet, AINDNetConfig, is_transfer_parameter
 from aindnet.pretrained import (
     ModelCard,
+    list_models,
     load_camera_profile,
     load_model,
     save_camera_profile,
@@ -92,6 +99,42 @@ def test_a_camera_profile_changes_only_its_tensors_and_only_its_base(tmp_path: P
             torch.testing.assert_close(value, load_model(base_path).network.state_dict()[name])
     with pytest.raises(WrongBaseModelError, match=r"'small'.*'other'"):
         profile.apply_to(load_model(other_path))
+
+
+@pytest.mark.parametrize("kind", ["model", "profile"])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, kind: str) -> None:
+    path, network = write(tmp_path)
+    base = load_model(path)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(float("nan"))
+    if kind == "model":
+        save_model(path, network, ModelCard(name="small"))
+        with pytest.raises(InvalidModelFileError, match="is not finite"):
+            load_model(path)
+    else:
+        save_camera_profile(tmp_path / "profile.safetensors", network, base, {"camera": "x"})
+        with pytest.raises(InvalidModelFileError, match="is not finite"):
+            load_camera_profile(tmp_path / "profile.safetensors")
+
+
+def test_a_damaged_file_does_not_hide_the_other_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "mine")
+    (tmp_path / "broken.safetensors").write_bytes(b"no model")
+    monkeypatch.setenv("AINDNET_MODELS", str(tmp_path))
+    assert {"mine", "aindnet-fast"} <= {card.name for card in list_models()}
+    assert models() == 0
+    printed = capsys.readouterr()
+    assert "broken.safetensors: not a readable safetensors file" in printed.err
+    assert "mine" in printed.out
+
+
+def test_a_model_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageWriteError, match="cannot be written"):
+        write(tmp_path / "file" / "below")
 
 
 def test_hub_mixin_saves_a_folder_and_loads_it_back(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def denoise(
         half_size=half_size,
         pixel_limit=round(pixel_limit * 1e6) if pixel_limit else None,
     )
-    found = find_jobs(inputs, output)
+    found = find_jobs(inputs, output, settings.marks)
     denoiser: Any = None
     by_camera: Any = None
     if any(isinstance(job, Job) for job in found):

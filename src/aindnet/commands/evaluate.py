@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -171,7 +170,7 @@ def evaluate(
         _print_table(document)
     images, methods = _scored(images, methods, evaluation)
     if output:
-        _write_report(images, methods, ours, evaluation, document, output)
+        _write_report(images, methods, evaluation, document, output)
     if pictures.figure:
         _draw(images, methods, pictures.figure, pictures)
     return 1 if evaluation.failures or evaluation.dropped else 0
@@ -288,26 +287,20 @@ def _scored(
 def _write_report(
     images: Dataset,
     methods: list[Method],
-    ours: OurModel | None,
     evaluation: Evaluation,
     document: dict[str, Any],
     output: Path,
 ) -> None:
     from aindnet.evaluation.report import make_showcases, write_report
+    from aindnet.evaluation.report.tables import subject
 
     shown = []
     if len(methods) > 1:
-        subject = ours or _best(methods, evaluation)
-        shown = make_showcases(images, subject, evaluation)
+        name = subject(document)["name"]
+        method = next(each for each in methods if each.name == name)
+        shown = make_showcases(images, method, evaluation)
     for path in write_report(document, shown, output):
         print(path, file=sys.stderr)
-
-
-def _best(methods: list[Method], evaluation: Evaluation) -> Method:
-    """The method that the page without a model is about: the peer of the highest PSNR."""
-    means = {row.name: row.mean("psnr") for row in evaluation.methods if row.name != "noisy"}
-    peers = [method for method in methods if method.name in means]
-    return max(peers, key=lambda peer: -math.inf if math.isnan(m := means[peer.name]) else m)
 
 
 def _check_figure(images: Dataset, path: Path, options: FigureOptions) -> None:

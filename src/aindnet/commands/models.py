@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,10 +12,11 @@ from cyclopts import Parameter
 
 def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
     """List the bundled and installed models, with licence and measured quality."""
-    from aindnet.pretrained import list_models
-    from aindnet.pretrained.files import DEFAULT_MODEL
+    from aindnet.pretrained.files import DEFAULT_MODEL, survey_models
 
-    cards = list_models()
+    cards, passed_over = survey_models()
+    for name, why in passed_over.items():
+        print(f"aindnet: {name}: {why}", file=sys.stderr)
     if as_json:
         entries = [dataclasses.asdict(c) | {"default": c.name == DEFAULT_MODEL} for c in cards]
         print(json.dumps({"models": entries}, ensure_ascii=False, indent=2))
@@ -28,7 +30,7 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         table.add_column(heading)
     for card in cards:
         quality = "\n".join(
-            f"{name}: {values['psnr']:.2f} ({values['noisy_psnr']:.2f})"
+            f"{name}: {_decibels(values, 'psnr')} ({_decibels(values, 'noisy_psnr')})"
             for name, values in card.quality.items()
         )
         for data_set, loss in card.int8_loss_db.items():
@@ -37,3 +39,7 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         table.add_row(name, card.licence, quality or "not measured", card.trained_on)
     Console().print(table)
     return 0
+
+
+def _decibels(values: dict[str, float], key: str) -> str:
+    return f"{values[key]:.2f}" if key in values else "–"

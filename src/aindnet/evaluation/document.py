@@ -35,8 +35,8 @@ def evaluation_document(
     with.
 
     `psnr`, `ssim`, `noisy_psnr`, `n`, `model` and `per_image` are the fixed contract. Numbers that
-    are not finite (the PSNR of equal images, the SSIM of tiny ones) are null. `failed` are images
-    that count for no method, `dropped` peers that are left out.
+    are not finite (the PSNR of equal images, the SSIM of tiny ones) are null, and `notes` name the
+    images. `failed` are images that count for no method, `dropped` peers that are left out.
     """
     noisy = evaluation.method(baseline)
     own = evaluation.method(ours) if ours else None
@@ -124,18 +124,19 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
 
 
 def _not_finite(evaluation: Evaluation) -> list[str]:
-    """Which images keep a method's mean from being a number."""
+    """Which images keep a method's mean from being finite. Without truth there are no values, and
+    no notes.
+    """
     notes = []
     for row in evaluation.methods:
         for metric in evaluation.metrics:
-            values = row.values(metric)
-            images = [
-                s.image for s, v in zip(row.scores, values, strict=True) if not math.isfinite(v)
-            ]
-            if images and len(images) < len(values):
+            values = {s.image: s.values[metric] for s in row.scores if metric in s.values}
+            images = [image for image, value in values.items() if not math.isfinite(value)]
+            if images:
+                what = "infinite" if any(map(math.isinf, values.values())) else "undefined"
                 more = f" and {len(images) - 3} more" if len(images) > 3 else ""
                 named = ", ".join(images[:3]) + more
-                notes.append(f"{row.name}: no mean of {metric}, as it is no number on {named}")
+                notes.append(f"{row.name}: no mean of {metric}, which is {what} on {named}")
     return notes
 
 

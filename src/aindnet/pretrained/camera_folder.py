@@ -11,6 +11,7 @@ from typing import Any
 
 from aindnet.errors import InvalidModelFileError
 from aindnet.pretrained.camera_profile import CameraProfile, load_camera_profile
+from aindnet.pretrained.files import data_folder
 
 FARTHEST_ISO = 1.0
 """Stops between a photo's ISO and a profile's range up to which the profile still serves."""
@@ -42,8 +43,7 @@ def camera_folder() -> Path:
     """Where `--camera auto` looks: `$AINDNET_CAMERAS`, or the user's data folder."""
     if named := os.environ.get("AINDNET_CAMERAS"):
         return Path(named)
-    data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share"))
-    return data / "aindnet/cameras"
+    return data_folder() / "cameras"
 
 
 def find_profiles(folder: Path, base_sha256: str) -> tuple[list[FoundProfile], dict[str, str]]:

@@ -12,7 +12,12 @@ from torch import Tensor
 
 from aindnet.errors import InvalidModelFileError, WrongBaseModelError
 from aindnet.network import AINDNet, is_transfer_parameter
-from aindnet.pretrained.files import LoadedModel, read_safetensors, write_safetensors
+from aindnet.pretrained.files import (
+    LoadedModel,
+    check_finite,
+    read_safetensors,
+    write_safetensors,
+)
 
 FORMAT = "aindnet-camera-1"
 
@@ -78,6 +83,7 @@ def load_camera_profile(path: Path) -> CameraProfile:
     metadata, tensors = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise InvalidModelFileError(f"{path}: not a camera profile")
+    check_finite(tensors, path)
     if strangers := [name for name in tensors if not is_transfer_parameter(name)]:
         raise InvalidModelFileError(
             f"{path}: holds {strangers[0]}, which no camera profile changes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -39,10 +40,14 @@ class LoadedModel:
     """By convolution, the range of what goes into it; None where the card has no int8 loss."""
 
 
+def data_folder() -> Path:
+    """The user's folder of models and camera profiles."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "aindnet"
+
+
 def model_folders() -> list[Path]:
     """Where models are looked for: bundled, `$AINDNET_MODELS`, the user's data folder."""
-    data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share"))
-    folders = [BUNDLED, data / "aindnet/models"]
+    folders = [BUNDLED, data_folder() / "models"]
     if named := os.environ.get("AINDNET_MODELS"):
         folders.insert(1, Path(named))
     return folders
@@ -55,10 +60,19 @@ def _model_paths() -> Iterator[Path]:
 
 def list_models() -> list[ModelCard]:
     """The cards of all bundled and installed models; the first of a name is the one that loads."""
+    return survey_models()[0]
+
+
+def survey_models() -> tuple[list[ModelCard], dict[str, str]]:
+    """The cards of `list_models`, and by file name why other files are no models."""
     cards: dict[str, ModelCard] = {}
+    passed_over: dict[str, str] = {}
     for path in _model_paths():
-        cards.setdefault(path.stem, _read_header(path)[1])
-    return list(cards.values())
+        try:
+            cards.setdefault(path.stem, _read_header(path)[1])
+        except InvalidModelFileError as error:
+            passed_over[path.name] = str(error).removeprefix(f"{path}: ")
+    return list(cards.values()), passed_over
 
 
 def find_model(name_or_path: str | Path | None = None) -> Path:
@@ -93,9 +107,12 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
     metadata, tensors = read_safetensors(path)
     config, card = _parse(metadata, path)
     tensors.pop(CONFIGURATION_KEY, None)
-    network = AINDNet(config)
+    check_finite(tensors, path)
     try:
+        network = AINDNet(config)
         network.load_state_dict({k: v.float() for k, v in tensors.items()})
+    except ValueError as error:
+        raise InvalidModelFileError(f"{path}: its configuration is none ({error})") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise InvalidModelFileError(
@@ -171,7 +188,15 @@ def write_safetensors(
     except (OSError, SafetensorError) as error:
         raise ImageWriteError(f"{path}: cannot be written ({error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def check_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Raise `InvalidModelFileError` for weights that are NaN or infinite."""
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor.float()).all()):
+            raise InvalidModelFileError(f"{path}: {name} is not finite; the file is of no use")
 
 
 def file_sha256(path: Path) -> str:

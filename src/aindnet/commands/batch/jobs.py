@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,10 @@ _NEVER_WRITTEN = frozenset(
 _WRITTEN = frozenset(suffix for each in FORMATS if each.depths for suffix in each.suffixes)
 
 
+Identity = tuple[int, int]
+"""Device and number of a file: the same under every name it has."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One photo to denoise."""
@@ -34,10 +38,19 @@ class Job:
     """Bytes of the input, for the time left."""
     label: str = ""
     """What pictures beside the output are called by: NAME, or NAME.EXT where two share NAME."""
+    inputs: frozenset[Identity] = frozenset()
+    """The files of the call's inputs, which nothing may take the place of."""
 
     def beside(self, mark: str) -> Path:
         """A PNG that goes with the output: NAME.noise.png, NAME.compare.png."""
         return self.output.with_name(f"{self.label or _plain_stem(self.output)}.{mark}.png")
+
+    def check_no_input(self, path: Path) -> None:
+        """Raise `ImageWriteError` where `path` is an input, by whatever name."""
+        if _link_identity(path) in self.inputs:
+            raise ImageWriteError(
+                f"{shown(path)}: is an input, and inputs are never changed; choose another --output"
+            )
 
 
 @dataclass(frozen=True)
@@ -48,20 +61,27 @@ class Refused:
     error: AindnetError
 
 
-def find_jobs(inputs: list[Path], output: Path | None) -> list[Job | Refused]:
+def find_jobs(
+    inputs: list[Path], output: Path | None, marks: Sequence[str] = ()
+) -> list[Job | Refused]:
     """The jobs of a call, in a fixed order, without two that write one file.
 
     A folder is searched through and mirrored under `output`; without `output`, results stand
-    beside their inputs as NAME.denoised.EXT. RAW files become TIFFs.
+    beside their inputs as NAME.denoised.EXT. RAW files become TIFFs. `marks` name the pictures that
+    are written beside each result (`Job.beside`). Raises `AindnetError` for several inputs and an
+    output that is named as one file.
     """
     single = len(inputs) == 1
+    named = output is not None and output.suffix.lower() in _WRITTEN and not output.is_dir()
+    if named and not single:
+        raise AindnetError(f"--output {output}: several inputs need a folder; name one")
     found: list[Job | Refused] = []
     for path in inputs:
         if path.is_dir():
             found.extend(_folder_jobs(path, output))
         else:
             found.append(_file_job(path, output, single=single))
-    return _without_clashes(found)
+    return _without_clashes(_labelled(_once(found)), marks)
 
 
 def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused:
@@ -141,15 +161,32 @@ def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
         for name in names:
             path = current / name
             if path.is_dir():
-                folders.append(path)
+                if not name.startswith("."):  # thumbnails, trash, versions
+                    folders.append(path)
             elif _is_input(path):
                 yield path
         waiting.extend(reversed(folders))
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> Identity:
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def _link_identity(path: Path) -> Identity | None:
+    """Of what has this name, a link itself; None where nothing has. What a file that is written
+    under the name takes the place of.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _identities(path: Path) -> Iterator[Identity]:
+    """Of an input, and of the link that it was named by."""
+    yield from filter(None, (_link_identity(path), _link_identity(path.resolve())))
 
 
 def _is_input(path: Path) -> bool:
@@ -189,28 +226,45 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{name.stem}.denoised{name.suffix}")
 
 
-def _without_clashes(found: list[Job | Refused]) -> list[Job | Refused]:
-    """Refuse jobs that would write over an input, or over another job's output."""
-    inputs = {_real(job.input) for job in found if isinstance(job, Job)}
+def _once(found: list[Job | Refused]) -> list[Job | Refused]:
+    """Without the photos that were named twice."""
+    seen: set[tuple[str, str]] = set()
+    kept: list[Job | Refused] = []
+    for job in found:
+        if isinstance(job, Job):
+            names = _real(job.input), _real(job.output)
+            if names in seen:
+                continue
+            seen.add(names)
+        kept.append(job)
+    return kept
+
+
+def _without_clashes(found: list[Job | Refused], marks: Sequence[str]) -> list[Job | Refused]:
+    """Refuse jobs that would write over an input, or over what another job writes."""
+    inputs = frozenset(
+        identity for job in found if isinstance(job, Job) for identity in _identities(job.input)
+    )
     taken: dict[str, Path] = {}
     checked: list[Job | Refused] = []
-    for job in found:
-        if isinstance(job, Refused):
-            checked.append(job)
+    for each in found:
+        if isinstance(each, Refused):
+            checked.append(each)
             continue
-        target = _real(job.output)
-        if target in inputs:
-            text = f"{shown(job.output)}: is an input, and inputs are never changed; "
-            checked.append(Refused(job.input, ImageWriteError(text + "choose another --output")))
-        elif target in taken:
-            if _real(taken[target]) == _real(job.input):
-                continue  # the same photo named twice
-            text = f"{shown(job.output)}: {shown(taken[target])} is written there already; "
-            checked.append(Refused(job.input, ImageWriteError(text + "denoise them apart")))
-        else:
-            taken[target] = job.input
-            checked.append(job)
-    return _labelled(checked)
+        job = replace(each, inputs=inputs)
+        outputs = [job.output, *(job.beside(mark) for mark in marks)]
+        try:
+            for path in outputs:
+                job.check_no_input(path)
+                if other := taken.get(_real(path)):
+                    text = f"{shown(path)}: {shown(other)} is written there already; "
+                    raise ImageWriteError(text + "denoise them apart")
+        except ImageWriteError as error:
+            checked.append(Refused(job.input, error))
+            continue
+        taken |= {_real(path): job.input for path in outputs}
+        checked.append(job)
+    return checked
 
 
 def _labelled(found: list[Job | Refused]) -> list[Job | Refused]:

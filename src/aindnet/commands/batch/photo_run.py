@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,17 +47,22 @@ class PhotoRun:
 
         Raises `ImageReadError`, or `ImageWriteError` for an output that stands there already.
         """
-        if not self.overwrite:
-            check_free(self.job.output)
-            for path in self.asides():
-                check_free(path)
+        self._check(self.job.output, *self.asides())
         self.photo = open_photo(
             self.job.input,
             pixel_limit=self.settings.pixel_limit,
             encoding=self.settings.encoding,
             half_size=self.settings.half_size,
         )
+        self._check(*self.asides(len(self.photo.pages)))
         self.photo.pages[0].preload()
+
+    def _check(self, *paths: Path) -> None:
+        """Raise `ImageWriteError` for an input, or without `overwrite` for what is there."""
+        for path in paths:
+            self.job.check_no_input(path)
+            if not self.overwrite:
+                check_free(path)
 
     def denoise(self, denoiser: BandDenoiser, advance: Callable[[int], None]) -> None:
         """Run the network over all pages; `advance` is told of finished pixels."""
@@ -105,6 +111,8 @@ class PhotoRun:
         assert self.photo is not None
         assert self._writer is not None
         overwrite = self.overwrite
+        # One that took the place of an older one stays, whatever comes: the older is gone.
+        new = {path for path in self.asides(len(self.photo.pages)) if not os.path.lexists(path)}
         made: list[Path] = []
         turn = self.photo.metadata.orientation
         try:
@@ -117,15 +125,15 @@ class PhotoRun:
                 made.append(path)
             self._writer.commit()
         except BaseException:
-            for path in made:
+            for path in new.intersection(made):
                 with contextlib.suppress(OSError):
                     path.unlink()
             raise
 
-    def asides(self) -> list[Path]:
-        """What is written beside the output, for its first page."""
-        marks = {"noise": self.settings.noise_map, "compare": self.settings.compare}
-        return [self._aside(mark, 1) for mark, wanted in marks.items() if wanted]
+    def asides(self, pages: int = 1) -> list[Path]:
+        """What is written beside the output, for its first pages."""
+        numbers = range(1, pages + 1)
+        return [self._aside(mark, number) for mark in self.settings.marks for number in numbers]
 
     def _aside(self, mark: str, page: int) -> Path:
         return self.job.beside(mark if page == 1 else f"page-{page}.{mark}")

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -56,7 +56,8 @@ class _Task:
     outcome: Outcome | None = None
     manifest: Manifest | None = None
     input_sha256: str = ""
-    started: float = 0.0
+    seconds: float = 0.0
+    """Spent in its steps, not waiting between them."""
 
 
 class BatchRunner:
@@ -125,8 +126,9 @@ class BatchRunner:
                 current = future.result()
                 if current.outcome is None:
                     self._denoise(current)
-                writing.append((number, writers.submit(self._save, current)))
-                current = None
+                # Not the caller's any more: an interrupt from here on must not close it.
+                finished, current = current, None
+                writing.append((number, writers.submit(self._save, finished)))
                 while writing and (writing[0][1].done() or len(writing) >= self._in_flight):
                     self._settle(writing, outcomes)
         except KeyboardInterrupt:
@@ -143,8 +145,9 @@ class BatchRunner:
         self, writing: deque[tuple[int, Future[_Task]]], outcomes: dict[int, Outcome]
     ) -> None:
         number, future = writing.popleft()
-        outcome = future.result().outcome
-        assert outcome is not None
+        task = future.result()
+        assert task.outcome is not None
+        outcome = replace(task.outcome, seconds=task.seconds)
         outcomes[number] = outcome
         self._watcher.finish(outcome)
 
@@ -153,7 +156,7 @@ class BatchRunner:
         if isinstance(job, Refused):
             outcome = Outcome(job.input, None, "failed", error=str(job.error))
             return _Task(Job(job.input, job.input, job.input), outcome=outcome)
-        task = _Task(job, started=time.perf_counter())
+        task = _Task(job)
 
         def prepare() -> None:
             overwrite = self._settings.overwrite
@@ -227,7 +230,6 @@ class BatchRunner:
             job.input,
             job.output,
             "done",
-            seconds=time.perf_counter() - task.started,
             noise_level=level,
             notices=list(run.photo.notices),
             pixels=run.photo.pixels,
@@ -249,6 +251,7 @@ class BatchRunner:
 
     def _guard(self, task: _Task, step: Callable[[], None]) -> None:
         """Run a step; what it raises becomes the photo's outcome, and the run goes on."""
+        started = time.perf_counter()
         try:
             step()
         except AindnetError as error:
@@ -263,10 +266,11 @@ class BatchRunner:
         except Exception as error:
             text = f"internal error ({type(error).__name__}: {shown(str(error))}); please report it"
             self._fail(task, f"{shown(task.job.input)}: {text}")
+        finally:
+            task.seconds += time.perf_counter() - started
 
     def _fail(self, task: _Task, text: str) -> None:
-        seconds = time.perf_counter() - task.started
-        task.outcome = Outcome(task.job.input, task.job.output, "failed", seconds, error=text)
+        task.outcome = Outcome(task.job.input, task.job.output, "failed", error=text)
 
     def _drop(self, task: _Task) -> None:
         """Let go of a task's files and claim."""

@@ -58,6 +58,12 @@ class Settings:
     half_size: bool = False
     pixel_limit: int | None = DEFAULT_PIXEL_LIMIT
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What pictures beside a result are marked by (`Job.beside`)."""
+        wanted = {"noise": self.noise_map, "compare": self.compare}
+        return tuple(mark for mark, is_wanted in wanted.items() if is_wanted)
+
     def identity(self, denoiser: BandDenoiser, backend: dict[str, str]) -> dict[str, Any]:
         """Everything that decides the result for a given input, to be hashed."""
         return {

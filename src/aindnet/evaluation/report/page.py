@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from aindnet.evaluation.report.charts import Point, Series, axis_over, scatter_chart
 from aindnet.evaluation.report.markdown import conventions
 from aindnet.evaluation.report.showcases import Showcase
-from aindnet.evaluation.report.tables import group_table, heading, main_rows, signed, table_metrics
+from aindnet.evaluation.report.tables import (
+    by_psnr,
+    group_table,
+    heading,
+    main_rows,
+    signed,
+    subject,
+    table_metrics,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -37,8 +45,8 @@ def html_report(document: dict[str, Any], showcases: Sequence[Showcase]) -> str:
 def headline(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     """The numbers to see first: value, unit, what it is."""
     tiles = [(str(document["n"]), "images", "scored")]
-    best = _subject(document)
-    if best is None or best["psnr"] is None:
+    best = subject(document)
+    if best["psnr"] is None:
         return tiles
     tiles.append((f"{best['psnr']:.2f}", "dB", f"PSNR, {best['name']}"))
     if document["noisy_psnr"] is not None:
@@ -72,15 +80,6 @@ def _own_names(document: dict[str, Any]) -> tuple[str, str]:
     return (str(document["model"]), f"{document['model']}*")
 
 
-def _subject(document: dict[str, Any]) -> dict[str, Any] | None:
-    """The row that the page is about: the model, or the best peer where there is none."""
-    own = [m for m in document["methods"] if m["name"] == document["model"]]
-    if own:
-        return dict(own[0])
-    known = [m for m in document["methods"] if m["psnr"] is not None]
-    return dict(max(known, key=lambda method: float(method["psnr"]))) if known else None
-
-
 def _colour(document: dict[str, Any], name: str) -> int:
     """Ours is colour 0, its ensemble 8, the noisy images 1, the peers 2, 3, …"""
     if name in _own_names(document):
@@ -90,17 +89,14 @@ def _colour(document: dict[str, Any], name: str) -> int:
 
 
 def _against_rival(document: dict[str, Any]) -> tuple[str, str, str] | None:
-    subject = _subject(document)
-    others = [
-        m
-        for m in document["methods"]
-        if subject and m["name"] not in (subject["name"], *_own_names(document))
-    ]
-    if not subject or not others:
+    shown = subject(document)
+    excluded = (shown["name"], *_own_names(document))
+    others = [m for m in document["methods"] if m["name"] not in excluded]
+    if not others:
         return None
-    rival = max(others, key=lambda method: float(method["psnr"] or 0))
+    rival = min(others, key=by_psnr)
     points = []
-    for own, other in zip(subject["per_image"], rival["per_image"], strict=True):
+    for own, other in zip(shown["per_image"], rival["per_image"], strict=True):
         if own.get("psnr") is None or other.get("psnr") is None:
             continue
         label = f"{own['name']}: {own['psnr']:.2f} dB, {rival['name']} {other['psnr']:.2f} dB"
@@ -109,10 +105,10 @@ def _against_rival(document: dict[str, Any]) -> tuple[str, str, str] | None:
         return None
     both = [value for point in points for value in (point.x, point.y)]
     x = axis_over(f"PSNR of {rival['name']}, dB", both)
-    y = axis_over(f"PSNR of {subject['name']}, dB", both)
+    y = axis_over(f"PSNR of {shown['name']}, dB", both)
     above = sum(point.y > point.x for point in points)
     caption = f"One dot an image; {above} of {len(points)} lie above the line of equal PSNR."
-    series = Series(subject["name"], _colour(document, subject["name"]), tuple(points))
+    series = Series(shown["name"], _colour(document, shown["name"]), tuple(points))
     return ("Image by image", caption, scatter_chart([series], x, y, diagonal=True))
 
 

@@ -61,7 +61,7 @@ def number(value: float | None, metric: str) -> str:
 def main_rows(document: dict[str, Any]) -> list[Row]:
     """Measured rows from the highest PSNR down, then the published ones."""
     metrics = table_metrics(document)
-    methods = sorted(document["methods"], key=_by_psnr)
+    methods = sorted(document["methods"], key=by_psnr)
     known = [method["psnr"] for method in methods if method["psnr"] is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     rows = []
@@ -87,9 +87,18 @@ def main_rows(document: dict[str, Any]) -> list[Row]:
     return rows + [_published(row, metrics) for row in document["published"] if not row["group"]]
 
 
-def _by_psnr(method: dict[str, Any]) -> float:
+def by_psnr(method: dict[str, Any]) -> float:
     """Highest first; the mean of equal images is infinite, which is null in the document."""
     return -math.inf if method["psnr"] is None else -float(method["psnr"])
+
+
+def subject(document: dict[str, Any]) -> dict[str, Any]:
+    """The row that a page is about: the model, or the best peer where there is none."""
+    methods = document["methods"]
+    own = [method for method in methods if method["name"] == document["model"]]
+    peers = [method for method in methods if method["name"] != "noisy"]
+    row: dict[str, Any] = min(own or peers or methods, key=by_psnr)
+    return row
 
 
 def group_table(document: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

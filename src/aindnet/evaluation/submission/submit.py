@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aindnet.errors import DatasetError
+from aindnet.errors import DatasetError, ImageWriteError
 from aindnet.evaluation.datasets.dnd import read_boxes
 from aindnet.evaluation.datasets.sample import Dataset
 from aindnet.evaluation.methods.method import Method
@@ -34,8 +34,9 @@ def submit(
     `complete` and nothing failed.
 
     Denoised images lie in a folder of their own for each method, so that a run resumes only its
-    own. Returns the document that is also written as `submission.json`, published rows and what
-    failed included. Raises `DatasetError` for a complete set that is not the benchmark's size.
+    own; an earlier run's bundle is removed before. Returns the document that is also written as
+    `submission.json`, published rows and what failed included. Raises `DatasetError` for a complete
+    set that is not the benchmark's size.
     """
     digest = hashlib.sha256(method.fingerprint.encode()).hexdigest()[:12]
     parts, bundle = output / f"denoised-{digest}", output / "bundle"
@@ -88,10 +89,13 @@ def _remove_old_bundle(output: Path) -> None:
     """Remove an earlier run's bundle, of another method perhaps, with what says whose it is: this
     run may end without one.
     """
-    document = output / "submission.json"
-    if document.is_file():
-        shutil.rmtree(output / "bundle", ignore_errors=True)
-        document.unlink()
+    bundle = output / "bundle"
+    try:
+        (output / "submission.json").unlink(missing_ok=True)
+        if bundle.exists():
+            shutil.rmtree(bundle)
+    except OSError as error:
+        raise ImageWriteError(f"{bundle}: cannot be removed ({error.strerror})") from error
 
 
 def seconds_per_megapixel(dataset: Dataset, method: Method) -> float:
