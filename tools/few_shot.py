@@ -28,6 +28,7 @@ import numpy as np
 import torch
 import yaml
 
+from aindnet import Denoiser
 from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
@@ -35,7 +36,11 @@ from aindnet.pretrained import load_model
 from aindnet.training.transfer.adapt import adapt
 from aindnet.training.transfer.inspection import inspect, levels, matched
 from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
 from aindnet.training.transfer.recipe import AdaptationRecipe
+
+NOISY_ALONE = "noisy_alone"
+"""Field of a variant that learns from the noisy sides alone, as `aindnet adapt --noisy`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,17 @@ def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
 def recipe_of(experiment: Experiment, fields: dict[str, Any], seed: int) -> AdaptationRecipe:
     """A variant's recipe."""
     recipe = AdaptationRecipe(budget=experiment.budget, seed=seed)
-    return replace(recipe, **experiment.common | fields)
+    own = {name: value for name, value in fields.items() if name != NOISY_ALONE}
+    return replace(recipe, **experiment.common | own)
+
+
+def without_clean_sides(
+    pairs: Sequence[PhotoPair], model: str | None, seed: int
+) -> list[PhotoPair]:
+    """What `aindnet adapt --noisy` makes of the pairs' noisy sides."""
+    denoiser = Denoiser.from_pretrained(model, device="cpu")
+    photos = [Denoised(p.name, p.noisy, denoiser(p.noisy).image) for p in pairs]
+    return pseudo_pairs(photos, noise_of(photos), seed=seed)
 
 
 def settings_of(experiment: Experiment, recipe: AdaptationRecipe | None) -> str:
@@ -157,6 +172,8 @@ def run(
                         drawn = np.random.default_rng(seed).permutation(len(pool))
                         many = len(pool) if count == "all" else int(count)
                         chosen = evenly([pool[i] for i in drawn], many)
+                        if fields.get(NOISY_ALONE):
+                            chosen = without_clean_sides(chosen, model, seed)
                         result = adapt(base, chosen, recipe)
                         network, share = result.network, result.share
                     row = {

@@ -23,7 +23,7 @@ class Places:
     reports: Path
     figures: Path
     limit: int | None = None
-    """Images a table, for a trial; all if None."""
+    """Photos a table, for a trial; all if None."""
 
     kept_scores: Path = Path("docs/scores")
     """Where the peers' scores stay with the page."""
@@ -149,7 +149,7 @@ TABLES = (
         "polyu-fullres",
         "polyu",
         "real/polyu",
-        flags=("--kind", "fullres", "--every", "4"),
+        flags=("--kind", "fullres", "--every", "12"),
         peers=ALL_PEERS,
         ensemble=True,
         in_summary=True,

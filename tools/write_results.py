@@ -357,6 +357,7 @@ def main() -> int:
         if given.only and ABLATION in given.only:
             output = places.reports / ABLATION
             flags = ["--data", str(places.data), "--budget", given.budget, "--output", str(output)]
+            flags += [] if given.limit is None else ["--limit", str(given.limit)]
             runner.tool("ablation.py", flags)
         failed = runner.failed
     with whole_file(given.output) as partial:
