@@ -87,3 +87,26 @@ def test_leftovers_of_killed_runs_go_and_those_of_others_stay(
         assert len(names(tmp_path)) == 2
         file.commit()
     assert names(tmp_path) == ["a.bin", "photo.jpg"]
+
+
+def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path: Path, way: str) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(ImageWriteError, match="cannot be written"):
+        put(tmp_path / "a.bin", b"new", overwrite=True)
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_other_runs_leave_a_file_alone_that_is_being_put_in_place(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def interrupted(source: str, target: str, **folders: int) -> None:
+        remove_leftovers(tmp_path)
+        replace(source, target, **folders)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    (tmp_path / "a.bin").write_bytes(b"old")
+    put(tmp_path / "a.bin", b"new", overwrite=True)
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]

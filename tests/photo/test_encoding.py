@@ -165,3 +165,20 @@ def test_linear_samples_are_not_cut_to_eight_bit(tmp_path: Path) -> None:
     save_tiff(tmp_path / "in.tif", picture("uint16"), iccprofile=profile_with(CURVES["linear"]))
     with pytest.raises(ImageWriteError, match="band"):
         pass_through(tmp_path / "in.tif", tmp_path / "out.jpg")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "curve", "suffix"),
+    [("uint16", "gamma 1.8", "jpg"), ("float32", "linear", "png"), ("uint8", "linear", "jpg")],
+)
+def test_samples_that_do_not_band_are_written(
+    tmp_path: Path, dtype: str, curve: str, suffix: str
+) -> None:
+    image = picture(dtype)
+    save_tiff(tmp_path / "in.tif", image, iccprofile=profile_with(CURVES[curve]))
+    pass_through(tmp_path / "in.tif", tmp_path / f"out.{suffix}")
+    with Image.open(tmp_path / f"out.{suffix}") as new:
+        assert new.info["icc_profile"] == profile_with(CURVES[curve])
+        written = np.asarray(new.convert("RGB")) / 255
+    white = 1.0 if dtype == "float32" else np.iinfo(dtype).max
+    assert np.abs(written - np.clip(image / white, 0, 1)).mean() < 0.02

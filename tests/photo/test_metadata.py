@@ -10,7 +10,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from aindnet.photo import exif
+from aindnet.errors import ImageReadError
+from aindnet.photo import exif, tiff
 from aindnet.photo.photo import open_photo
 from photo_samples import XMP, exif_block, icc_profile, pass_through, picture, save_pillow
 
@@ -219,3 +220,28 @@ def test_zeros_behind_a_jpeg_are_nothing(tmp_path: Path) -> None:
     Image.fromarray(picture()).save(source)
     source.write_bytes(source.read_bytes() + bytes(3000))
     assert pass_through(source, tmp_path / "out.png") == []
+
+
+def tiff_of_shared_tags(tags: int, size: int, pages: int = 1) -> bytes:
+    """Directories without pixels whose private tags all point to one stretch of bytes."""
+    body, place = b"", 8
+    step = 2 + 12 * tags + 4
+    shared = place + pages * step
+    for page in range(pages):
+        entries = (struct.pack("<HHII", 65535 - tags + n, 7, size, shared) for n in range(tags))
+        following = place + (page + 1) * step if page + 1 < pages else 0
+        body += struct.pack("<H", tags) + b"".join(entries) + struct.pack("<I", following)
+    return struct.pack("<2sHI", b"II", 42, place) + body + bytes(size)
+
+
+@pytest.mark.parametrize(("tags", "size", "pages"), [(40, 2000, 1), (10, 2000, 4), (900, 4, 1)])
+def test_tags_that_are_a_memory_bomb_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tags: int, size: int, pages: int
+) -> None:
+    bomb = tiff_of_shared_tags(tags, size, pages)
+    assert tiff.parse_block(bomb) is not None
+    monkeypatch.setattr(tiff, "_MAX_TOTAL_BYTES", 60_000)
+    (tmp_path / "bomb.tif").write_bytes(bomb)
+    with pytest.raises(ImageReadError, match=r"bomb\.tif: over .* MB of tags"):
+        open_photo(tmp_path / "bomb.tif")
+    assert tiff.parse_block(bomb) is None

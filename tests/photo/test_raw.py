@@ -70,6 +70,14 @@ def test_cut_raw_files_are_named(tmp_path: Path, keep: float) -> None:
         open_photo(tmp_path / "cut.dng")
 
 
+def test_endless_metadata_is_left_out_with_a_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aindnet.photo.tiff._MAX_TOTAL_BYTES", 100)
+    with open_photo(save_dng(tmp_path / "a.dng")) as photo:
+        assert any("left out" in notice for notice in photo.notices)
+
+
 def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from aindnet.errors import ImageReadError, ImageWriteError
+from aindnet.errors import AindnetError, ImageReadError, ImageWriteError, MissingExtraError
 from aindnet.photo import open_photo, write_image, writer
 from photo_samples import HEIGHT, WIDTH, pass_through, picture, save_pillow, save_tiff
 
@@ -194,6 +195,32 @@ def test_several_pages_need_a_tiff(tmp_path: Path) -> None:
     assert not (tmp_path / "out.png").exists()
 
 
+def refused_at_once(source: Path, output: Path, error: type[AindnetError], match: str) -> None:
+    with open_photo(source) as photo, pytest.raises(error, match=match):
+        writer(photo, output)
+    assert not output.exists()
+
+
+def test_what_jpeg_xl_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_jxl")
+    import pyvips
+
+    deep = save_tiff(tmp_path / "deep.tif", picture("uint16"))
+    refused_at_once(deep, tmp_path / "out.jxl", ImageWriteError, "16-bit")
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    wide = save_pillow(tmp_path / "wide.png", picture(), icc_profile=profile)
+    refused_at_once(wide, tmp_path / "out.jxl", ImageWriteError, "colour profile")
+
+
+@pytest.mark.parametrize(("package", "suffix"), [("pillow_heif", "heic"), ("pillow_jxl", "jxl")])
+def test_a_missing_codec_is_named_at_once(
+    tmp_path: Path, package: str, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    source = save_pillow(tmp_path / "in.png", picture())
+    refused_at_once(source, tmp_path / f"out.{suffix}", MissingExtraError, "formats")
+
+
 @pytest.mark.parametrize(
     ("name", "notice"),
     [("palette.png", "palette"), ("bits.png", "1 bit"), ("cmyk.jpg", "CMYK"), ("cmyk.tif", "CMYK")],
@@ -216,6 +243,22 @@ def test_converted_kinds_say_so(tmp_path: Path, name: str, notice: str) -> None:
             )
         else:
             assert new.info.get("icc_profile")
+
+
+def test_cmyk_of_16_bit_keeps_its_depth_and_its_alpha(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 1000).astype(np.uint16)
+    inks = np.zeros((8, 1000, 5), np.uint16)
+    inks[..., 3], inks[..., 4] = ramp, ramp
+    for name, image in (("deep", inks), ("flat", (inks >> 8).astype(np.uint8))):
+        source = tmp_path / f"{name}.tif"
+        extra = {"photometric": "separated", "extrasamples": ["unassalpha"]}
+        save_tiff(source, image, **extra)
+        pass_through(source, tmp_path / f"out-{name}.tif")
+    deep, flat = (tifffile.imread(tmp_path / f"out-{name}.tif") for name in ("deep", "flat"))
+    assert (deep.dtype, deep.shape) == (np.uint16, (8, 1000, 4))
+    assert len(np.unique(deep[..., 1])) > 900
+    assert np.abs(deep[..., :3] / 65535 - flat[..., :3] / 255).max() < 2 / 255
+    np.testing.assert_array_equal(deep[..., 3], inks[..., 4])
 
 
 def test_values_outside_0_to_1_of_floats_are_kept(tmp_path: Path) -> None:

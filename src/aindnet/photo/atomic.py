@@ -91,8 +91,14 @@ class AtomicFile:
                 if not self._overwrite:
                     raise
                 hidden = _hidden_name(self.path).name
+                _lock(self.descriptor)  # once it has a name, another run may look for leftovers
                 link(hidden)
-                os.replace(hidden, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                try:
+                    os.replace(hidden, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        os.unlink(hidden, dir_fd=folder)
+                    raise
         finally:
             os.close(folder)
 

@@ -38,6 +38,11 @@ class Encoding:
         """Whether the file's own samples are what the network sees."""
         return self is SRGB
 
+    @property
+    def linear(self) -> bool:
+        """Whether the file's own samples are light."""
+        return self is LINEAR
+
 
 def srgb_from_linear(light: Samples) -> Samples:
     """sRGB's curve (IEC 61966-2-1), odd about 0 and going on above 1."""

@@ -70,6 +70,11 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
     return Photo(source, HEIC, [Page(reader, icc=metadata.icc, traits=traits)], metadata)
 
 
+def check_heic() -> None:
+    """Raise `MissingExtraError` if no HEIC can be written here."""
+    _library()
+
+
 def encode_heic(image: Any, metadata: Metadata, traits: Traits, path: Path) -> bytes:
     """A libvips image as HEIC. Raises `ImageWriteError`, `MissingExtraError`."""
     library = _library()

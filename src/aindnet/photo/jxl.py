@@ -188,19 +188,25 @@ def _jpeg_samples(source: SourceFile, encoded: bytes) -> bytes:
         raise damaged(source, error) from error
 
 
-def encode_jxl(image: Any, metadata: Metadata, traits: Traits, path: Path) -> bytes:
-    """A libvips image as JPEG XL. Raises `ImageWriteError`, `MissingExtraError`."""
-    library, name = _library(), shown(path)
-    if metadata.icc and not is_srgb(metadata.icc):
+def check_jxl(channels: int, dtype: np.dtype[Any], icc: bytes | None, path: Path) -> None:
+    """Raise `ImageWriteError` or `MissingExtraError` for what `encode_jxl` cannot write."""
+    _library()
+    name = shown(path)
+    if icc and not is_srgb(icc):
         raise ImageWriteError(
             f"{name}: the JPEG XL codec at hand takes no colour profile; write it as .tif or .png"
         )
-    kinds = {kind: mode for mode, kind in _MODES.items()}
-    mode = kinds.get((image.bands, "uint16" if image.format == "ushort" else "uint8"))
-    if mode is None:
+    if (channels, dtype.name) not in _MODES.values():
         raise ImageWriteError(
             f"{name}: the JPEG XL codec at hand takes no 16-bit colour; write it as .tif or .png"
         )
+
+
+def encode_jxl(image: Any, metadata: Metadata, traits: Traits, path: Path) -> bytes:
+    """A libvips image that `check_jxl` let pass, as JPEG XL. Raises `ImageWriteError`."""
+    library, name = _library(), shown(path)
+    kinds = {kind: mode for mode, kind in _MODES.items()}
+    mode = kinds[image.bands, "uint16" if image.format == "ushort" else "uint8"]
     if metadata.iptc:
         metadata.notice("IPTC left out: JPEG XL has no place for it")
     encoder = library.Encoder(

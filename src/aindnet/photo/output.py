@@ -15,8 +15,8 @@ from aindnet.photo import encode, exif, jpeg, png, webp
 from aindnet.photo.atomic import AtomicFile, check_free
 from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
-from aindnet.photo.heic import encode_heic
-from aindnet.photo.jxl import encode_jxl
+from aindnet.photo.heic import check_heic, encode_heic
+from aindnet.photo.jxl import check_jxl, encode_jxl
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import reason, shown
 from aindnet.photo.photo import Page, Photo
@@ -36,7 +36,8 @@ class PhotoWriter:
     """Takes the rows of all pages in order, and writes the file when the `with` block ends well.
 
     Raises `ImageWriteError` at once for what can't be written: a kind that has no place for the
-    pages, a folder that is missing or read-only, a disk without room.
+    pages or the depth, a folder that is missing or read-only, a disk without room; and
+    `MissingExtraError` for a kind whose codec is not installed.
     """
 
     def __init__(self, photo: Photo, path: str | Path, *, overwrite: bool = False) -> None:
@@ -67,11 +68,21 @@ class PhotoWriter:
                 f"{name}: {self.kind.name} ends at {self.kind.side_limit} pixels a side; use .tif"
             )
         for page in photo.pages:
-            if page.dtype.name not in self.kind.depths and not page.encoding.identity:
+            cut = page.dtype != np.uint8 and self._dtype(page) == np.uint8
+            if cut and page.encoding.linear:
                 raise ImageWriteError(
                     f"{name}: linear samples would band in {self.kind.name}; write it as .tif"
                 )
+        self._check_codec()
         self._check_disk()
+
+    def _check_codec(self) -> None:
+        page = self.photo.pages[0]
+        if self.kind is HEIC:
+            check_heic()
+        elif self.kind is JXL:
+            channels, dtype = self._channels(page), self._dtype(page)
+            check_jxl(channels, dtype, self.photo.metadata.icc, self.path)
 
     def _check_disk(self) -> None:
         sizes = [

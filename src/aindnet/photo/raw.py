@@ -54,8 +54,6 @@ def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo
                 half_size=half_size,
             )
     except (rawpy.LibRawError, ValueError, RuntimeError) as error:
-        if isinstance(error, ImageReadError):
-            raise
         raise damaged(source, _named(error)) from error
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ImageReadError(f"{source.path}: a RAW file without colour; convert it to TIFF first")
@@ -109,7 +107,10 @@ def _directory(source: SourceFile) -> Directory | None:
         offset, length = struct.unpack(">II", source.read_at(_RAF_JPEG_AT, 8))
         preview = source.read_at(offset, min(length, 1 << 24))
         return _jpeg_directory(source, preview)
-    found = tiff.read_tiff(source.read_at)
+    try:
+        found = tiff.read_tiff(source.read_at)
+    except tiff.TagsTooLargeError:
+        return None  # said in a notice: the photo itself is whole
     return found.pages[0] if found else None
 
 

@@ -104,11 +104,7 @@ def _is_monochrome(source: SourceFile) -> bool:
 
 
 def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
-    found = tiff.read_tiff(source.read_at)
-    if found is None:
-        raise ImageReadError(
-            f"{shown(source.path)}: damaged or cut short (its directory of pages); get a whole copy"
-        )
+    found = _directories(source)
     if tiff.DNG_VERSION in found.pages[0].tags:
         return open_raw(source, limit, half_size=half_size)
     sizes = [(page.number(tiff.HEIGHT, 0), page.number(tiff.WIDTH, 0)) for page in found.pages]
@@ -122,6 +118,20 @@ def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Pho
         pages.append(page)
     metadata.icc = pages[0].icc
     return Photo(source, TIFF, pages, metadata)
+
+
+def _directories(source: SourceFile) -> tiff.Tiff:
+    """The directories of all pages. Raises `ImageReadError`."""
+    name = shown(source.path)
+    try:
+        found = tiff.read_tiff(source.read_at)
+    except tiff.TagsTooLargeError as error:
+        raise ImageReadError(f"{name}: {error}; strip its metadata first") from error
+    if found is None:
+        raise ImageReadError(
+            f"{name}: damaged or cut short (its directory of pages); get a whole copy"
+        )
+    return found
 
 
 def _by_vips(
@@ -172,12 +182,23 @@ def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Met
         opened = open_vips(source, number)
         try:
             if kind == "cmyk":
-                return opened.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=8)
+                return _srgb_from_cmyk(opened)
             return opened.colourspace("srgb" if opened.format == "uchar" else "rgb16")
         except pyvips.Error as error:
             raise damaged(source, error) from error
 
     return Page(lambda: RowReader(converted, source), icc=profile)
+
+
+def _srgb_from_cmyk(image: Any) -> Any:
+    """CMYK through its own profile, or a common one, to sRGB of the same depth."""
+    way = {"embedded": True, "input_profile": "cmyk"}
+    if image.format != "ushort":
+        return image.icc_transform("srgb", depth=8, **way)
+    colours = image.extract_band(0, n=4).icc_transform("srgb", depth=16, **way)
+    # With the colours, libvips would take a 16-bit alpha for one of 8 bit.
+    extra = image.bands - 4
+    return colours.bandjoin(image.extract_band(4, n=extra)) if extra else colours
 
 
 def _field(image: Any, name: str) -> Any:

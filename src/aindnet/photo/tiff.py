@@ -74,11 +74,17 @@ _PAIRS = (5, 10)
 _LETTERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _MAX_TAG_BYTES = 64 << 20
+_MAX_TOTAL_BYTES = 256 << 20
+_TAG_COST = 128  # what a tag takes beside its value, more or less
 _MAX_PAGES = 100_000
 _MAX_DEPTH = 3
 
 
-@dataclass(frozen=True)
+class TagsTooLargeError(ValueError):
+    """The tags of all directories together take more memory than those of photos do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     """A value: its TIFF type, number of elements, and bytes in the directory's byte order."""
 
@@ -151,8 +157,34 @@ class Tiff:
     pages: list[Directory]
 
 
-def read_tiff(read: Reader) -> Tiff | None:
-    """All pages' directories; None if the bytes are no TIFF or its directories make no sense."""
+class _Budget:
+    """A `Reader` that ends with `TagsTooLargeError` after a total of bytes.
+
+    Directories may overlap and tags may share a place, so a small file can hold endless tags.
+    """
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self._left = _MAX_TOTAL_BYTES
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        data = self._read(offset, length)
+        self.charge(len(data))
+        return data
+
+    def charge(self, size: int) -> None:
+        """Count bytes of memory."""
+        self._left -= size
+        if self._left < 0:
+            raise TagsTooLargeError(f"over {_MAX_TOTAL_BYTES >> 20} MB of tags")
+
+
+def read_tiff(reader: Reader) -> Tiff | None:
+    """All pages' directories; None if the bytes are no TIFF or its directories make no sense.
+
+    Raises `TagsTooLargeError`.
+    """
+    read = _Budget(reader)
     head = read(0, 16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
@@ -176,7 +208,7 @@ def read_tiff(read: Reader) -> Tiff | None:
 
 
 def _read_directory(
-    read: Reader, offset: int, order: str, big: bool, depth: int
+    read: _Budget, offset: int, order: str, big: bool, depth: int
 ) -> tuple[Directory, int] | None:
     head = read(offset, 8 if big else 2)
     if len(head) < (8 if big else 2):
@@ -188,6 +220,7 @@ def _read_directory(
     body = read(offset + len(head), count * size + inline)
     if len(body) < count * size + inline:
         return None
+    read.charge(count * _TAG_COST)
     directory = Directory(order)
     for at in range(0, count * size, size):
         code, kind, elements = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, at)
@@ -263,6 +296,9 @@ def serialise(directory: Directory) -> bytes:
 
 
 def parse_block(block: bytes) -> Directory | None:
-    """The first directory of an EXIF block; None if it is damaged."""
-    tiff = read_tiff(lambda offset, length: block[offset : offset + length])
+    """The first directory of an EXIF block; None if it is damaged or its tags are too large."""
+    try:
+        tiff = read_tiff(lambda offset, length: block[offset : offset + length])
+    except TagsTooLargeError:
+        return None
     return tiff.pages[0] if tiff else None
