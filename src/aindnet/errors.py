@@ -69,6 +69,10 @@ class DeviceError(AindnetError):
     """A device, backend or precision that this machine or installation does not have."""
 
 
+class NotFiniteError(AindnetError):
+    """A network whose output is NaN or infinite: nothing is written of it."""
+
+
 class DeviceMemoryError(DeviceError):
     """The device's memory does not hold even the smallest tiles."""
 

@@ -161,6 +161,23 @@ def test_impossible_configurations_are_refused() -> None:
             replace(SMALL, **change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"modulation": "AIN"},
+        {"resize": "tf"},
+        {"map_resize": "nearest"},
+        {"channels": (8, 8)},
+        {"decoder_blocks": (1, 1, 1)},
+    ],
+    ids=str,
+)
+def test_a_misspelt_architecture_is_not_another_one(change: dict[str, Any]) -> None:
+    [name] = change
+    with pytest.raises(ValueError, match=name):
+        replace(SMALL, **change)
+
+
 def test_borders_that_repeat_are_no_edges() -> None:
     """With zeros beyond the border a flat feature is another one there than inside."""
     for padding, flat in (("zeros", False), ("replicate", True)):

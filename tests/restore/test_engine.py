@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from aindnet.errors import NotFiniteError
 from aindnet.restore.backends.base import Array, Backend, Given, Pending
 from aindnet.restore.engine import Engine
 from aindnet.restore.statistics import BySize, Field, Frozen, PerTile, StatisticsPolicy, WholeImage
@@ -63,6 +64,21 @@ def test_a_tall_picture_streams_through_bounded_memory(policy: StatisticsPolicy)
         y += band.rgb.shape[0]
     assert y == source.height
     assert source.most_rows <= 256
+
+
+class Overflowing(Identity):
+    """A backend whose noise level leaves all bounds in one tile."""
+
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        result = super().run(tiles, statistics)
+        result[0, -1, 60, 60] = np.inf
+        return result
+
+
+def test_what_is_not_finite_is_an_error_and_no_black_pixels() -> None:
+    faulty = Engine(backend=Overflowing(1), statistics=PerTile(), tile=192, overlap=32, channels=3)
+    with pytest.raises(NotFiniteError, match=r"identity on cpu in fp32.*--precision fp32"):
+        list(faulty.stream([Generated()]))
 
 
 def test_one_static_shape_for_tiles_and_one_for_windows() -> None:

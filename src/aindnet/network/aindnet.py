@@ -7,7 +7,7 @@ graph differ, the released graph is the default and the paper's reading is a fie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +25,16 @@ from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple
 
 MEAN_CELL = 16
 """Pixels a side of the cells that local means are taken over."""
+
+Padding = Literal["zeros", "replicate"]
+SCALES = {"channels": 3, "encoder_blocks": 3, "decoder_blocks": 2}
+KINDS = {
+    "modulation": get_args(Modulation),
+    "normalization": get_args(Normalization),
+    "map_resize": get_args(MapResize),
+    "resize": get_args(ResizeMode),
+    "padding": get_args(Padding),
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class AINDNetConfig:
     """How the map comes to a scale: "bilinear" (released graph) or "average" pooling (paper)."""
     resize: ResizeMode = "half_pixel"
     """"tf1": legacy resize and SAME pooling, to run the authors' checkpoint exactly."""
-    padding: Literal["zeros", "replicate"] = "zeros"
+    padding: Padding = "zeros"
     """What convolutions see beyond the border: zeros (released graph), or the outermost pixel. AIN
     gives features large constants, and zeros beside them make a border that outweighs the picture
     in the instance statistics, the more so the smaller the patch."""
@@ -81,7 +91,10 @@ class AINDNetConfig:
     def __post_init__(self) -> None:
         for name in ("channels", "encoder_blocks", "decoder_blocks"):
             # JSON and YAML know lists only.
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value, scales = tuple(getattr(self, name)), SCALES[name]
+            if len(value) != scales:
+                raise ValueError(f"{name} must be {scales} numbers, not {len(value)}")
+            object.__setattr__(self, name, value)
         widths = (*self.channels, self.modulation_channels, self.estimator_channels)
         if min(*widths, self.modulation_stride) < 1 or self.image_channels not in (1, 3):
             raise ValueError(
@@ -89,10 +102,9 @@ class AINDNetConfig:
             )
         if min(*self.encoder_blocks, *self.decoder_blocks) < 0:
             raise ValueError("encoder_blocks and decoder_blocks must be 0 or above")
-        if self.padding not in ("zeros", "replicate"):
-            raise ValueError('padding must be "zeros" or "replicate"')
-        if self.normalization not in ("instance", "running", "none"):
-            raise ValueError('normalization must be "instance", "running" or "none"')
+        for name, kinds in KINDS.items():
+            if getattr(self, name) not in kinds:
+                raise ValueError(f"{name} {getattr(self, name)!r}: choose {', '.join(kinds)}")
         for name in ("map_limit", "feature_limit", "mean_limit"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:

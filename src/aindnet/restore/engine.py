@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aindnet.errors import NotFiniteError
 from aindnet.restore.backends import Backend
 from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics
 from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
@@ -73,7 +74,10 @@ class Engine:
         chroma_strength: float | None = None,
         ensemble: bool = False,
     ) -> Iterator[tuple[int, Band]]:
-        """Bands of every source, one source after the other, with the source's index."""
+        """Bands of every source, one source after the other, with the source's index.
+
+        Raises `NotFiniteError`.
+        """
         plans = [self.plan(source) for source in sources]
         transforms = TRANSFORMS if ensemble else (IDENTITY,)
         share = np.float32(1 / len(transforms))
@@ -88,12 +92,22 @@ class Engine:
                 tile = np.repeat(tile, 3, axis=2)
             blender.add(request.column, tile * share if ensemble else tile)
             if request.last_of_strip:
-                done = blender.finish_row()
+                done = self._finite(blender.finish_row())
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
                 level = done[..., 3:]
                 whole = done[..., :3] + outside(noisy, level, self.visible)
                 yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)
                 y += done.shape[0]
+
+    def _finite(self, rows: Array) -> Array:
+        """The rows; raises `NotFiniteError`, for they would be written as black."""
+        if not np.isfinite(rows).all():
+            backend = self.backend
+            raise NotFiniteError(
+                f"the network gave NaN or infinite values ({backend.name} on {backend.device} in "
+                f"{backend.precision}); try --precision fp32, then another model or camera profile"
+            )
+        return rows
 
     def plan(self, source: RowSource) -> TilePlan:
         """How a source is cut."""

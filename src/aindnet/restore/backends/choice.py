@@ -59,7 +59,8 @@ def create_backend(
     if backend == "auto":
         openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
         graph = importlib.util.find_spec("onnx") is not None
-        backend = "openvino" if openvino and graph else "torch"
+        has_it = precision == "auto" or precision in PRECISIONS["openvino"]
+        backend = "openvino" if openvino and graph and has_it else "torch"
     if backend not in PRECISIONS:
         raise DeviceError(f"{backend}: no such backend (there are {', '.join(PRECISIONS)})")
     if precision == "auto":
