@@ -21,6 +21,7 @@ def tool(monkeypatch):
 
 @pytest.fixture
 def trained(tmp_path):
+    torch.manual_seed(0)
     network = AINDNet(AINDNetConfig(channels=(4, 4, 4), encoder_blocks=(1, 1, 1)))
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
