@@ -75,8 +75,8 @@ def simulated(tiles: torch.Tensor, recipe: CameraRecipe, count: int = 160) -> Ar
     rows = []
     for _ in range(count // 8):
         clean = random_crops(tiles, 8, 256, generator, soft_content=0.5)
-        noisy = simulate(clean, generator, recipe).noisy
-        for a, b in zip(noisy, clean, strict=True):
+        seen = simulate(clean, generator, recipe)
+        for a, b in zip(seen.noisy, seen.clean, strict=True):
             levels = (x.permute(1, 2, 0).double().numpy() * 255 for x in (a, b))
             rows.append(describe(*levels))
     table = np.array(rows)

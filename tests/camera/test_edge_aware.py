@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.camera.processing import box_mean, edge_aware_noise, guided_filter
+from aindnet.camera.processing import (
+    box_mean,
+    edge_aware_noise,
+    edge_aware_photo,
+    guided_filter,
+    rgb_to_ycbcr,
+    ycbcr_to_rgb,
+)
 
 SIGMA = 0.03
 
@@ -88,3 +95,73 @@ def test_the_stage_happens_to_its_share_of_the_photos() -> None:
     coarse = lags(0.5) > 0.2
     assert 0.3 < float(coarse.float().mean()) < 0.7
     assert bool((lags(1.0) > 0.2).all())
+
+
+def textured(contrast: float, size: int = 96) -> torch.Tensor:
+    """Dark left, bright right, and grain of that standard deviation, the same in each channel."""
+    grain = torch.randn(4, 1, size, size, generator=torch.Generator().manual_seed(8))
+    return (edge(size) + contrast * grain).clamp(0, 1)
+
+
+def test_the_photo_behind_is_what_the_filter_leaves_on_the_mean_over_noise() -> None:
+    photo = rgb_to_ycbcr(textured(0.02))
+    generator = torch.Generator().manual_seed(3)
+    # Luma and chroma of the noise are independent of one another, as cameras' nearly are.
+    draws = [ycbcr_to_rgb(SIGMA * torch.randn(photo.shape, generator=generator)) for _ in range(64)]
+    strength = torch.full((4,), 1.5)
+    behind = edge_aware_photo(ycbcr_to_rgb(photo), draws[0], (3, 6), strength, strength)
+    epsilon = torch.full((4, 1, 1, 1), (1.5 * SIGMA) ** 2)
+    total = torch.zeros_like(photo)
+    for noise in draws:
+        noisy = photo + rgb_to_ycbcr(noise)
+        guide = noisy[:, :1]
+        luma = guided_filter(guide, guide, 3, epsilon)
+        total += torch.cat([luma, guided_filter(guide, noisy[:, 1:], 6, epsilon)], dim=1)
+    mean = ycbcr_to_rgb(total / len(draws))
+    untouched = (mean - ycbcr_to_rgb(photo)).square().mean().sqrt()
+    off = (mean - behind).square().mean().sqrt()
+    assert off < 0.2 * untouched
+    # What is left of that is the noise of a mean of 64, and not of the photo.
+    assert off < 0.005
+
+
+def test_the_photo_behind_has_lost_weak_texture_and_kept_edges() -> None:
+    noise, strength = noise_like(edge()), torch.full((4,), 2.0)
+    weak, strong = (
+        edge_aware_photo(textured(contrast), noise, (3, 6), strength, strength)
+        for contrast in (0.01, 0.15)
+    )
+    flat = (slice(None), 0, slice(None), slice(8, 32))
+    assert weak[flat].std() < 0.4 * textured(0.01)[flat].std()
+    assert strong[flat].std() > 0.8 * textured(0.15)[flat].std()
+    assert (weak[..., 52] - weak[..., 43]).mean() > 0.37
+    # Without noise a camera has nothing to reduce.
+    torch.testing.assert_close(
+        edge_aware_photo(textured(0.01), torch.zeros_like(noise), (3, 6), strength, strength),
+        textured(0.01), rtol=0, atol=1e-3,
+    )  # fmt: skip
+
+
+def test_what_is_to_be_restored_is_the_photo_behind_where_that_was_asked_for() -> None:
+    photos = textured(0.02, 48).repeat(8, 1, 1, 1)
+
+    def photographed(white: float = 0.0, **options: float) -> tuple[torch.Tensor, torch.Tensor]:
+        recipe = replace(CameraRecipe.plain(), edge_aware=1.0, white=white, **options)
+        noisy, level, clean = simulate(photos, torch.Generator().manual_seed(6), recipe)
+        noise = noisy - clean
+        torch.testing.assert_close(
+            level.square().mean((2, 3)), noise.square().mean((2, 3)), rtol=1e-3, atol=1e-8
+        )
+        return noise, (clean - photos).abs().amax((1, 2, 3))
+
+    plain, untouched = photographed()
+    assert untouched.max() == 0
+    processed, changed = photographed(edge_aware_picture=1.0)
+    assert changed.min() > 0
+    # The noise is the same: only the picture is another.
+    torch.testing.assert_close(processed, plain, rtol=0, atol=1e-6)
+    _, some = photographed(edge_aware_picture=0.5)
+    assert 8 <= int((some > 0).sum()) <= 24
+    # White noise stands for scans and other software: nothing was done to the picture.
+    _, changed = photographed(white=1.0, edge_aware_picture=1.0)
+    assert changed.max() == 0

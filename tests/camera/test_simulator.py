@@ -22,7 +22,7 @@ def noiseless(batch: int) -> SensorNoise:
 def test_a_noiseless_camera_returns_the_photo() -> None:
     recipe = CameraRecipe(jpeg=0.0, round_8_bit=False)
     clean = torch.rand(4, 3, 32, 40)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=noiseless(4))
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=noiseless(4))
     torch.testing.assert_close(noisy, clean, atol=1e-5, rtol=0)
     assert level.max() < 1e-5
 
@@ -52,7 +52,7 @@ def test_the_uniform_prior_s_formula_is_selectable() -> None:
 def test_the_noise_level_map_is_the_noise_s(recipe: CameraRecipe) -> None:
     """Noise over its map has unit variance, on the whole and, nearly, in dark and bright parts."""
     clean = ramp(16, 128)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(5), recipe)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(5), recipe)
     noise = noisy - clean
     whole = noise.square().mean(dim=(1, 2, 3)) / level.square().mean(dim=(1, 2, 3))
     torch.testing.assert_close(whole, torch.ones(16), atol=0.01, rtol=0)
@@ -79,7 +79,7 @@ def test_the_map_is_the_noise_s_at_every_brightness(
     clean = torch.cat([torch.full((12, 3, 64, 48), value) for value in values], dim=3)
     sensor = SensorNoise(torch.full((12, 3), 0.08), torch.full((12, 3), 0.03), "squared")
     recipe = replace(CameraRecipe.paper(), response="srgb", **stages)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=sensor)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=sensor)
     for band in range(len(values)):
         part = slice(48 * band + 16, 48 * band + 32)
         power, said = (x[..., part].square().mean(dim=(1, 2, 3)) for x in (noisy - clean, level))
@@ -89,7 +89,7 @@ def test_the_map_is_the_noise_s_at_every_brightness(
 def test_white_noise_is_said_as_clipping_leaves_it() -> None:
     recipe = CameraRecipe(white=1.0, white_range=(0.1, 0.2), jpeg=0.0)
     clean = torch.cat([torch.full((4, 3, 64, 64), value) for value in (0.0, 0.5)], dim=3)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(2), recipe)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(2), recipe)
     for part in (slice(0, 64), slice(64, 128)):
         power, said = (x[..., part].square().mean(dim=(1, 2, 3)) for x in (noisy - clean, level))
         torch.testing.assert_close(said, power, rtol=0.05, atol=0)
@@ -100,7 +100,7 @@ def test_paper_noise_has_the_formula_s_level() -> None:
     shot, read = torch.full((8, 3), 0.08**2), torch.full((8, 3), 0.03**2)
     sensor = SensorNoise(shot, read, "affine")
     clean = ramp(8, 256)
-    noisy, _ = simulate(
+    noisy, _, _ = simulate(
         clean, torch.Generator().manual_seed(0), CameraRecipe.plain(), sensor=sensor
     )
     for column in range(0, 256, 32):
@@ -124,7 +124,7 @@ def test_the_broad_camera_s_noise_is_correlated_and_the_paper_s_mosaic_less() ->
 def test_any_size_from_8_pixels(size: tuple[int, int]) -> None:
     clean = torch.rand(3, 3, *size)
     for seed in range(6):
-        noisy, level = simulate(
+        noisy, level, _ = simulate(
             clean, torch.Generator().manual_seed(seed), CameraRecipe(resample=1.0)
         )
         assert noisy.shape == level.shape == clean.shape
@@ -135,7 +135,7 @@ def test_any_size_from_8_pixels(size: tuple[int, int]) -> None:
 def test_the_white_stage_is_white_gaussian_and_flat() -> None:
     recipe = CameraRecipe(white=1.0, jpeg=0.0, round_8_bit=False)
     clean = torch.full((6, 3, 128, 128), 0.5)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(4), recipe)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(4), recipe)
     noise = noisy - clean
     sigma = noise.std(dim=(2, 3))
     torch.testing.assert_close(level[..., 0, 0], sigma, rtol=0.03, atol=0)

@@ -114,7 +114,7 @@ def test_a_stated_sensor_is_not_multiplied() -> None:
     sensor = SensorNoise(torch.full((1, 3), 0.02**2), torch.full((1, 3), 0.02**2), "affine")
     clean = torch.full((1, 3, 128, 128), 0.5)
     for seed in range(3):
-        noisy, _ = simulate(clean, torch.Generator().manual_seed(seed), recipe, sensor=sensor)
+        noisy, _, _ = simulate(clean, torch.Generator().manual_seed(seed), recipe, sensor=sensor)
         expected = (0.02**2 * 0.5 + 0.02**2) ** 0.5
         assert (noisy - clean).std(dim=(2, 3)).flatten().tolist() == pytest.approx(
             [expected] * 3, rel=0.04

@@ -31,7 +31,7 @@ def test_the_gaussian_recipes_make_white_noise_and_nothing_else(name: str, chann
     recipe = load_recipe(RECIPES / f"{name}.yaml")
     assert recipe.network.image_channels == channels
     clean = torch.full((64, 3, 48, 48), 0.02)
-    noisy, level = simulate(clean, torch.Generator().manual_seed(0), recipe.camera)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(0), recipe.camera)
     noise = noisy - clean
     assert noisy.min() < 0  # as the sets have it: not clipped
     sigma = level.mean(dim=(1, 2, 3))

@@ -1,7 +1,8 @@
 """What a camera's own processing makes of its noise: smoother, coarser in colour, blotchy.
 
-All act on the noise field (noisy minus clean photo, sRGB-encoded) and leave the picture alone: what
-noise reduction does to the picture itself is in the clean side of real pairs too.
+All but `edge_aware_photo` act on the noise field (noisy minus clean photo, sRGB-encoded) and leave
+the picture alone: what noise reduction does to the picture itself is in the clean side of real
+pairs too, and `edge_aware_photo` is that side.
 """
 
 from __future__ import annotations
@@ -127,8 +128,44 @@ def edge_aware_noise(
     return left * kept[:, None, None, None] * before / after.clamp_min(1e-8)
 
 
-def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) -> Tensor:
-    """He et al., algorithm 1: (B, 1, H, W) guides (B, C, H, W); boxes of 2·radius + 1 pixels."""
+def edge_aware_photo(
+    clean: Tensor,
+    noise: Tensor,
+    radius: tuple[int, int],
+    luma_strength: Tensor,
+    chroma_strength: Tensor,
+) -> Tensor:
+    """What the filter of `edge_aware_noise` makes of the photo: the mean over all noise, nearly.
+
+    Cameras take texture that is weaker than the noise away with it. The slopes of the guided filter
+    are those of a noisy guide: the photo's variances and covariances, plus the mean power of the
+    luma of `noise` (B, 3, H, W), as independent of the photo. In [0, 1].
+    """
+    photo = rgb_to_ycbcr(clean)
+    power = rgb_to_ycbcr(noise)[:, :1].square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-8)
+    guide = photo[:, :1]
+    luma_epsilon, chroma_epsilon = (
+        strength[:, None, None, None].square() * power
+        for strength in (luma_strength, chroma_strength)
+    )
+    luma = guided_filter(guide, guide, radius[0], luma_epsilon, noise_power=power, same=True)
+    chroma = guided_filter(guide, photo[:, 1:], radius[1], chroma_epsilon, noise_power=power)
+    return ycbcr_to_rgb(torch.cat([luma, chroma], dim=1)).clamp(0, 1)
+
+
+def guided_filter(
+    guide: Tensor,
+    image: Tensor,
+    radius: int,
+    epsilon: Tensor,
+    *,
+    noise_power: Tensor | float = 0.0,
+    same: bool = False,
+) -> Tensor:
+    """He et al., algorithm 1: (B, 1, H, W) guides (B, C, H, W); boxes of 2·radius + 1 pixels.
+
+    `noise_power` is noise in the guide that it is filtered without; with `same`, in the image too.
+    """
     radius = min(radius, image.shape[-1] - 1, image.shape[-2] - 1)
 
     def mean(x: Tensor) -> Tensor:
@@ -136,7 +173,9 @@ def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: Tensor) ->
 
     guide_mean, image_mean = mean(guide), mean(image)
     covariance = mean(guide * image) - guide_mean * image_mean
-    variance = mean(guide * guide) - guide_mean * guide_mean
+    variance = mean(guide * guide) - guide_mean * guide_mean + noise_power
+    if same:
+        covariance = variance
     slope = covariance / (variance + epsilon)
     return mean(slope) * guide + mean(image_mean - slope * guide_mean)
 

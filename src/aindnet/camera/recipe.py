@@ -13,8 +13,8 @@ from aindnet.camera.sensor import NoisePrior
 Range = tuple[float, float]
 SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 _PROBABILITIES = (
-    *("srgb_share", "white_balance", "mosaic", "resample", "edge_aware", "smooth", "luma_coarse"),
-    *("blotches", "white", "jpeg"),
+    *("srgb_share", "white_balance", "mosaic", "resample", "edge_aware", "edge_aware_picture"),
+    *("smooth", "luma_coarse", "blotches", "white", "jpeg"),
 )
 _RANGES = (
     *("shot_range", "read_range", "luma_sigma", "sharpen", "luma_coarse_share", "kept"),
@@ -62,6 +62,9 @@ class CameraRecipe:
     """Its radius in pixels, of luma; of chroma twice as much. One draw a batch."""
     edge_aware_strength: Range = (0.7, 3.0)
     """Contrast of what it takes for noise, in deviations of the noise, log-uniform."""
+    edge_aware_picture: float = 0.0
+    """Probability, among those, that it takes fine texture from the picture too, as cameras' does:
+    what is to be restored is the picture that it leaves."""
     smooth: float = 0.7
     """Probability of in-camera smoothing that does not see the picture."""
     luma_sigma: Range = (0.1, 1.1)

@@ -1,9 +1,10 @@
 """The synthetic camera: clean photo → irradiance → noise → mosaic → response → processing → JPEG.
 
 The noise that comes out is added to the clean photo itself, `clean + (ISP(noisy) − ISP(clean))`, so
-that the pipeline's own round-trip error never becomes noise. The paper's camera is
-`CameraRecipe.paper()`; the default is broader, as noise in camera files is: spatially correlated,
-coarser in colour than in luma, partly smoothed and compressed.
+that the pipeline's own round-trip error never becomes noise; noise reduction that follows edges may
+act on the photo too (`edge_aware_picture`). The paper's camera is `CameraRecipe.paper()`; the
+default is broader, as noise in camera files is: spatially correlated, coarser in colour than in
+luma, partly smoothed and compressed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aindnet.camera.mosaic import Demosaic, demosaic, mosaic
 from aindnet.camera.processing import (
     chroma_gain,
     edge_aware_noise,
+    edge_aware_photo,
     local_power,
     low_frequency_field,
     mixed_variance,
@@ -55,6 +57,9 @@ class Simulated(NamedTuple):
     """(B, 3, H, W), sRGB-encoded, [0, 1] after rounding to 8 bits."""
     noise_level: Tensor
     """(B, 3, H, W): true standard deviation of the noise on the [0, 1] scale."""
+    clean: Tensor
+    """(B, 3, H, W), [0, 1]: what the same camera would show without noise: the photo that was
+    given, but where the camera's noise reduction acted on it too (`edge_aware_picture`)."""
 
 
 class _Draw:
@@ -103,8 +108,8 @@ def simulate(
     device. H, W ≥ 8.
 
     >>> clean = torch.full((1, 3, 16, 16), 0.5)
-    >>> noisy, noise_level = simulate(clean, torch.Generator().manual_seed(1), CameraRecipe.paper())
-    >>> noisy.shape == noise_level.shape == clean.shape
+    >>> simulated = simulate(clean, torch.Generator().manual_seed(1), CameraRecipe.paper())
+    >>> simulated.noisy.shape == simulated.noise_level.shape == clean.shape
     True
     """
     recipe = recipe or CameraRecipe()
@@ -118,17 +123,18 @@ def simulate(
     if recipe.resample and float(draw.uniform((0.0, 1.0))[0]) < recipe.resample:
         scale = float(draw.log_uniform(recipe.resample_range)[0])
     noise, level = _sensor_stage(clean, scale, response, sensor, recipe, draw)
+    photo = clean
     if recipe.edge_aware:
-        noise, level = _edge_aware_stage(noise, level, clean, recipe, draw)
+        noise, level, photo = _edge_aware_stage(noise, level, clean, recipe, draw)
     noise, level = _processing_stage(noise, level, recipe, draw)
     if recipe.white:
-        noise, level = _white_stage(noise, level, clean, recipe, draw)
-    noisy = clean + noise
+        noise, level, photo = _white_stage(noise, level, clean, photo, recipe, draw)
+    noisy = photo + noise
     if recipe.jpeg:
         noisy = _jpeg_stage(noisy, recipe, draw)
     if recipe.round_8_bit:
         noisy = round_to_8_bits(noisy)
-    return Simulated(noisy, calibrate_level(level, noisy - clean))
+    return Simulated(noisy, calibrate_level(level, noisy - photo), photo)
 
 
 def calibrate_level(shape: Tensor, noise: Tensor) -> Tensor:
@@ -235,27 +241,35 @@ def _mosaic_stage(
 
 def _edge_aware_stage(
     noise: Tensor, level: Tensor, clean: Tensor, recipe: CameraRecipe, draw: _Draw
-) -> tuple[Tensor, Tensor]:
-    """What it leaves is known from the noise alone: its power in windows, after over before."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise, its σ, and the photo behind it.
+
+    What it leaves is known from the noise alone: its power in windows, after over before.
+    """
     happens = draw.happens(recipe.edge_aware)
     low, high = recipe.edge_aware_radius
     radius = int(draw.uniform((low, high + 1.0))[0].clamp(max=high + 0.999))
     strengths = [draw.log_uniform(recipe.edge_aware_strength) for _ in range(2)]
     kept = draw.uniform(recipe.kept)
-    if not bool(happens.any()):
-        return noise, level
-    left, level = noise.clone(), level.clone()
-    left[happens] = edge_aware_noise(
-        noise[happens],
-        clean[happens],
-        (radius, 2 * radius),
-        strengths[0][happens],
-        strengths[1][happens],
-        kept[happens],
+    # Drawn where it is asked for alone, so that recipes without it go on making what they made.
+    of_photo = (
+        happens & draw.happens(recipe.edge_aware_picture) if recipe.edge_aware_picture else None
     )
+    if not bool(happens.any()):
+        return noise, level, clean
+    left, level, photo = noise.clone(), level.clone(), clean
+    radii, (luma, chroma) = (radius, 2 * radius), strengths
+    left[happens] = edge_aware_noise(
+        noise[happens], clean[happens], radii, luma[happens], chroma[happens], kept[happens]
+    )
+    if of_photo is not None and bool(of_photo.any()):
+        photo = clean.clone()
+        photo[of_photo] = edge_aware_photo(
+            clean[of_photo], noise[of_photo], radii, luma[of_photo], chroma[of_photo]
+        )
     before, after = (local_power(field[happens], LEVEL_WINDOW) for field in (noise, left))
     level[happens] *= (after / before.clamp_min(1e-12)).sqrt()
-    return left, level
+    return left, level, photo
 
 
 def _processing_stage(
@@ -309,15 +323,24 @@ def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | t
 
 
 def _white_stage(
-    noise: Tensor, level: Tensor, clean: Tensor, recipe: CameraRecipe, draw: _Draw
-) -> tuple[Tensor, Tensor]:
-    """White Gaussian noise, the same everywhere, on the images that it happens to."""
+    noise: Tensor,
+    level: Tensor,
+    clean: Tensor,
+    photo: Tensor,
+    recipe: CameraRecipe,
+    draw: _Draw,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """White Gaussian noise, the same everywhere, on the images that it happens to, unprocessed."""
     happens = draw.happens(recipe.white)[:, None, None, None]
     sigma = draw.log_uniform(recipe.white_range)[:, None, None, None].expand_as(noise)
     white = sigma * torch.randn(noise.shape, generator=draw.noise, device=draw.device)
     if recipe.round_8_bit:
         sigma = clipped_deviation(clean, sigma)
-    return torch.where(happens, white, noise), torch.where(happens, sigma, level)
+    return (
+        torch.where(happens, white, noise),
+        torch.where(happens, sigma, level),
+        photo if photo is clean else torch.where(happens, clean, photo),
+    )
 
 
 def _jpeg_stage(noisy: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:

@@ -274,7 +274,8 @@ def _photograph(
     total = None
     for frame, file in enumerate(files.noisy()):
         camera, noise = shots.generators(files.name, frame)
-        noisy, level = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
+        # Both pipelines leave the picture itself as it is, so the photo is the clean side.
+        noisy, level, _ = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
         make_folder(file.parent)
         write_image(file, array(eight_bit(noisy)))
         total = level if total is None else total + level

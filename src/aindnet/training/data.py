@@ -130,7 +130,7 @@ def photographed(
     """Clean photos (B, 3, H, W) through the camera; for one channel, their luma."""
     if channels == 1:
         clean = luma(clean)
-    noisy, noise_level = simulate(clean, generator, camera)
+    noisy, noise_level, clean = simulate(clean, generator, camera)
     return Batch(noisy[:, :channels], clean[:, :channels], noise_level[:, :channels], "synthetic")
 
 

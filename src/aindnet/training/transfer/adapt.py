@@ -185,9 +185,10 @@ def _other_cameras(division: Division, recipe: AdaptationRecipe) -> tuple[Region
     pictures += [dead_leaves(recipe.crop, generator) for _ in range(made_up)]
     seen = []
     for number, clean in enumerate(pictures):
-        noisy = simulate(clean[None], generator, recipe.camera).noisy[0]
+        simulated = simulate(clean[None], generator, recipe.camera)
         a, b = (
-            (side * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for side in (noisy, clean)
+            (side[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+            for side in (simulated.noisy, simulated.clean)
         )
         seen.append(whole(PhotoPair(str(number), a, b, str(number))))
     return tuple(seen)

@@ -60,7 +60,8 @@ class RealPairBatches(IterableDataset[tuple[Tensor, Tensor]]):
                 )
                 clean[place] = self.leaves[index].rot90(turn, (1, 2))
             if simulated:
-                noisy[:simulated] = simulate(clean[:simulated], generator, recipe.camera).noisy
+                seen = simulate(clean[:simulated], generator, recipe.camera)
+                noisy[:simulated], clean[:simulated] = seen.noisy, seen.clean
             if self.noise is not None:
                 own = slice(simulated, simulated + recipe.own)
                 again = clean[own] + self.noise.sample(clean[own], generator)
