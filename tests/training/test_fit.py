@@ -137,6 +137,25 @@ def test_patterns_take_the_place_of_photos() -> None:
     assert float((patches.amax(1) - patches.amin(1)).mean()) > 0.15
 
 
+def test_lowered_contrast_keeps_the_mean_colour_and_the_share() -> None:
+    generator = torch.Generator().manual_seed(5)
+    photos = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8, generator=generator)
+    plain, lowered = (
+        random_crops(
+            photos, 300, 48, torch.Generator().manual_seed(0), low_contrast=share,
+            contrast_range=(0.25, 0.5),
+        )
+        for share in (0.0, 0.4)
+    )  # fmt: skip
+    torch.testing.assert_close(plain.mean((2, 3)), lowered.mean((2, 3)), rtol=0, atol=1e-5)
+    factor = lowered.flatten(1).std(1) / plain.flatten(1).std(1)
+    changed = factor < 0.99
+    assert 90 < int(changed.sum()) < 150
+    assert bool((factor[changed] > 0.24).all())
+    assert bool((factor[changed] < 0.52).all())
+    assert torch.equal(plain[~changed], lowered[~changed])
+
+
 def test_a_source_without_photos_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no photo of at least"):
         load_tiles([tmp_path])

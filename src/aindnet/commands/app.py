@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write the model for other programs: ONNX, OpenVINO, darktable, a state dict.",
     "convert-tf": "Turn the authors' TF1 checkpoint into a model file.",
     "benchmark": "Time every backend on this machine.",
+    "web": "Serve a web page on this machine that denoises photos.",
 }
 
 

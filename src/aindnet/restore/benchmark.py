@@ -142,8 +142,8 @@ def time_calls(
 
 
 def psnr(image: Image, clean: Image) -> float:
-    """dB, both rounded to 8 bits, peak 255."""
-    rounded = [np.rint(np.clip(each, 0, 1) * 255) for each in (image, clean)]
+    """dB, both rounded to 8 bits (halves up, as `evaluation.metrics` does), peak 255."""
+    rounded = [np.floor(np.clip(each, 0, 1).astype(float) * 255 + 0.5) for each in (image, clean)]
     return float(10 * np.log10(255**2 / np.mean((rounded[0] - rounded[1]) ** 2)))
 
 

@@ -119,6 +119,8 @@ class SyntheticNoiseData(pl.LightningDataModule):
             soft_content=self.recipe.soft_content,
             soft_range=self.recipe.soft_range,
             patterns=self.recipe.patterns,
+            low_contrast=self.recipe.low_contrast,
+            contrast_range=self.recipe.contrast_range,
         )
         camera = self.recipe.camera_at(self.progress)
         return photographed(clean, generator, camera, self.recipe.network.image_channels)
@@ -173,6 +175,7 @@ def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None)
         clean = random_crops(
             tiles, count, 192, generator,
             soft_content=recipe.soft_content, soft_range=recipe.soft_range,
+            low_contrast=recipe.low_contrast, contrast_range=recipe.contrast_range,
         )  # fmt: skip
         channels = recipe.network.image_channels
         batches.append(photographed(clean, generator, recipe.camera, channels))

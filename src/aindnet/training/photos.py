@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import tarfile
 from collections import deque
@@ -139,12 +140,16 @@ def random_crops(
     soft_content: float = 0.0,
     soft_range: tuple[float, float] = (1.0, 2.2),
     patterns: float = 0.0,
+    low_contrast: float = 0.0,
+    contrast_range: tuple[float, float] = (0.25, 1.0),
 ) -> Tensor:
     """`batch` random crops of uint8 tiles (N, 3, T, T): float32 (batch, 3, crop, crop) in [0, 1].
 
     Each is one of the eight flips and rotations. With probability `soft_content` it is a smaller
     crop upsampled by a factor of `soft_range`: photos at full resolution are softer, pixel for
-    pixel, than photos that were reduced. With probability `patterns` it is `colour_patches`.
+    pixel, than photos that were reduced. With probability `low_contrast` it is drawn towards its
+    mean colour, by a factor that is log-uniform in `contrast_range`. With probability `patterns` it
+    is `colour_patches`.
     """
     device, size = generator.device, tiles.shape[-1]
     draws = torch.rand(batch, 6, generator=generator, device=device).tolist()
@@ -164,6 +169,12 @@ def random_crops(
         part = torch.rot90(part, eighth % 4, dims=(1, 2))
         crops.append(part.flip(2) if eighth >= 4 else part)
     photos = torch.stack(crops)
+    if low_contrast:
+        happens, where = torch.rand(2, batch, 1, 1, 1, generator=generator, device=device)
+        low, high = (math.log(bound) for bound in contrast_range)
+        factor = (low + (high - low) * where).exp()
+        mean = photos.mean(dim=(2, 3), keepdim=True)
+        photos = torch.where(happens < low_contrast, mean.lerp(photos, factor), photos)
     if patterns:
         drawn = torch.rand(batch, generator=generator, device=device) < patterns
         if int(drawn.sum()):

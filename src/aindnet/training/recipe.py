@@ -54,6 +54,11 @@ class TrainingRecipe:
     """Probability that a crop is upsampled: full-resolution photos are softer than reduced ones."""
     soft_range: tuple[float, float] = (1.0, 2.2)
     """Factor of that upsampling."""
+    low_contrast: float = 0.0
+    """Probability that a crop's contrast is lowered: a crop of a full-resolution photo is flatter
+    than as many pixels of a photo that was made smaller."""
+    contrast_range: tuple[float, float] = (0.25, 1.0)
+    """Factor on the contrast then, log-uniform."""
     patterns: float = 0.0
     """Probability that a crop is of flat patches of strong colour, as signs and screens are: photos
     hold few, and colours that change every few pixels are easily taken for noise."""
@@ -131,7 +136,7 @@ class TrainingRecipe:
         for name in ("white_first", "own_batch", "warmup", "flat"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
-        for name in ("soft_content", "patterns"):
+        for name in ("soft_content", "low_contrast", "patterns"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a probability, 0 to 1")
         for name in ("hold_out", "ema_decay"):
@@ -145,6 +150,10 @@ class TrainingRecipe:
                 raise RecipeError(f"recipe: `{name}` must be 0 or above")
         if not 1 <= self.soft_range[0] <= self.soft_range[1] < math.inf:
             raise RecipeError("recipe: `soft_range` must be two factors from 1 up, the lower first")
+        if not 0 < self.contrast_range[0] <= self.contrast_range[1] <= 1:
+            raise RecipeError(
+                "recipe: `contrast_range` must be two factors above 0 and up to 1, the lower first"
+            )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise RecipeError("recipe: `betas` must be at least 0 and below 1")
         if (self.devices < 1 and self.devices != -1) or self.nodes < 1:

@@ -93,7 +93,7 @@ def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused
     except ImageReadError as error:
         return Refused(path, error)
     if output is None:
-        target = _beside(path)
+        target = beside_input(path)
     elif single and output.suffix.lower() in _WRITTEN and not output.is_dir():
         target = output
     elif single and output.suffix.lower() in _NEVER_WRITTEN and not output.is_dir():
@@ -121,7 +121,7 @@ def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
             jobs.append(Refused(found, error))
             continue
         target = (
-            _beside(found)
+            beside_input(found)
             if output is None
             else output / found.relative_to(folder).with_name(_output_name(found))
         )
@@ -221,7 +221,8 @@ def _output_name(path: Path) -> str:
     return path.stem + ".tif" if path.suffix.lower() in RAW.suffixes else path.name
 
 
-def _beside(path: Path) -> Path:
+def beside_input(path: Path) -> Path:
+    """NAME.denoised.EXT beside a photo: where its result goes if nothing else is said."""
     name = Path(_output_name(path))
     return path.with_name(f"{name.stem}.denoised{name.suffix}")
 

@@ -72,11 +72,7 @@ class CompareSheet:
         for y in range(0, pair.shape[0] - rows + 1, rows):
             for x in range(0, pair.shape[1] - columns + 1, columns):
                 part = pair[y : y + rows, x : x + columns]
-                light = part[..., 3:].mean(axis=2)
-                texture = float(np.median(np.abs(np.diff(light, axis=1)))) if columns > 1 else 0.0
-                noise = float(noise_level[y : y + rows, x : x + columns].mean())
-                # Noise decides; texture as strong as it breaks the tie, and more adds nothing.
-                score = noise + min(texture, noise)
+                score = worth_showing(part[..., 3:], noise_level[y : y + rows, x : x + columns])
                 if rows * columns >= 0.5 * self._best[1].shape[0] * self._best[1].shape[1] and (
                     score > self._best[0]
                 ):
@@ -88,6 +84,16 @@ class CompareSheet:
             self._reduced.append(_reduce(np.concatenate(self._rest), self._factor))
         sheet = compose(np.concatenate(self._reduced), self._best[1], orientation)
         write_image(path, sheet, overwrite=overwrite)
+
+
+def worth_showing(after: RGB, noise_level: RGB) -> float:
+    """How much a part of a denoised photo (h, w, 3) says of it, by the noise that was there.
+
+    Noise decides; texture as strong as it breaks the tie, and more adds nothing.
+    """
+    steps = np.abs(np.diff(after.mean(axis=2), axis=1))
+    noise = float(noise_level.mean())
+    return noise + min(float(np.median(steps)) if steps.size else 0.0, noise)
 
 
 def compose(whole: RGB, crop: RGB, orientation: int) -> Any:

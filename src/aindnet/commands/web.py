@@ -1,0 +1,55 @@
+"""`aindnet web`: the local web page."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+
+def web(
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=65535))] = 7860,
+    model: str | None = None,
+    camera: Path | None = None,
+    open_: Annotated[bool, Parameter(name="--open", negative=())] = False,
+) -> int:
+    """Serve a web page that denoises photos: before and after, at 100 to 400 %, and the file.
+
+    Nothing is loaded from the net, and no photo leaves this machine.
+
+    Parameters
+    ----------
+    host
+        Address to serve at. Only this machine reaches 127.0.0.1; with 0.0.0.0 everyone on the
+        network can use the page.
+    port
+        Port to serve at.
+    model
+        A bundled or installed model, or a weights file, to begin with.
+    camera
+        A camera profile for it.
+    open_
+        Open the page in the browser.
+    """
+    from aindnet.pretrained.files import find_model, survey_models
+    from aindnet.web.desk import Desk
+    from aindnet.web.page import build_page, serve
+
+    desk = Desk(model, camera)
+    first = find_model(model)
+    chosen = model or first.stem
+    models = {chosen: first.stem}
+    models |= {card.name: card.name for card in survey_models()[0] if card.name not in models}
+    with tempfile.TemporaryDirectory(prefix="aindnet-web-") as results:
+        page = build_page(desk, models, Path(results))
+        address = serve(page, host, port, open_browser=open_)
+        print(f"aindnet: {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            print("aindnet: everyone who reaches this machine can use the page", file=sys.stderr)
+        page.block_thread()
+    return 0

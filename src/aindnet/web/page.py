@@ -1,0 +1,219 @@
+"""The page itself, in gradio."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aindnet.commands.batch.settings import Settings
+from aindnet.errors import AindnetError, MissingExtraError
+from aindnet.photo.formats import SUFFIXES
+from aindnet.web.desk import Denoised, Desk
+from aindnet.web.view import View
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+# What the browser may load and call: this server, and nothing else. The photos stay here.
+SECURITY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'self'"
+)
+ZOOMS = {"100 %": 1, "200 %": 2, "400 %": 4}
+_KEPT_SECONDS = 3600
+_INTRODUCTION = """# aindnet
+Cleans real photographs of real camera noise. The photo stays on the machine that runs this page;
+the file that comes back keeps depth, colour profile and metadata."""
+
+
+def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
+    """The page of a desk.
+
+    `models` are names to choose from and what to show for each; files are written below `results`,
+    and removed an hour after their tab is closed. Raises `MissingExtraError` without gradio.
+    """
+    gr = _gradio()
+
+    def denoise(
+        photo: str | None,
+        strength: float,
+        colour: float,
+        extras: list[str],
+        model: str,
+        camera: str | None,
+        zoom: str,
+        progress: Any = gr.Progress(),  # noqa: B008  (how gradio hands it over)
+    ) -> tuple[Any, ...]:
+        if not photo:
+            raise gr.Error("Choose a photo first.", print_exception=False)
+        folder = Path(tempfile.mkdtemp(dir=results))
+        try:
+            done = desk.denoise(
+                Path(photo),
+                folder,
+                Settings(
+                    strength=strength,
+                    chroma_strength=None if colour == strength else colour,
+                    ensemble="ensemble" in extras,
+                    noise_map="noise map" in extras,
+                    compare="compare sheet" in extras,
+                ),
+                model=model,
+                camera=Path(camera) if camera else None,
+                progress=lambda share: progress(share, desc="Denoising"),
+            )
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, AindnetError):
+                raise gr.Error(str(error), print_exception=False) from error
+            raise
+        across, down = done.view.place
+        return (
+            done.view.whole(),
+            done.view.near(across, down, ZOOMS[zoom]),
+            [str(path) for path in done.files],
+            _facts(done),
+            round(100 * across),
+            round(100 * down),
+            (done.view, folder),
+        )
+
+    def look(shown: tuple[View, Path] | None, across: float, down: float, zoom: str) -> Any:
+        return shown[0].near(across / 100, down / 100, ZOOMS[zoom]) if shown else None
+
+    def forget(shown: tuple[View, Path] | None) -> None:
+        if shown:
+            shutil.rmtree(shown[1], ignore_errors=True)
+
+    with gr.Blocks(
+        title="aindnet",
+        analytics_enabled=False,
+        delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS),
+    ) as page:
+        shown = gr.State(None, time_to_live=_KEPT_SECONDS, delete_callback=forget)
+        gr.Markdown(_INTRODUCTION)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                photo = gr.File(label="Photo", file_types=sorted(SUFFIXES), type="filepath")
+                button = gr.Button("Denoise", variant="primary")
+                facts = gr.Markdown()
+                files = gr.File(label="Results", interactive=False, file_count="multiple")
+                strength = gr.Slider(
+                    0, 1, 1, step=0.05, label="Strength", info="how much of the noise goes"
+                )
+                colour = gr.Slider(
+                    0, 1, 1, step=0.05, label="Strength of colour", info="of colour noise alone"
+                )
+                extras = gr.CheckboxGroup(
+                    [
+                        ("Eight passes (slower, a little better)", "ensemble"),
+                        ("Noise map", "noise map"),
+                        ("Compare sheet", "compare sheet"),
+                    ],
+                    label="Besides",
+                )
+                with gr.Accordion("Model and camera", open=False):
+                    model = gr.Dropdown(
+                        [(text, name) for name, text in models.items()],
+                        value=next(iter(models)),
+                        label="Model",
+                    )
+                    camera = gr.File(
+                        label="Camera profile (from `aindnet adapt`)",
+                        file_types=[".safetensors"],
+                        type="filepath",
+                        height=120,
+                    )
+            with gr.Column(scale=3):
+                whole = gr.ImageSlider(
+                    label="Before and after", interactive=False, format="png", max_height=640
+                )
+                with gr.Row():
+                    zoom = gr.Radio(list(ZOOMS), value="200 %", label="From near")
+                    across = gr.Slider(0, 100, 50, step=1, label="Place, from the left, in %")
+                    down = gr.Slider(0, 100, 50, step=1, label="Place, from the top, in %")
+                near = gr.ImageSlider(
+                    label="Before and after, from near",
+                    interactive=False,
+                    format="png",
+                    max_height=960,
+                )
+        button.click(
+            denoise,
+            [photo, strength, colour, extras, model, camera, zoom],
+            [whole, near, files, facts, across, down, shown],
+            api_name="denoise",
+            concurrency_limit=1,
+            concurrency_id="network",
+        )
+        strength.input(lambda value: value, strength, colour, queue=False, api_name=False)
+        for control in (across.release, down.release, zoom.change):
+            control(look, [shown, across, down, zoom], near, show_progress="hidden", api_name=False)
+    made: Blocks = page
+    return made
+
+
+def serve(page: Blocks, host: str, port: int, *, open_browser: bool = False) -> str:
+    """Start serving in the background; the address. Raises `AindnetError` where that cannot be."""
+    from starlette.middleware import Middleware
+
+    gr = _gradio()
+    font = ["ui-sans-serif", "system-ui", "sans-serif"]
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            footer_links=[],
+            ssr_mode=False,
+            theme=gr.themes.Default(font=font, font_mono=["ui-monospace", "monospace"]),
+            app_kwargs={"middleware": [Middleware(_Headers)]},
+        )
+    except OSError as error:
+        raise AindnetError(
+            f"http://{host}:{port}: cannot be served there ({error}); "
+            "give another --port, or --host 127.0.0.1"
+        ) from error
+    return str(address)
+
+
+class _Headers:
+    """Adds the security policy to every answer."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"content-security-policy", SECURITY.encode()),
+                    (b"referrer-policy", b"no-referrer"),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, sending if scope["type"] == "http" else send)
+
+
+def _facts(done: Denoised) -> str:
+    level = 255 * done.noise_level
+    lines = [
+        f"Estimated noise: σ = **{level:.1f}** of 255. {done.seconds:.1f} s by {done.running}.",
+        *(f"- {notice}" for notice in done.notices),
+    ]
+    return "\n".join(lines)
+
+
+def _gradio() -> Any:
+    try:
+        import gradio
+    except ImportError as error:
+        raise MissingExtraError("gradio", "web") from error
+    return gradio
