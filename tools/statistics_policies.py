@@ -46,6 +46,7 @@ from aindnet.restore.statistics import (
     Trained,
     WholeImage,
 )
+from aindnet.restore.tiling import round_up
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 Photo = tuple[Image, Image]
@@ -204,7 +205,11 @@ def _rectangle(crops: dict[tuple[int, int], str], largest: float) -> list[list[s
 def _measure(
     name: str, model: str | None, backend: str, tiles: tuple[int, int], photos: list[Photo]
 ) -> dict[str, Any]:
-    options = {"backend": backend, "statistics": policies_of(model)[name]}
+    policy = policies_of(model)[name]
+    options = {"backend": backend, "statistics": policy}
+    # Windows that slide need neighbours that share more; then both tiles are larger by as much.
+    more = max(0, 3 * round_up(policy.overlap) - min(tiles))
+    tiles = tiles[0] + more, tiles[1] + more
     denoiser, other = (Denoiser.from_pretrained(model, tile=tile, **options) for tile in tiles)
     # Two tiles and their survey, for what is compiled once.
     denoiser(photos[0][0][: tiles[0], : tiles[0] + 32])

@@ -12,7 +12,7 @@ from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
 from aindnet.pretrained import ModelCard
 from aindnet.restore import ArraySource, Denoiser
-from aindnet.restore.statistics import REACH
+from aindnet.restore.statistics import REACH, SlidingWindow
 from aindnet.restore.streaming import NOISE_BEYOND, outside
 from restore_networks import small_network
 
@@ -175,6 +175,11 @@ def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> No
     with pytest.raises(ValueError, match="at least 192"):
         Denoiser(network, device="cpu", tile=160, overlap=64)
     assert SMALLEST_TILE == 3 * REACH
+    sliding = SlidingWindow(window=128)
+    with pytest.raises(ValueError, match="at least 960 pixels, three times the 320"):
+        Denoiser(network, device="cpu", tile=640, statistics=sliding)
+    # Without a size of one's own, tiles are as large as the policy needs: no hard seams.
+    assert Denoiser(network, device="cpu", statistics=sliding)._engine.tile == 960
 
 
 def test_a_network_for_grey_photos_takes_grey_photos_only() -> None:

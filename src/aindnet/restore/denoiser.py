@@ -19,7 +19,6 @@ from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine, discarded
 from aindnet.restore.statistics import (
-    REACH,
     BySize,
     Field,
     StatisticsPolicy,
@@ -83,14 +82,14 @@ class Denoiser:
         compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
-        shared = round_up(REACH if overlap is None else overlap)
+        statistics = _policy(network, statistics)
+        shared = round_up(statistics.overlap if overlap is None else overlap)
         smallest = max(SMALLEST_TILE, 3 * shared)
         if tile is not None and tile < smallest:
             raise ValueError(
                 f"tile {tile}: must be at least {smallest} pixels, three times the {shared} that "
                 "neighbours share"
             )
-        statistics = _policy(network, statistics)
         self.network = network
         self.model_name = name
         self.card = card
@@ -109,7 +108,7 @@ class Denoiser:
         self._engine = Engine(
             backend=self._backend(),
             statistics=statistics,
-            tile=DEFAULT_TILE if tile is None else tile,
+            tile=max(DEFAULT_TILE, smallest) if tile is None else tile,
             overlap=self._overlap,
             channels=network.config.image_channels,
             visible=CLIPPED if card is None or card.clipped else UNCLIPPED,
