@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
 from aindnet import Denoiser
 from aindnet.commands.batch.settings import Settings
-from aindnet.errors import AindnetError, InvalidModelFileError, ModelNotFoundError
+from aindnet.errors import AindnetError, ModelNotFoundError
 from aindnet.photo import read_image, write_image
 from aindnet.web.desk import Desk
 
@@ -60,11 +63,11 @@ def test_what_cannot_be_done_is_said_without_the_server_s_folders(
     with pytest.raises(AindnetError, match=r"^broken\.jpg: ") as caught:
         desk.denoise(broken, tmp_path / "out", Settings())
     assert str(tmp_path) not in str(caught.value)
-    assert not list((tmp_path / "out").glob("*"))
+    assert not list((tmp_path / "out").glob("*.jpg"))
     profile = tmp_path / "my.safetensors"
     profile.write_bytes(b"nothing")
     noisy_photo(tmp_path / "cat.png")
-    with pytest.raises(InvalidModelFileError):
+    with pytest.raises(AindnetError, match=r"^my\.safetensors: "):
         desk.denoise(tmp_path / "cat.png", tmp_path / "out", Settings(), camera=profile)
     with pytest.raises(ModelNotFoundError):
         Desk("no-such-model")
@@ -92,6 +95,25 @@ def test_the_page_loads_nothing_from_elsewhere(address: str) -> None:
         assert host not in text
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+    ],
+    ids=str,
+)
+def test_other_sites_pages_get_nothing(address: str, headers: dict[str, str], status: int) -> None:
+    given = http.client.HTTPConnection(urlsplit(address).netloc)
+    given.putrequest("GET", "/", skip_host="Host" in headers)
+    for name, value in headers.items():
+        given.putheader(name, value)
+    given.endheaders()
+    assert given.getresponse().status == status
+
+
 def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     from gradio_client import Client, handle_file
 
@@ -107,6 +129,9 @@ def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     assert "aindnet-fast" in facts
     assert read_image(Path(whole[1])).shape == (96, 120, 3)
     assert read_image(Path(near[1])).shape == (192, 240, 3)
+    # Nothing of what is shown or made goes to the hub.
+    with urllib.request.urlopen(address + "config") as answer:
+        assert not json.load(answer).get("run_history")
 
 
 def test_the_page_says_what_is_wrong(address: str, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from torch import Tensor
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
+POWER_WINDOW = 31
+"""Pixels a side over which the noise's power is measured where a filter meets it."""
+
 
 def mixed_variance(variance: Tensor, luma: Tensor, chroma: Tensor) -> Tensor:
     """Variances of R, G and B when luma and chroma of independent noise are scaled apart.
@@ -138,18 +141,20 @@ def edge_aware_photo(
     """What the filter of `edge_aware_noise` makes of the photo: the mean over all noise, nearly.
 
     Cameras take texture that is weaker than the noise away with it. The slopes of the guided filter
-    are those of a noisy guide: the photo's variances and covariances, plus the mean power of the
-    luma of `noise` (B, 3, H, W), as independent of the photo. In [0, 1].
+    are those of a noisy guide: the photo's variances and covariances, plus the power of the luma of
+    `noise` (B, 3, H, W) around the place, as independent of the photo. In [0, 1].
     """
     photo = rgb_to_ycbcr(clean)
-    power = rgb_to_ycbcr(noise)[:, :1].square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-8)
+    luma_noise = rgb_to_ycbcr(noise)[:, :1]
+    power = luma_noise.square().mean(dim=(2, 3), keepdim=True).clamp_min(1e-8)
+    near = local_power(luma_noise, POWER_WINDOW)
     guide = photo[:, :1]
     luma_epsilon, chroma_epsilon = (
         strength[:, None, None, None].square() * power
         for strength in (luma_strength, chroma_strength)
     )
-    luma = guided_filter(guide, guide, radius[0], luma_epsilon, noise_power=power, same=True)
-    chroma = guided_filter(guide, photo[:, 1:], radius[1], chroma_epsilon, noise_power=power)
+    luma = guided_filter(guide, guide, radius[0], luma_epsilon, noise_power=near, same=True)
+    chroma = guided_filter(guide, photo[:, 1:], radius[1], chroma_epsilon, noise_power=near)
     return ycbcr_to_rgb(torch.cat([luma, chroma], dim=1)).clamp(0, 1)
 
 

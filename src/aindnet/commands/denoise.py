@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,6 +96,7 @@ def denoise(
     from aindnet.commands.batch.progress import RunProgress
     from aindnet.commands.batch.runner import BatchRunner
     from aindnet.commands.batch.settings import Settings
+    from aindnet.commands.signals import terminate_like_ctrl_c
 
     _check(strength, chroma_strength, jobs, pixel_limit, tile)
     settings = Settings(
@@ -140,7 +138,7 @@ def denoise(
             keep_record=resume or any(path.is_dir() for path in inputs),
             in_flight=jobs,
         )
-        with _terminate_like_ctrl_c():
+        with terminate_like_ctrl_c():
             outcomes = runner.run(found)
     progress.summary(outcomes, interrupted=runner.interrupted)
     if json_output:
@@ -182,16 +180,6 @@ class _Nothing:
     def bands(self, source: Any, **options: Any) -> Any:
         """Never called."""
         raise AssertionError
-
-
-@contextlib.contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """Take what a job system sends to stop a program like Ctrl-C: sum up and leave cleanly."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -36,20 +37,23 @@ def web(
     open_
         Open the page in the browser.
     """
-    from aindnet.pretrained.files import find_model, survey_models
+    from aindnet.commands.signals import terminate_like_ctrl_c
+    from aindnet.pretrained.files import survey_models
     from aindnet.web.desk import Desk
-    from aindnet.web.page import build_page, serve
+    from aindnet.web.page import build_page, is_local, serve
 
     desk = Desk(model, camera)
-    first = find_model(model)
-    chosen = model or first.stem
-    models = {chosen: first.stem}
+    models = {desk.model: Path(desk.model).stem}
     models |= {card.name: card.name for card in survey_models()[0] if card.name not in models}
-    with tempfile.TemporaryDirectory(prefix="aindnet-web-") as results:
+    with (
+        terminate_like_ctrl_c(),
+        tempfile.TemporaryDirectory(prefix="aindnet-web-") as results,  # this user's alone
+    ):
+        os.environ["GRADIO_TEMP_DIR"] = os.path.join(results, "cache")
         page = build_page(desk, models, Path(results))
         address = serve(page, host, port, open_browser=open_)
         print(f"aindnet: {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
-        if host not in ("127.0.0.1", "localhost", "::1"):
+        if not is_local(host):
             print("aindnet: everyone who reaches this machine can use the page", file=sys.stderr)
         page.block_thread()
     return 0

@@ -25,6 +25,10 @@ from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple
 
 MEAN_CELL = 16
 """Pixels a side of the cells that local means are taken over."""
+SOFT_CELL = 16
+"""Pixels a side of the cells that softness is measured over."""
+SOFT_FLOOR = 1 / 255
+"""Detail of this deviation on the [0, 1] scale is as none: there a photo counts as soft."""
 
 Padding = Literal["zeros", "replicate"]
 SCALES = {"channels": 3, "encoder_blocks": 3, "decoder_blocks": 2}
@@ -73,6 +77,11 @@ class AINDNetConfig:
     """Noise level ([0, 1] scale) up to which the photo's means over some 32 pixels are kept (see
     `without_local_means`): averaged over so many, weak noise is no longer seen, and what a network
     changes there is a shift of colour. None: they are the network's, as in the paper."""
+    half_pass: float | None = None
+    """Run the same weights once more over the result at half the size, and add what they change
+    where the photo is soft: where its finest octave has up to about this share of the next one's
+    power (see `softness`). Photos at full resolution are, and noise that noise reduction and JPEG
+    made coarse is better seen there. None: one pass, as in the paper. Not with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -105,12 +114,19 @@ class AINDNetConfig:
         for name, kinds in KINDS.items():
             if getattr(self, name) not in kinds:
                 raise ValueError(f"{name} {getattr(self, name)!r}: choose {', '.join(kinds)}")
-        for name in ("map_limit", "feature_limit", "mean_limit"):
+        for name in ("map_limit", "feature_limit", "mean_limit", "half_pass"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise ValueError(f"{name} must be above 0, or None")
         if self.feature_limit is not None and self.normalization == "instance":
             raise ValueError('feature_limit is not for normalization="instance"')
+        if self.half_pass is not None and (
+            self.normalization == "instance" or self.resize == "tf1"
+        ):
+            raise ValueError(
+                'half_pass is not for normalization="instance" (each pass would have statistics of '
+                'its own), nor for resize="tf1"'
+            )
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
@@ -133,6 +149,17 @@ class AINDNetOutput(NamedTuple):
     """(B, C, h, w): σ̂ coarse, before upsampling."""
     noise_level_fine: Tensor
     """(B, C, H', W'): σ̂ fine, at the stem's resolution."""
+
+
+class Restoration(NamedTuple):
+    """What a network finds in a photo (B, C, H, W)."""
+
+    residual: Tensor
+    """(B, C, H, W), to be added to the photo."""
+    noise_level: Tensor
+    """(B, C, H, W), as in `AINDNetOutput`."""
+    noise_level_coarse: Tensor
+    noise_level_fine: Tensor
 
 
 class AINDNet(nn.Module):
@@ -202,10 +229,26 @@ class AINDNet(nn.Module):
         Sizes that are no multiple of 8 are reflected up to one inside and cut again ("tf1" mode
         instead treats borders as the released graph does).
         """
-        mode = self.config.resize
+        found = self.restoration(noisy)
+        return AINDNetOutput(noisy + found.residual, *found[1:])
+
+    def restoration(self, noisy: Tensor) -> Restoration:
+        """What `forward` adds to the photo, and the noise level."""
         height, width = noisy.shape[-2:]
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
-        padded = noisy if mode == "tf1" else pad_to_multiple(noisy, 8 * self.config.unshuffle)
+        multiple = 8 * self.config.unshuffle * (1 if self.config.half_pass is None else 2)
+        padded = noisy if self.config.resize == "tf1" else pad_to_multiple(noisy, multiple)
+        residual, noise_level, *maps = self._one_pass(padded)
+        if self.config.half_pass is not None:
+            first = padded + residual
+            second = self._one_pass(F.avg_pool2d(first, 2))
+            full = (padded.shape[-2], padded.shape[-1])
+            soft = resize_bilinear(softness(first.detach(), self.config.half_pass), full)
+            residual = residual + soft * resize_bilinear(second.residual, full)
+        return Restoration(residual[..., :height, :width], noise_level[..., :height, :width], *maps)
+
+    def _one_pass(self, padded: Tensor) -> Restoration:
+        mode = self.config.resize
         x = F.pixel_unshuffle(padded, self.config.unshuffle)
 
         estimate = self.noise_estimator(x)
@@ -228,10 +271,7 @@ class AINDNet(nn.Module):
         y1 = self._run(self.decoder1, y1, map1, 1)  # (B, 64, H, W)
         residual = F.pixel_shuffle(self.head(y1), self.config.unshuffle)
         residual = self.with_means_kept(residual, noise_level)
-
-        denoised = noisy + residual[..., :height, :width]
-        noise_level = noise_level[..., :height, :width]
-        return AINDNetOutput(denoised, noise_level, estimate.coarse, estimate.fine)
+        return Restoration(residual, noise_level, estimate.coarse, estimate.fine)
 
     def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
         """The residual without its local means where the config keeps the photo's."""
@@ -266,6 +306,29 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
     means = means / (1 + excess.square().square().square())
     means = F.avg_pool2d(means, 3, stride=1, padding=1, count_include_pad=False)
     return residual - resize_bilinear(means, (residual.shape[-2], residual.shape[-1]))
+
+
+def softness(photo: Tensor, limit: float) -> Tensor:
+    """How soft a photo is, place by place: (B, C, H, W) → (B, 1, H/16, W/16), from 0 to 1.
+
+    Ours, not the paper's: docs/training.md, "Once more at half the size". 1 / (1 + (f / (limit·c +
+    limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
+    the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is coarse, or there
+    is none, 0 where the finest octave is as strong as the next. H and W are multiples of 16.
+    """
+    mean = photo.float().mean(dim=1, keepdim=True)
+    half = F.avg_pool2d(mean, 2)
+    powers = []
+    for finer, coarser, cell in (
+        (mean, half, SOFT_CELL),
+        (half, F.avg_pool2d(half, 2), SOFT_CELL // 2),
+    ):
+        size = (finer.shape[-2], finer.shape[-1])
+        octave = finer - resize_bilinear(coarser, size)
+        power = F.avg_pool2d(octave * octave, cell)
+        powers.append(F.avg_pool2d(power, 3, stride=1, padding=1, count_include_pad=False))
+    share = powers[0] / (limit * (powers[1] + SOFT_FLOOR**2))
+    return 1 / (1 + share * share)
 
 
 class ResBlock(nn.Module):

@@ -75,7 +75,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
         synthetic = synthetic_validation(self.recipe, held_out)
         self.validation = [
             *synthetic,
-            *white_validation(synthetic),
+            *white_validation(self.recipe, held_out),
             *_all_real_pairs(self.recipe.real_pairs, self.recipe.network.image_channels),
         ]
 
@@ -165,9 +165,9 @@ def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None)
 
     Of tiles that were held out, if any, or of the recipe's photos.
     """
-    if not recipe.validation and held_out is None:
+    tiles = _validation_tiles(recipe, held_out)
+    if tiles is None:
         return []
-    tiles = load_tiles(recipe.validation) if held_out is None else held_out
     generator = torch.Generator().manual_seed(20)
     batches = []
     for start in range(0, recipe.synthetic_crops, 8):
@@ -182,20 +182,33 @@ def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None)
     return batches
 
 
-def white_validation(synthetic: Sequence[Batch]) -> list[Batch]:
-    """The first batch's clean crops under white Gaussian noise of two levels.
+def white_validation(recipe: TrainingRecipe, held_out: Tensor | None = None) -> list[Batch]:
+    """Eight of the synthetic set's crops, as they are, under white Gaussian noise of two levels.
 
     What a denoiser has learned of pictures shows here alone, whatever the camera is: the numbers
-    compare with any other Gaussian denoiser's.
+    compare with any other Gaussian denoiser's, and with runs of other cameras and contrasts.
     """
+    tiles = _validation_tiles(recipe, held_out)
+    if tiles is None or not recipe.synthetic_crops:
+        return []
+    clean = random_crops(
+        tiles, min(8, recipe.synthetic_crops), 192, torch.Generator().manual_seed(20),
+        soft_content=recipe.soft_content, soft_range=recipe.soft_range,
+    )  # fmt: skip
+    channels = recipe.network.image_channels
+    clean = (luma(clean) if channels == 1 else clean)[:, :channels]
     batches = []
-    for batch in synthetic[:1]:
-        for level in WHITE_LEVELS:
-            noise = torch.randn(batch.clean.shape, generator=torch.Generator().manual_seed(level))
-            sigma = torch.full_like(batch.clean, level / 255)
-            noisy = batch.clean + sigma * noise
-            batches.append(Batch(noisy, batch.clean, sigma, f"white {level}"))
+    for level in WHITE_LEVELS:
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(level))
+        sigma = torch.full_like(clean, level / 255)
+        batches.append(Batch(clean + sigma * noise, clean, sigma, f"white {level}"))
     return batches
+
+
+def _validation_tiles(recipe: TrainingRecipe, held_out: Tensor | None) -> Tensor | None:
+    if held_out is not None:
+        return held_out
+    return load_tiles(recipe.validation) if recipe.validation else None
 
 
 def _all_real_pairs(folders: Sequence[Path], channels: int) -> list[Batch]:

@@ -12,8 +12,10 @@ from aindnet.commands.batch.runner import BatchRunner, Outcome
 from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError
 from aindnet.photo import Photo
+from aindnet.photo.atomic import make_folder
+from aindnet.pretrained.files import find_model
 from aindnet.restore import Denoiser
-from aindnet.web.view import ShowingDenoiser, View
+from aindnet.web.view import VIEW_FILE, ShowingDenoiser, View
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,32 @@ class Denoised:
 
 
 class Desk:
-    """Denoises the page's photos, one after the other, with models that stay loaded.
+    """Denoises the page's photos, one after the other, with a model that stays loaded.
 
-    `model` and `camera` are what is taken where the page names nothing else.
+    `model` is a name or a file, None the bundled default, and `camera` a profile for it: what is
+    taken where the page names nothing else.
     """
 
     def __init__(self, model: str | None = None, camera: Path | None = None) -> None:
         self._mutex = threading.Lock()
-        self._loaded: tuple[tuple[str | None, Path | None], Denoiser] | None = None
-        self._default = (model, camera)
-        self.denoiser(model, camera)  # a wrong name is an error before the page opens
+        self._loaded: tuple[tuple[str, Path | None], Denoiser] | None = None
+        self.model = model or find_model(None).stem
+        self._camera = camera
+        self.denoiser(self.model, None)  # a wrong name is an error before the page opens
 
-    def denoiser(self, model: str | None, camera: Path | None) -> Denoiser:
+    def denoiser(self, model: str, camera: Path | None) -> Denoiser:
         """The denoiser of these, kept for the next photo.
 
         Raises `ModelNotFoundError`, `InvalidModelFileError` or `WrongBaseModelError`.
         """
-        wanted = (model or self._default[0], camera or self._default[1])
-        if self._loaded is None or self._loaded[0] != wanted:
-            denoiser = Denoiser.from_pretrained(wanted[0])
-            if wanted[1] is not None:
-                denoiser.load_camera(wanted[1])
-            self._loaded = wanted, denoiser
+        if camera is None and model == self.model:
+            camera = self._camera
+        if self._loaded is None or self._loaded[0] != (model, camera):
+            self._loaded = None  # one at a time in memory
+            denoiser = Denoiser.from_pretrained(model)
+            if camera is not None:
+                denoiser.load_camera(camera)
+            self._loaded = (model, camera), denoiser
         return self._loaded[1]
 
     def denoise(
@@ -68,33 +74,48 @@ class Desk:
     ) -> Denoised:
         """Denoise a photo into `folder`; `progress` is told the share of its pixels that is done.
 
-        Raises `AindnetError` with the reason, and writes nothing then.
+        Raises `AindnetError` with the reason, without the folders of this machine.
         """
+        places = [photo.parent, folder, *([camera.parent] if camera else [])]
         with self._mutex:
-            denoiser = self.denoiser(model, camera)
-            shown: list[ShowingDenoiser] = []
+            try:
+                denoiser = self.denoiser(model or self.model, camera)
+                make_folder(folder)
+                return self._denoised(denoiser, photo, folder, settings, progress)
+            except AindnetError as error:
+                text = str(error)
+                for place in places:
+                    text = text.replace(f"{place}/", "")
+                raise AindnetError(text) from error
 
-            def showing(opened: Photo) -> ShowingDenoiser:
-                shown.append(ShowingDenoiser(denoiser, opened))
-                return shown[-1]
+    def _denoised(
+        self,
+        denoiser: Denoiser,
+        photo: Path,
+        folder: Path,
+        settings: Settings,
+        progress: Callable[[float], None],
+    ) -> Denoised:
+        shown: list[ShowingDenoiser] = []
 
-            target = folder / beside_input(Path(photo.name)).name
-            jobs = find_jobs([photo], target, settings.marks)
-            watcher = _Watcher(progress)
-            runner = BatchRunner(denoiser, settings, watcher, choose=showing)
-            outcome = runner.run(jobs)[0]
-            if outcome.status != "done" or outcome.output is None:
-                raise AindnetError((outcome.error or "not done").replace(f"{photo.parent}/", ""))
-            assert isinstance(jobs[0], Job)
-            asides = [jobs[0].beside(mark) for mark in settings.marks]
-            return Denoised(
-                files=(outcome.output, *asides),
-                view=shown[0].view,
-                noise_level=outcome.noise_level or 0.0,
-                seconds=outcome.seconds,
-                running=_in_words(denoiser),
-                notices=tuple(outcome.notices),
-            )
+        def showing(opened: Photo) -> ShowingDenoiser:
+            shown.append(ShowingDenoiser(denoiser, opened, folder))
+            return shown[-1]
+
+        jobs = find_jobs([photo], folder / beside_input(photo).name, settings.marks)
+        runner = BatchRunner(denoiser, settings, _Watcher(progress), choose=showing)
+        outcome = runner.run(jobs)[0]
+        if outcome.status != "done" or outcome.output is None:
+            raise AindnetError(outcome.error or f"{photo}: not done")
+        beside = sorted(set(folder.iterdir()) - {outcome.output, folder / VIEW_FILE})
+        return Denoised(
+            files=(outcome.output, *beside),
+            view=shown[0].view,
+            noise_level=outcome.noise_level or 0.0,
+            seconds=outcome.seconds,
+            running=_in_words(denoiser),
+            notices=tuple(outcome.notices),
+        )
 
 
 def _in_words(denoiser: Denoiser) -> str:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError, MissingExtraError
@@ -23,7 +24,7 @@ SECURITY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'self'"
 )
 ZOOMS = {"100 %": 1, "200 %": 2, "400 %": 4}
-_KEPT_SECONDS = 3600
+_HOUR = 3600
 _INTRODUCTION = """# aindnet
 Cleans real photographs of real camera noise. The photo stays on the machine that runs this page;
 the file that comes back keeps depth, colour profile and metadata."""
@@ -32,8 +33,9 @@ the file that comes back keeps depth, colour profile and metadata."""
 def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
     """The page of a desk.
 
-    `models` are names to choose from and what to show for each; files are written below `results`,
-    and removed an hour after their tab is closed. Raises `MissingExtraError` without gradio.
+    `models` are names to choose from and what to show for each. Files are written below `results`;
+    a tab's are removed with its next photo, and an hour after it is closed. Raises
+    `MissingExtraError` without gradio.
     """
     gr = _gradio()
 
@@ -45,6 +47,7 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
         model: str,
         camera: str | None,
         zoom: str,
+        before: tuple[View, Path] | None,
         progress: Any = gr.Progress(),  # noqa: B008  (how gradio hands it over)
     ) -> tuple[Any, ...]:
         if not photo:
@@ -70,6 +73,7 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
             if isinstance(error, AindnetError):
                 raise gr.Error(str(error), print_exception=False) from error
             raise
+        forget(before)
         across, down = done.view.place
         return (
             done.view.whole(),
@@ -91,9 +95,9 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
     with gr.Blocks(
         title="aindnet",
         analytics_enabled=False,
-        delete_cache=(_KEPT_SECONDS, _KEPT_SECONDS),
+        delete_cache=(_HOUR, 24 * _HOUR),
     ) as page:
-        shown = gr.State(None, time_to_live=_KEPT_SECONDS, delete_callback=forget)
+        shown = gr.State(None, delete_callback=forget)
         gr.Markdown(_INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
@@ -143,7 +147,7 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
                 )
         button.click(
             denoise,
-            [photo, strength, colour, extras, model, camera, zoom],
+            [photo, strength, colour, extras, model, camera, zoom, shown],
             [whole, near, files, facts, across, down, shown],
             api_name="denoise",
             concurrency_limit=1,
@@ -161,6 +165,8 @@ def serve(page: Blocks, host: str, port: int, *, open_browser: bool = False) -> 
     from starlette.middleware import Middleware
 
     gr = _gradio()
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"  # IPv6
     font = ["ui-sans-serif", "system-ui", "sans-serif"]
     try:
         _, address, _ = page.launch(
@@ -171,11 +177,14 @@ def serve(page: Blocks, host: str, port: int, *, open_browser: bool = False) -> 
             quiet=True,
             prevent_thread_lock=True,
             footer_links=[],
+            run_history=False,  # it could keep photos on the hub
             ssr_mode=False,
+            max_file_size="4gb",
             theme=gr.themes.Default(font=font, font_mono=["ui-monospace", "monospace"]),
-            app_kwargs={"middleware": [Middleware(_Headers)]},
+            app_kwargs={"middleware": [Middleware(_Guard, local=is_local(host))]},
         )
-    except OSError as error:
+    except Exception as error:  # gradio raises plain ones where its own server cannot be reached
+        page.close()
         raise AindnetError(
             f"http://{host}:{port}: cannot be served there ({error}); "
             "give another --port, or --host 127.0.0.1"
@@ -183,13 +192,39 @@ def serve(page: Blocks, host: str, port: int, *, open_browser: bool = False) -> 
     return str(address)
 
 
-class _Headers:
-    """Adds the security policy to every answer."""
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches a host.
 
-    def __init__(self, app: Any) -> None:
+    >>> [is_local(host) for host in ("127.0.0.1", "[::1]", "localhost", "0.0.0.0", "photos.lan")]
+    [True, True, True, False, False]
+    """
+    return host.strip("[]") in ("127.0.0.1", "::1", "localhost")
+
+
+class _Guard:
+    """Adds the security policy to every answer, and refuses what other sites' pages send.
+
+    Where the page is this machine's alone, it answers to this machine's names alone: a name that
+    is made to point here (DNS rebinding) is refused.
+    """
+
+    def __init__(self, app: Any, local: bool) -> None:
         self._app = app
+        self._local = local
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host, origin = headers.get(b"host", ""), headers.get(b"origin", "")
+        foreign = bool(origin) and urlsplit(origin).netloc != host
+        if foreign or (self._local and not is_local(urlsplit(f"//{host}").hostname or "")):
+            start = {"type": "http.response.start", "status": 403, "headers": []}
+            await send(start)
+            await send({"type": "http.response.body", "body": b"not from there\n"})
+            return
+
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
@@ -199,7 +234,7 @@ class _Headers:
                 ]
             await send(message)
 
-        await self._app(scope, receive, sending if scope["type"] == "http" else send)
+        await self._app(scope, receive, sending)
 
 
 def _facts(done: Denoised) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,25 @@ from aindnet.photo.pixels import RGB, oriented
 Pixels = NDArray[np.uint8]
 """(H, W, 3)."""
 
+VIEW_FILE = "view.pixels"
+
 WHOLE_SIDE = 1600
 """Pixels, at most, of the longer side of the whole picture."""
-NEAR_SIDE = 480
-"""Pixels a side of the part that is shown from near, before it is enlarged."""
+NEAR_SIDE = 960
+"""Pixels a side of what is shown from near: of the photo so many, or by the zoom fewer."""
 _CELL = 256
 
 
 class View:
-    """A photo's first page before and after, in 8 bits, turned as it is shown."""
+    """A photo's first page before and after, in 8 bits, turned as it is shown.
 
-    def __init__(self, height: int, width: int, orientation: int = 1) -> None:
-        self._sides = np.empty((2, height, width, 3), np.uint8)
+    The pixels are kept in a file of `folder`, which the view does not outlive.
+    """
+
+    def __init__(self, folder: Path, height: int, width: int, orientation: int = 1) -> None:
+        self._sides: Pixels = np.memmap(
+            folder / VIEW_FILE, np.uint8, mode="w+", shape=(2, height, width, 3)
+        )
         self._orientation = orientation
         self._rows = 0
         self._best: tuple[float, float, float] = (-1.0, 0.5, 0.5)
@@ -48,7 +56,7 @@ class View:
     @property
     def complete(self) -> bool:
         """Whether all rows are there."""
-        return self._rows == self._sides.shape[1]
+        return bool(self._rows == self._sides.shape[1])
 
     @property
     def place(self) -> tuple[float, float]:
@@ -68,31 +76,21 @@ class View:
 
     def near(self, across: float, down: float, zoom: int) -> tuple[Pixels, Pixels]:
         """The part around a place, in shares of the picture; of each pixel `zoom` × `zoom`."""
-        before, after = (self._near(self._turned(side), across, down, zoom) for side in self._sides)
+        before, after = (_near(self._turned(side), across, down, zoom) for side in self._sides)
         return before, after
 
     def _turned(self, side: Pixels) -> Pixels:
         turned: Pixels = oriented(side, self._orientation)
         return turned
 
-    @staticmethod
-    def _near(side: Pixels, across: float, down: float, zoom: int) -> Pixels:
-        parts = []
-        for size, share in ((side.shape[0], down), (side.shape[1], across)):
-            length = min(size, NEAR_SIDE)
-            start = min(max(round(share * size - length / 2), 0), size - length)
-            parts.append(slice(start, start + length))
-        part = side[parts[0], parts[1]]
-        return np.ascontiguousarray(part.repeat(zoom, axis=0).repeat(zoom, axis=1))
-
 
 class ShowingDenoiser:
     """A denoiser that puts what it does to a photo's first page into a view."""
 
-    def __init__(self, denoiser: BandDenoiser, photo: Photo) -> None:
+    def __init__(self, denoiser: BandDenoiser, photo: Photo, folder: Path) -> None:
         self._denoiser = denoiser
         self._first = photo.pages[0]
-        self.view = View(self._first.height, self._first.width, photo.metadata.orientation)
+        self.view = View(folder, self._first.height, self._first.width, photo.metadata.orientation)
         self.model_name = denoiser.model_name
 
     @property
@@ -110,12 +108,25 @@ class ShowingDenoiser:
         try:
             for band in self._denoiser.bands(source, **options):
                 rows = len(band.rgb)
-                self.view.add(source.seen(before.read(y, y + rows)), band.rgb, band.noise_level)
+                after = band.rgb
+                if source.grey:  # as the file will be
+                    after = np.broadcast_to(after.mean(axis=2, keepdims=True), after.shape)
+                self.view.add(source.seen(before.read(y, y + rows)), after, band.noise_level)
                 y += rows
                 yield band
         finally:
             if before is not source.reader:
                 before.close()
+
+
+def _near(side: Pixels, across: float, down: float, zoom: int) -> Pixels:
+    parts = []
+    for size, share in ((side.shape[0], down), (side.shape[1], across)):
+        length = min(size, NEAR_SIDE // zoom)
+        start = min(max(round(share * size - length / 2), 0), size - length)
+        parts.append(slice(start, start + length))
+    part = side[parts[0], parts[1]]
+    return np.ascontiguousarray(part.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 
 def _smaller(side: Pixels, factor: int) -> Pixels:

@@ -28,6 +28,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"normalization": "none", "modulation": "none"},
     {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1},
     {"mean_limit": 0.1},
+    {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1, "half_pass": 0.4},
+    {"normalization": "running", "half_pass": 0.4},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},

@@ -103,7 +103,6 @@ class TileNetwork(AINDNet):
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
         self.runs_on_constants = self.config.constant_statistics
-        self.kept_residual: Tensor | None = None
         self.eval().requires_grad_(False)
 
     def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
@@ -112,16 +111,12 @@ class TileNetwork(AINDNet):
         The residual without the tile: in bf16 their sum would be rounded to 1/512.
         """
         self.statistics = statistics
-        noise_level = self(tiles).noise_level.float()
-        residual, self.kept_residual = self.kept_residual, None
-        if residual is None:
-            raise RuntimeError("the network did not come to its residual")
-        return torch.cat([residual, noise_level], dim=1)
+        found = self.restoration(tiles)
+        return torch.cat([found.residual.float(), found.noise_level.float()], dim=1)
 
     def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
-        """As in `AINDNet`, in float32; the residual stays at hand."""
-        self.kept_residual = super().with_means_kept(residual.float(), noise_level.float())
-        return self.kept_residual
+        """As in `AINDNet`, in float32."""
+        return super().with_means_kept(residual.float(), noise_level.float())
 
     def constants(self) -> Tensor:
         """Mean and variance of a network whose statistics are constants, (2, channels)."""
