@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from aindnet.network import (
@@ -20,7 +21,8 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
-from aindnet.network.aindnet import without_local_means
+from aindnet.network.aindnet import softness, without_local_means
+from aindnet.network.resampling import pad_to_multiple
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -343,3 +345,44 @@ def test_a_limit_of_nothing_is_refused() -> None:
 def test_an_unknown_normalization_is_refused() -> None:
     with pytest.raises(ValueError, match="normalization"):
         AINDNetConfig(normalization="batch")  # type: ignore[arg-type]
+
+
+def half_passing(limit: float | None) -> AINDNet:
+    return seeded(replace(SMALL, normalization="none", unshuffle=2, half_pass=limit))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(64, 96), (33, 50), (5, 7)], ids=str)
+def test_the_half_size_pass_is_the_same_network_over_its_own_result(size: tuple[int, int]) -> None:
+    noisy = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(2))
+    once, twice = half_passing(None), half_passing(4.0)
+    padded = pad_to_multiple(noisy, 32)
+    first = once(padded)
+    half = F.avg_pool2d(first.denoised, 2)
+    change = F.interpolate(once(half).denoised - half, scale_factor=2.0, mode="bilinear")
+    soft = F.interpolate(softness(first.denoised, 4.0), scale_factor=16.0, mode="bilinear")
+    expected = (first.denoised + soft * change)[..., : size[0], : size[1]]
+    found = twice(noisy)
+    torch.testing.assert_close(found.denoised, expected, atol=1e-5, rtol=0)
+    assert (expected - first.denoised[..., : size[0], : size[1]]).abs().max() > 1e-3
+    assert found.noise_level.shape == noisy.shape
+
+
+@torch.inference_mode()
+def test_softness_tells_soft_photos_from_sharp_ones() -> None:
+    generator = torch.Generator().manual_seed(0)
+    fine = torch.randn(1, 3, 128, 128, generator=generator)
+    soft = F.interpolate(fine[..., ::4, ::4], scale_factor=4.0, mode="bicubic")
+    for sharp, expected in ((fine, 0.0), (soft, 1.0), (torch.zeros_like(fine), 1.0)):
+        share = softness(0.5 + 0.1 * sharp, 0.4)
+        assert share.shape == (1, 1, 8, 8)
+        assert float((share - expected).abs().max()) < 0.3
+    # Detail weaker than a level of 8 bits is none.
+    assert float(softness(0.5 + 0.1 / 255 * fine, 0.4).min()) > 0.95
+
+
+def test_a_half_size_pass_is_for_constant_statistics() -> None:
+    with pytest.raises(ValueError, match="half_pass"):
+        AINDNetConfig(half_pass=0.4)
+    with pytest.raises(ValueError, match="half_pass"):
+        AINDNetConfig(normalization="none", half_pass=0.0)

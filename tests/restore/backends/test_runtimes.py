@@ -124,6 +124,17 @@ def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
     np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
 
 
+def test_the_half_size_pass_is_in_every_runtime(runtime: Any) -> None:
+    network = small_network(normalization="none", unshuffle=2, half_pass=50.0)
+    own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(TILES)).denoised.numpy()
+        once = small_network(normalization="none", unshuffle=2)
+        assert np.abs(once(torch.from_numpy(TILES)).denoised.numpy() - expected).max() > 1e-3
+    result = own.run(TILES, ["own", "own"])
+    np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_batches_in_flight_on_a_gpu_do_not_mix() -> None:
     backend = create_backend(NETWORK, backend="torch", device="cuda", precision="fp32", batch=2)

@@ -59,11 +59,13 @@ def calibrate(network: AINDNet, tiles: Sequence[Array]) -> dict[str, tuple[float
         ),
         advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
     )
-    return {
-        layers[op.get_friendly_name()]: _input_range(op)
-        for op in _convolutions(quantised)
-        if op.get_friendly_name() in layers
-    }
+    ranges: dict[str, tuple[float, float]] = {}
+    for op in _convolutions(quantised):
+        if name := layers.get(op.get_friendly_name()):
+            low, high = _input_range(op)
+            known = ranges.get(name, (low, high))  # of the other pass, where there are two
+            ranges[name] = min(low, known[0]), max(high, known[1])
+    return ranges
 
 
 def _convolutions(model: Any) -> list[Node]:
@@ -72,16 +74,15 @@ def _convolutions(model: Any) -> list[Node]:
 
 def _layer_names(model: Any, network: TileNetwork) -> dict[str, str]:
     """Graph name → layer name, by the weights: the graph numbers layers in the order they run."""
-    left = {name: layer.weight.detach().numpy() for name, layer in int8_layers(network).items()}
+    layers = {name: layer.weight.detach().numpy() for name, layer in int8_layers(network).items()}
     names = {}
     for op in _convolutions(model):
         weight = op.input_value(1).get_node().data
-        found = next((name for name, each in left.items() if np.array_equal(each, weight)), None)
+        found = next((name for name, each in layers.items() if np.array_equal(each, weight)), None)
         if found is not None:
             names[op.get_friendly_name()] = found
-            del left[found]
-    if left:
-        raise RuntimeError(f"the graph has no convolution with the weights of {next(iter(left))}")
+    if left := layers.keys() - names.values():
+        raise RuntimeError(f"the graph has no convolution with the weights of {min(left)}")
     return names
 
 
