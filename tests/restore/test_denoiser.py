@@ -179,7 +179,11 @@ def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> No
     with pytest.raises(ValueError, match="at least 960 pixels, three times the 320"):
         Denoiser(network, device="cpu", tile=640, statistics=sliding)
     # Without a size of one's own, tiles are as large as the policy needs: no hard seams.
-    assert Denoiser(network, device="cpu", statistics=sliding)._engine.tile == 960
+    assert Denoiser(network, device="cpu", statistics=sliding)._engine.tile == 1600
+    twice = small_network(normalization="none", half_pass=0.4)
+    with pytest.raises(ValueError, match="at least 576 pixels, three times the 192"):
+        Denoiser(twice, device="cpu", tile=384)
+    assert Denoiser(twice, device="cpu")._engine.tile == 960
 
 
 def test_a_network_for_grey_photos_takes_grey_photos_only() -> None:

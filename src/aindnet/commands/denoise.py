@@ -203,7 +203,12 @@ def _check(
 def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> Any:
     from aindnet.restore import Denoiser
 
-    denoiser = Denoiser.from_pretrained(model, **options)
+    try:
+        denoiser = Denoiser.from_pretrained(model, **options)
+    except ValueError as error:
+        if options["tile"] is None:
+            raise
+        raise AindnetError(f"--tile: {error}") from error
     if camera is not None:
         denoiser.load_camera(camera)
     return denoiser

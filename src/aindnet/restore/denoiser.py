@@ -19,6 +19,8 @@ from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine, discarded
 from aindnet.restore.statistics import (
+    HALF_PASS_REACH,
+    REACH,
     BySize,
     Field,
     StatisticsPolicy,
@@ -44,6 +46,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 640
+"""Pixels a side where neighbours share `REACH`; in proportion where they share more."""
 SMALLEST_TILE = 3 * ALIGNMENT
 INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2
@@ -108,7 +111,7 @@ class Denoiser:
         self._engine = Engine(
             backend=self._backend(),
             statistics=statistics,
-            tile=max(DEFAULT_TILE, smallest) if tile is None else tile,
+            tile=DEFAULT_TILE * max(shared, REACH) // REACH if tile is None else tile,
             overlap=self._overlap,
             channels=network.config.image_channels,
             visible=CLIPPED if card is None or card.clipped else UNCLIPPED,
@@ -271,7 +274,9 @@ def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolic
     """The policy to use: a network either has constants for statistics, or needs the image."""
     constant = network.config.constant_statistics
     if asked is None:
-        return Trained() if constant else INSTANCE_STATISTICS
+        if not constant:
+            return INSTANCE_STATISTICS
+        return Trained(overlap=REACH if network.config.half_pass is None else HALF_PASS_REACH)
     if constant != isinstance(asked, Trained):
         raise ValueError(
             f"statistics {asked.name!r} do not fit a network with normalization "

@@ -35,6 +35,8 @@ TRAINING_WINDOW = 256
 REACH = 128
 """Pixels that neighbouring tiles share, so that strong noise on a border shows nowhere by more than
 a level of 255 (docs/engine.md)."""
+HALF_PASS_REACH = 192
+"""The same for networks with `half_pass`, which see farther."""
 
 
 class ImageStatistics(Protocol):
