@@ -246,6 +246,16 @@ def test_a_start_that_is_another_network_is_refused(photos: Path, tmp_path: Path
         fit(recipe(photos, tmp_path), resume=path)
 
 
+def test_a_second_pass_can_be_taught_to_weights_that_had_one(photos: Path, tmp_path: Path) -> None:
+    once = replace(SMALL, normalization="none")
+    twice = replace(once, half_pass=0.4, mean_limit=0.05)
+    path = fit(recipe(photos, tmp_path, network=once, budget="1 steps"))
+    changes = {"name": "twice", "network": twice, "learning_rate": 1e-12, "ema_decay": 0.0}
+    other = fit(recipe(photos, tmp_path, budget="1 steps", initial=str(path), **changes))
+    assert load_model(other).network.config == twice
+    torch.testing.assert_close(weights(other), weights(path), rtol=0, atol=1e-3)
+
+
 def test_running_statistics_are_learned_and_kept(photos: Path, tmp_path: Path) -> None:
     network = replace(SMALL, normalization="running")
     kinds: list[bool] = []

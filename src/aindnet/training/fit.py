@@ -185,17 +185,29 @@ def _check_resume(resume: Path, task: SyntheticNoiseTask, budget: Budget) -> Non
         raise RecipeError(f"{resume}: the run is done, {step} steps; give it a longer --budget")
 
 
+WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass")
+"""Of a network's configuration: what a run may change in the model that it starts from."""
+
+
 def _initial(recipe: TrainingRecipe) -> AINDNet:
-    """A new network, or that of the model which the recipe names."""
+    """A new network, or one with the weights of the model which the recipe names.
+
+    Of `network`, limits and passes may be others than that model's: they have no weights.
+    """
     if not recipe.initial:
         return AINDNet(recipe.network)
     network = load_model(recipe.initial).network
-    if recipe.network not in (AINDNetConfig(), network.config):
+    if recipe.network in (AINDNetConfig(), network.config):
+        return network
+    same = {name: getattr(network.config, name) for name in WITHOUT_WEIGHTS}
+    if replace(recipe.network, **same) != network.config:
         raise RecipeError(
             f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "
             f"one of the two"
         )
-    return network
+    changed = AINDNet(recipe.network)
+    changed.load_state_dict(network.state_dict())
+    return changed
 
 
 def _trainer(
