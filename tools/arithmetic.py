@@ -13,6 +13,7 @@ from aindnet.training import load_recipe
 
 SIDE = 256
 FAST = load_recipe(Path(__file__).parents[1] / "recipes/fast.yaml").network
+MEDIUM = load_recipe(Path(__file__).parents[1] / "recipes/medium.yaml").network
 FULL = AINDNetConfig()
 VARIANTS = {
     "full": FULL,
@@ -22,6 +23,7 @@ VARIANTS = {
     "full, modulation at 1/8": replace(FULL, modulation_stride=8),
     "full, unshuffle 2": replace(FULL, unshuffle=2),
     "fast (recipes/fast.yaml)": FAST,
+    "medium (recipes/medium.yaml)": MEDIUM,
 }
 
 

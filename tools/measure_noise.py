@@ -23,11 +23,11 @@ import torch
 
 from aindnet.camera import CameraRecipe, simulate
 from aindnet.evaluation.datasets import DatasetOptions, open_dataset
-from aindnet.training import load_recipe
+from aindnet.training import TrainingRecipe, load_recipe
 from aindnet.training.photos import load_tiles, random_crops
 
 Array = npt.NDArray[np.float64]
-RECIPE = Path(__file__).parents[1] / "recipes/fast.yaml"
+RECIPES = Path(__file__).parents[1] / "recipes"
 TO_YCBCR = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
 ).T
@@ -96,11 +96,12 @@ def real(data: Path) -> Iterator[tuple[str, Array]]:
         yield name, np.array(rows)
 
 
-def simulated(tiles: torch.Tensor, recipe: CameraRecipe, count: int = 160) -> Array:
+def simulated(
+    tiles: torch.Tensor, recipe: CameraRecipe, content: TrainingRecipe, count: int = 160
+) -> Array:
     """The numbers of simulated crops whose noise can be seen (PSNR below 45 dB); the crops are as
-    soft and as flat as those of the fast recipe.
+    soft and as flat as those that `content` trains on.
     """
-    content = load_recipe(RECIPE)
     generator = torch.Generator().manual_seed(11)
     rows = []
     for _ in range(count // 8):
@@ -143,8 +144,10 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = dict(real(arguments.data))
     tiles = load_tiles([arguments.data / "clean/clean-val.tar"])
-    measured["simulator, fast recipe"] = simulated(tiles, load_recipe(RECIPE).camera)
-    measured["simulator, paper's camera"] = simulated(tiles, CameraRecipe.paper())
+    fast, medium = (load_recipe(RECIPES / f"{name}.yaml") for name in ("fast", "medium"))
+    measured["simulator, medium recipe"] = simulated(tiles, medium.camera, medium)
+    measured["simulator, fast recipe"] = simulated(tiles, fast.camera, fast)
+    measured["simulator, paper's camera"] = simulated(tiles, CameraRecipe.paper(), fast)
     print(f"| set | images | {' | '.join(NAMES)} |\n|{'---|' * (len(NAMES) + 2)}")
     for name, rows in measured.items():
         low, middle, high = np.percentile(rows[:, : len(NAMES)], (10, 50, 90), axis=0)
