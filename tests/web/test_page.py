@@ -17,6 +17,7 @@ from aindnet import Denoiser
 from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError, ModelNotFoundError
 from aindnet.photo import read_image, write_image
+from aindnet.pretrained.files import DEFAULT_MODEL
 from aindnet.web.desk import Desk
 
 pytest.importorskip("gradio")
@@ -52,7 +53,7 @@ def test_a_photo_becomes_what_the_command_makes_of_it(desk: Desk, tmp_path: Path
     assert 0.02 < done.noise_level < 0.12
     before, after = done.view.whole()
     assert after.std() < 0.5 * before.std()
-    assert "aindnet-fast" in done.running
+    assert desk.model in done.running
 
 
 def test_what_cannot_be_done_is_said_without_the_server_s_folders(
@@ -80,7 +81,7 @@ def address(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    page = build_page(desk, {"aindnet-fast": "aindnet-fast"}, tmp_path_factory.mktemp("results"))
+    page = build_page(desk, {desk.model: desk.model}, tmp_path_factory.mktemp("results"))
     yield serve(page, "127.0.0.1", port)
     page.close()
 
@@ -120,13 +121,13 @@ def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     photo = noisy_photo(tmp_path / "cat.png")
     client = Client(address, verbose=False, download_files=tmp_path / "downloads")
     whole, near, files, facts, *_ = client.predict(
-        handle_file(tmp_path / "cat.png"), 1.0, 1.0, ["noise map"], "aindnet-fast", None, "200 %",
+        handle_file(tmp_path / "cat.png"), 1.0, 1.0, ["noise map"], DEFAULT_MODEL, None, "200 %",
         api_name="/denoise",
     )  # fmt: skip
     assert [Path(file).name for file in files] == ["cat.denoised.png", "cat.noise.png"]
     result = read_image(Path(files[0]))
     np.testing.assert_array_equal(result, Denoiser.from_pretrained()(photo).image)
-    assert "aindnet-fast" in facts
+    assert DEFAULT_MODEL in facts
     assert read_image(Path(whole[1])).shape == (96, 120, 3)
     assert read_image(Path(near[1])).shape == (192, 240, 3)
     # Nothing of what is shown or made goes to the hub.
@@ -142,16 +143,16 @@ def test_the_page_says_what_is_wrong(address: str, tmp_path: Path) -> None:
     client = Client(address, verbose=False)
     with pytest.raises(AppError, match=r"empty\.png"):
         client.predict(
-            handle_file(tmp_path / "empty.png"), 1.0, 1.0, [], "aindnet-fast", None, "200 %",
+            handle_file(tmp_path / "empty.png"), 1.0, 1.0, [], DEFAULT_MODEL, None, "200 %",
             api_name="/denoise",
         )  # fmt: skip
     with pytest.raises(AppError, match="Choose a photo"):
-        client.predict(None, 1.0, 1.0, [], "aindnet-fast", None, "200 %", api_name="/denoise")
+        client.predict(None, 1.0, 1.0, [], DEFAULT_MODEL, None, "200 %", api_name="/denoise")
 
 
 def test_a_port_in_use_is_an_error(desk: Desk, address: str, tmp_path: Path) -> None:
     from aindnet.web.page import build_page, serve
 
-    page = build_page(desk, {"aindnet-fast": "aindnet-fast"}, tmp_path)
+    page = build_page(desk, {desk.model: desk.model}, tmp_path)
     with pytest.raises(AindnetError, match="another --port"):
         serve(page, "127.0.0.1", int(address.rstrip("/").rsplit(":", 1)[1]))
