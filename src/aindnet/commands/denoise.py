@@ -54,9 +54,10 @@ def denoise(
         A folder, in which folders are mirrored; or, for one photo, a file name. Without it, results
         stand beside their inputs as NAME.denoised.EXT.
     model
-        A bundled or installed model, or a weights file.
+        A bundled or installed model, or a weights file; left out, the default, or the one that the
+        camera profile was adapted from.
     camera
-        A camera profile for the model; "auto" or a folder: the profile of each photo's camera.
+        A camera profile; "auto" or a folder: the profile of each photo's camera.
     strength
         How much of the change to make: 0 none, 1 all.
     chroma_strength
@@ -201,10 +202,11 @@ def _check(
 
 
 def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> Any:
+    from aindnet.pretrained.camera_profile import model_for
     from aindnet.restore import Denoiser
 
     try:
-        denoiser = Denoiser.from_pretrained(model, **options)
+        denoiser = Denoiser.from_pretrained(model_for(model, camera), **options)
     except ValueError as error:
         if options["tile"] is None:
             raise
@@ -230,8 +232,12 @@ def _camera_folder(camera: str | None) -> Path | None:
 
 def _by_camera(denoiser: Any, folder: Path, model: str | None, options: dict[str, Any]) -> Any:
     from aindnet.commands.batch.cameras import DenoiserByCamera
+    from aindnet.pretrained.files import model_hashes
 
-    return DenoiserByCamera(denoiser, folder, lambda profile: _load(model, profile, options))
+    others = () if model else model_hashes().keys()
+    return DenoiserByCamera(
+        denoiser, folder, lambda profile: _load(model, profile, options), others
+    )
 
 
 def _choices(denoiser: Any, tile: int | None, compiled: bool, camera: str | None) -> dict[str, Any]:

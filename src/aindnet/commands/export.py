@@ -58,6 +58,7 @@ def export(
     """
     from aindnet.evaluation.whole_files import require_writable_file
     from aindnet.pretrained import export_state_dict, load_camera_profile, load_model
+    from aindnet.pretrained.camera_profile import model_for
     from aindnet.pretrained.files import weights_sha256
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
 
@@ -71,7 +72,7 @@ def export(
     if size is not None and (size % 32 or size <= 0):
         raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
     require_writable_file(output)
-    loaded = load_model(model)
+    loaded = load_model(model_for(model, camera))
     if camera is not None:
         profile = load_camera_profile(camera)
         profile.apply_to(loaded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,11 @@ def camera_folder() -> Path:
     return data_folder() / "cameras"
 
 
-def find_profiles(folder: Path, base_sha256: str) -> tuple[list[FoundProfile], dict[str, str]]:
-    """The folder's profiles for one base model, sorted by name, and why other files are not.
+def find_profiles(
+    folder: Path, bases: Collection[str]
+) -> tuple[list[FoundProfile], dict[str, str]]:
+    """The folder's profiles for base models of these hashes, sorted by name, and why other files
+    are not.
 
     Raises `InvalidModelFileError` where there is none.
     """
@@ -60,7 +63,7 @@ def find_profiles(folder: Path, base_sha256: str) -> tuple[list[FoundProfile], d
             passed_over[path.name] = str(error).removeprefix(f"{path}: ")
             continue
         each = _found(path, profile)
-        if each.base_sha256 != base_sha256:
+        if each.base_sha256 not in bases:
             passed_over[path.name] = "for another model"
         elif not each.model:
             passed_over[path.name] = "names no camera (`adapt --camera-model`); give it by its name"

@@ -15,6 +15,7 @@ from aindnet.network import AINDNet, is_transfer_parameter
 from aindnet.pretrained.files import (
     LoadedModel,
     check_finite,
+    model_hashes,
     read_safetensors,
     write_safetensors,
 )
@@ -76,6 +77,15 @@ def save_camera_profile(
         "about": json.dumps(about, ensure_ascii=False, sort_keys=True),
     }
     write_safetensors(path, tensors, metadata)
+
+
+def model_for(model: str | Path | None, camera: str | Path | None) -> str | Path | None:
+    """The model to load a profile on: the named one, or else the model at hand that the profile was
+    adapted from; None, the default, where there is neither. Raises `InvalidModelFileError`.
+    """
+    if model is not None or camera is None:
+        return model
+    return model_hashes().get(load_camera_profile(Path(camera)).base_sha256)
 
 
 def load_camera_profile(path: Path) -> CameraProfile:

@@ -22,7 +22,7 @@ from aindnet.pretrained.card import ModelCard
 FORMAT = "aindnet-model-1"
 CONFIGURATION_KEY = "aindnet_configuration"
 """A tensor that says what a state dict is, for loaders that see no header (`state_dict.py`)."""
-DEFAULT_MODEL = "aindnet-fast"
+DEFAULT_MODEL = "aindnet-medium"
 BUNDLED = Path(__file__).parent / "weights"
 
 
@@ -73,6 +73,11 @@ def survey_models() -> tuple[list[ModelCard], dict[str, str]]:
         except InvalidModelFileError as error:
             passed_over[path.name] = str(error).removeprefix(f"{path}: ")
     return list(cards.values()), passed_over
+
+
+def model_hashes() -> dict[str, Path]:
+    """By SHA-256, the files of all bundled and installed models."""
+    return {file_sha256(path): path for path in reversed(list(_model_paths()))}
 
 
 def find_model(name_or_path: str | Path | None = None) -> Path:

@@ -13,6 +13,7 @@ from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError
 from aindnet.photo import Photo
 from aindnet.photo.atomic import make_folder
+from aindnet.pretrained.camera_profile import model_for
 from aindnet.pretrained.files import find_model
 from aindnet.restore import Denoiser
 from aindnet.web.view import VIEW_FILE, ShowingDenoiser, View
@@ -36,14 +37,14 @@ class Denoised:
 class Desk:
     """Denoises the page's photos, one after the other, with a model that stays loaded.
 
-    `model` is a name or a file, None the bundled default, and `camera` a profile for it: what is
-    taken where the page names nothing else.
+    `model` is a name or a file, and `camera` a profile: what is taken where the page names nothing
+    else. None is the bundled default, or the model that the profile was adapted from.
     """
 
     def __init__(self, model: str | None = None, camera: Path | None = None) -> None:
         self._mutex = threading.Lock()
         self._loaded: tuple[tuple[str, Path | None], Denoiser] | None = None
-        self.model = model or find_model(None).stem
+        self.model = model or find_model(model_for(None, camera)).stem
         self._camera = camera
         self.denoiser(self.model, None)  # a wrong name is an error before the page opens
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from aindnet.commands.batch.manifest import hash_bytes_of
@@ -15,13 +15,20 @@ from aindnet.pretrained.camera_folder import choose_profile, find_profiles
 
 
 class DenoiserByCamera:
-    """Chooses among a folder's profiles by a photo's EXIF make, model and ISO."""
+    """Chooses among a folder's profiles by a photo's EXIF make, model and ISO.
+
+    `base` is for photos of other cameras; profiles are of it, or of models with `other_bases`.
+    """
 
     def __init__(
-        self, base: BandDenoiser, folder: Path, load: Callable[[Path], BandDenoiser]
+        self,
+        base: BandDenoiser,
+        folder: Path,
+        load: Callable[[Path], BandDenoiser],
+        other_bases: Collection[str] = (),
     ) -> None:
         self._base, self._load = base, load
-        self._profiles, passed_over = find_profiles(folder, base.model_hash)
+        self._profiles, passed_over = find_profiles(folder, {base.model_hash, *other_bases})
         for name, why in passed_over.items():
             print(f"aindnet: {folder / name}: not used: {why}", file=sys.stderr)
         self._loaded: dict[Path, BandDenoiser] = {}

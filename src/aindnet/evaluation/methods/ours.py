@@ -60,19 +60,20 @@ class OurModel:
 
 
 def load_our_model(model: str | None, *, camera: Path | None = None, **options: str) -> OurModel:
-    """The bundled default (None), a model by name or a weights file, with a camera profile if one
-    is given.
+    """A model by name or a weights file, with a camera profile if one is given; None is the bundled
+    default, or the model that the profile was adapted from.
     """
-    denoiser = _load_denoiser(model, options)
     if camera is None:
-        return OurModel(denoiser)
+        return OurModel(_load_denoiser(model, options))
+    from aindnet.pretrained.camera_profile import model_for
     from aindnet.pretrained.files import file_sha256
 
+    denoiser = _load_denoiser(model_for(model, camera), options)
     denoiser.load_camera(camera)
     return OurModel(denoiser, camera=camera.stem, camera_sha256=file_sha256(camera))
 
 
-def _load_denoiser(model: str | None, options: dict[str, str]) -> Any:
+def _load_denoiser(model: str | Path | None, options: dict[str, str]) -> Any:
     from aindnet.restore import Denoiser
 
     return Denoiser.from_pretrained(model, **options)
