@@ -127,3 +127,28 @@ def test_a_folder_without_profiles_is_said(
     path = photo(tmp_path / "photos/a.jpg", None, None)
     assert call(path, "--model", model, "--camera", tmp_path / "none") == 2
     assert "no camera profile to choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("choice", ["one", "folder"])
+def test_a_profile_brings_the_model_that_it_was_adapted_from(
+    model: Path,
+    cameras: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    choice: str,
+) -> None:
+    monkeypatch.setenv("AINDNET_MODELS", str(model.parent))
+    path = photo(tmp_path / "photos/a.jpg", "ILCE-7M3", 200)
+    camera = cameras / "low.safetensors" if choice == "one" else cameras
+    outputs = []
+    for number, named in enumerate(([], ["--model", model])):
+        output = tmp_path / f"{number}.png"
+        assert call(path, "--camera", camera, "--output", output, *named, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        outputs.append(np.asarray(PIL_Image.open(output)))
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+    assert told["model"] == "small"
+    # Where a model is named, it is the one.
+    assert call(path, "--camera", camera, "--model", "aindnet-fast", "--overwrite") == 2
+    assert "another model" in (told := capsys.readouterr().err) or "adapted from 'small'" in told
