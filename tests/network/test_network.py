@@ -21,7 +21,7 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
-from aindnet.network.aindnet import softness, without_local_means
+from aindnet.network.aindnet import credibility, softness, without_local_means
 from aindnet.network.resampling import pad_to_multiple
 
 SMALL = AINDNetConfig(
@@ -348,7 +348,10 @@ def test_an_unknown_normalization_is_refused() -> None:
 
 
 def half_passing(limit: float | None) -> AINDNet:
-    return seeded(replace(SMALL, normalization="none", unshuffle=2, half_pass=limit))
+    network = seeded(replace(SMALL, normalization="none", unshuffle=2, half_pass=limit))
+    with torch.no_grad():  # changes as small as trained ones are
+        network.head.weight.mul_(0.02)
+    return network
 
 
 @torch.inference_mode()
@@ -360,11 +363,12 @@ def test_the_half_size_pass_is_the_same_network_over_its_own_result(size: tuple[
     first = once(padded)
     half = F.avg_pool2d(first.denoised, 2)
     change = F.interpolate(once(half).denoised - half, scale_factor=2.0, mode="bilinear")
-    soft = F.interpolate(softness(first.denoised, 4.0), scale_factor=16.0, mode="bilinear")
-    expected = (first.denoised + soft * change)[..., : size[0], : size[1]]
+    share = softness(first.denoised, 4.0) * credibility(change, first.noise_level)
+    share = F.interpolate(share, scale_factor=16.0, mode="bilinear")
+    expected = (first.denoised + share * change)[..., : size[0], : size[1]]
     found = twice(noisy)
-    torch.testing.assert_close(found.denoised, expected, atol=1e-5, rtol=0)
-    assert (expected - first.denoised[..., : size[0], : size[1]]).abs().max() > 1e-3
+    torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
+    assert (expected - first.denoised[..., : size[0], : size[1]]).abs().max() > 1e-4
     assert found.noise_level.shape == noisy.shape
 
 
@@ -379,6 +383,16 @@ def test_softness_tells_soft_photos_from_sharp_ones() -> None:
         assert float((share - expected).abs().max()) < 0.3
     # Detail weaker than a level of 8 bits is none.
     assert float(softness(0.5 + 0.1 / 255 * fine, 0.4).min()) > 0.95
+
+
+@torch.inference_mode()
+def test_a_change_that_noise_cannot_have_left_is_not_believed() -> None:
+    change = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for size, expected in ((0.05, 1.0), (0.25, 0.5), (1.0, 0.0)):
+        share = credibility(0.03 * size * change, torch.full_like(change, 0.03))
+        assert share.shape == (1, 1, 4, 4)
+        assert float((share - expected).abs().max()) < 0.07
+    assert credibility(change, torch.zeros_like(change)).max() < 1e-6
 
 
 def test_a_half_size_pass_is_for_constant_statistics() -> None:

@@ -29,6 +29,8 @@ SOFT_CELL = 16
 """Pixels a side of the cells that softness is measured over."""
 SOFT_FLOOR = 1 / 255
 """Detail of this deviation on the [0, 1] scale is as none: there a photo counts as soft."""
+CREDIBLE = 0.25
+"""Share of the noise level that a pass over the result may still find, to be believed."""
 
 Padding = Literal["zeros", "replicate"]
 SCALES = {"channels": 3, "encoder_blocks": 3, "decoder_blocks": 2}
@@ -80,8 +82,9 @@ class AINDNetConfig:
     half_pass: float | None = None
     """Run the same weights once more over the result at half the size, and add what they change
     where the photo is soft: where its finest octave has up to about this share of the next one's
-    power (see `softness`). Photos at full resolution are, and noise that noise reduction and JPEG
-    made coarse is better seen there. None: one pass, as in the paper. Not with "instance"."""
+    power (see `softness`), and the change is no more than noise can have left (`credibility`).
+    Photos at full resolution are soft, and noise that noise reduction and JPEG made coarse is
+    better seen there. None: one pass, as in the paper. Not with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -243,8 +246,10 @@ class AINDNet(nn.Module):
             first = padded + residual
             second = self._one_pass(F.avg_pool2d(first, 2))
             full = (padded.shape[-2], padded.shape[-1])
-            soft = resize_bilinear(softness(first.detach(), self.config.half_pass), full)
-            residual = residual + soft * resize_bilinear(second.residual, full)
+            change = resize_bilinear(second.residual, full).float()
+            share = softness(first.detach(), self.config.half_pass)
+            share = share * credibility(change.detach(), noise_level.detach())
+            residual = residual + resize_bilinear(share, full) * change
         return Restoration(residual[..., :height, :width], noise_level[..., :height, :width], *maps)
 
     def _one_pass(self, padded: Tensor) -> Restoration:
@@ -325,10 +330,27 @@ def softness(photo: Tensor, limit: float) -> Tensor:
     ):
         size = (finer.shape[-2], finer.shape[-1])
         octave = finer - resize_bilinear(coarser, size)
-        power = F.avg_pool2d(octave * octave, cell)
-        powers.append(F.avg_pool2d(power, 3, stride=1, padding=1, count_include_pad=False))
+        powers.append(_around(octave * octave, cell))
     share = powers[0] / (limit * (powers[1] + SOFT_FLOOR**2))
     return 1 / (1 + share * share)
+
+
+def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
+    """How far a second pass is to be believed: (B, C, H, W) each → (B, 1, H/16, W/16), 0 to 1.
+
+    1 / (1 + (c / (0.25·σ))⁴), with c the root mean square of the change and σ the mean noise level,
+    over some 32 pixels: what one pass left of the noise is a tenth of it or less, and what a second
+    one changes beyond that are colours that it takes for noise. H and W are multiples of 16.
+    """
+    power = _around(change.float().square().mean(dim=1, keepdim=True), SOFT_CELL)
+    level = _around(noise_level.float().mean(dim=1, keepdim=True), SOFT_CELL)
+    share = power / (CREDIBLE * level).clamp_min(1e-6).square()
+    return 1 / (1 + share * share)
+
+
+def _around(x: Tensor, cell: int) -> Tensor:
+    """Means over cells, and their neighbours: (B, 1, H, W) → (B, 1, H/cell, W/cell)."""
+    return F.avg_pool2d(F.avg_pool2d(x, cell), 3, stride=1, padding=1, count_include_pad=False)
 
 
 class ResBlock(nn.Module):
