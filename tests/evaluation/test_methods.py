@@ -240,7 +240,7 @@ def test_the_same_profile_s_name_is_not_the_same_profile(tmp_path, fake_denoiser
     prints = []
     for content in (b"first", b"second", b"first"):
         path.write_bytes(content)
-        prints.append(load_our_model(None, camera=path).fingerprint)
+        prints.append(load_our_model("named", camera=path).fingerprint)
     assert prints[0] != prints[1]
     assert prints[0] == prints[2]
-    assert load_our_model(None).fingerprint != prints[0]
+    assert load_our_model("named").fingerprint != prints[0]

@@ -28,7 +28,7 @@ def test_the_finest_scale_s_sum_is_kept_in_float32_and_no_block_s_convolution(
 ) -> None:
     network = small_network(**change)
     convolutions = [n for n in kept(network) if n.get_type_name() == "Convolution"]
-    assert [n.get_friendly_name() for n in convolutions] == ["/network/stem1/Conv/WithoutBiases"]
+    assert [n.get_friendly_name() for n in convolutions] == ["/stem1/Conv/WithoutBiases"]
     sums = [
         node
         for node in kept(network)
