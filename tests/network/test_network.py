@@ -21,7 +21,7 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
-from aindnet.network.aindnet import credibility, softness, without_local_means
+from aindnet.network.places import credibility, softness, without_local_means
 from aindnet.network.resampling import pad_to_multiple
 
 SMALL = AINDNetConfig(

@@ -1,0 +1,75 @@
+"""What of a network's change is taken, place by place: of its means, and of a second pass.
+
+Ours, not the paper's: docs/training.md, "Means that are kept" and "Once more at half the size".
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from aindnet.network.resampling import average_pool, resize_bilinear
+
+CELL = 16
+"""Pixels a side of the cells that everything here is measured over, with their neighbours."""
+SOFT_FLOOR = 1 / 255
+"""Detail of this deviation on the [0, 1] scale is as none: there a photo counts as soft."""
+CREDIBLE = 0.25
+"""Share of the noise level that a pass over the result may still find, to be believed."""
+
+
+def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> Tensor:
+    """The residual less its means over about 32 pixels where the noise is weak.
+
+    `residual` (B, C, H, W), `noise_level` (B, C, H, W) and `limit` on the [0, 1] scale → (B, C, H,
+    W). Ours, not the paper's: docs/training.md, "Means that are kept", has what it was chosen by.
+    The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
+    16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
+    move means, through clipping and the camera's response, and there they stay the network's.
+    """
+    means = average_pool(residual, CELL)
+    excess = (average_pool(noise_level, CELL) / limit).clamp_max(2.0)
+    means = means / (1 + excess.square().square().square())
+    means = F.avg_pool2d(means, 3, stride=1, padding=1, count_include_pad=False)
+    return residual - resize_bilinear(means, (residual.shape[-2], residual.shape[-1]))
+
+
+def softness(photo: Tensor, limit: float) -> Tensor:
+    """How soft a photo is, place by place: (B, C, H, W) → (B, 1, H/16, W/16), from 0 to 1.
+
+    Ours, not the paper's: docs/training.md, "Once more at half the size". 1 / (1 + (f / (limit·c +
+    limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
+    the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is coarse, or there
+    is none, 0 where the finest octave is as strong as the next. H and W are multiples of 16.
+    """
+    mean = photo.float().mean(dim=1, keepdim=True)
+    half = F.avg_pool2d(mean, 2)
+    powers = []
+    for finer, coarser, cell in (
+        (mean, half, CELL),
+        (half, F.avg_pool2d(half, 2), CELL // 2),
+    ):
+        size = (finer.shape[-2], finer.shape[-1])
+        octave = finer - resize_bilinear(coarser, size)
+        powers.append(_around(octave * octave, cell))
+    share = powers[0] / (limit * (powers[1] + SOFT_FLOOR**2))
+    return 1 / (1 + share * share)
+
+
+def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
+    """How far a second pass is to be believed: (B, C, H, W) each → (B, 1, H/16, W/16), 0 to 1.
+
+    1 / (1 + (c / (0.25·σ))⁴), with c the root mean square of the change and σ the mean noise level,
+    over some 32 pixels, on the [0, 1] scale: what one pass left of the noise is a tenth of it or
+    less, and what a second one changes beyond that are colours that it takes for noise. H and W are
+    multiples of 16. Ours, not the paper's: docs/training.md, "Once more at half the size".
+    """
+    power = _around(change.float().square().mean(dim=1, keepdim=True), CELL)
+    level = _around(noise_level.float().mean(dim=1, keepdim=True), CELL)
+    share = power / (CREDIBLE * level).clamp_min(1e-6).square()
+    return 1 / (1 + share * share)
+
+
+def _around(x: Tensor, cell: int) -> Tensor:
+    """Means over cells, and their neighbours: (B, 1, H, W) → (B, 1, H/cell, W/cell)."""
+    return F.avg_pool2d(F.avg_pool2d(x, cell), 3, stride=1, padding=1, count_include_pad=False)
