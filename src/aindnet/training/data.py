@@ -72,9 +72,10 @@ class SyntheticNoiseData(pl.LightningDataModule):
         self.tiles, held_out = photos.pixels, None
         if self.recipe.hold_out and not self.recipe.validation:
             self.tiles, held_out = without_held_out(photos, self.recipe.hold_out)
-        synthetic = synthetic_validation(self.recipe, held_out)
+        if held_out is None and self.recipe.validation:
+            held_out = load_tiles(self.recipe.validation)  # once, for both
         self.validation = [
-            *synthetic,
+            *synthetic_validation(self.recipe, held_out),
             *white_validation(self.recipe, held_out),
             *_all_real_pairs(self.recipe.real_pairs, self.recipe.network.image_channels),
         ]
@@ -163,7 +164,7 @@ def without_held_out(photos: Tiles, share: float) -> tuple[Tensor, Tensor]:
 def synthetic_validation(recipe: TrainingRecipe, held_out: Tensor | None = None) -> list[Batch]:
     """The synthetic validation set, in batches of 8: seeded, the same in every run.
 
-    Of tiles that were held out, if any, or of the recipe's photos.
+    Of the given tiles, or else of the recipe's photos.
     """
     tiles = _validation_tiles(recipe, held_out)
     if tiles is None:
