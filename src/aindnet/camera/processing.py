@@ -16,7 +16,7 @@ _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 POWER_WINDOW = 31
-"""Pixels a side over which the noise's power is measured where a filter meets it."""
+"""Pixels a side of the windows that the noise's local power is measured in."""
 
 
 def mixed_variance(variance: Tensor, luma: Tensor, chroma: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from aindnet.camera.compression import jpeg, round_to_8_bits
 from aindnet.camera.mosaic import Demosaic, demosaic, mosaic
 from aindnet.camera.processing import (
+    POWER_WINDOW,
     chroma_gain,
     edge_aware_noise,
     edge_aware_photo,
@@ -46,8 +47,6 @@ from aindnet.camera.sensor import (
 
 BILINEAR = 0.5
 """Share of mosaics that are interpolated bilinearly; the others by Malvar et al."""
-LEVEL_WINDOW = 31
-"""Pixels a side."""
 
 
 class Simulated(NamedTuple):
@@ -267,7 +266,7 @@ def _edge_aware_stage(
         photo[of_photo] = edge_aware_photo(
             clean[of_photo], noise[of_photo], radii, luma[of_photo], chroma[of_photo]
         )
-    before, after = (local_power(field[happens], LEVEL_WINDOW) for field in (noise, left))
+    before, after = (local_power(field[happens], POWER_WINDOW) for field in (noise, left))
     level[happens] *= (after / before.clamp_min(1e-12)).sqrt()
     return left, level, photo
 
