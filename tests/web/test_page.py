@@ -132,7 +132,7 @@ def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     assert read_image(Path(near[1])).shape == (192, 240, 3)
     # Nothing of what is shown or made goes to the hub.
     with urllib.request.urlopen(address + "config") as answer:
-        assert not json.load(answer).get("run_history")
+        assert json.load(answer)["run_history"] is False
 
 
 def test_the_page_says_what_is_wrong(address: str, tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def evaluate(
     root
         The data set's folder.
     model
-        A bundled or installed model, or a weights file; `none` for the peers alone.
+        A bundled or installed model, or a weights file; `none` for the peers alone. Left out, the
+        default, or the one that the camera profile was adapted from.
     camera
         A camera profile to load on the model.
     output

@@ -48,7 +48,8 @@ def export(
     output
         File to write. Its name is the model's id in darktable.
     model
-        A bundled or installed model, or a weights file.
+        A bundled or installed model, or a weights file; left out, the default, or the one that the
+        camera profile was adapted from.
     camera
         A camera profile for the model.
     size
