@@ -21,7 +21,7 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
-from aindnet.network.places import credibility, softness, without_local_means
+from aindnet.network.places import credibility, noise_share, softness, without_local_means
 from aindnet.network.resampling import pad_to_multiple
 
 SMALL = AINDNetConfig(
@@ -393,6 +393,58 @@ def test_a_change_that_noise_cannot_have_left_is_not_believed() -> None:
         assert share.shape == (1, 1, 4, 4)
         assert float((share - expected).abs().max()) < 0.07
     assert credibility(change, torch.zeros_like(change)).max() < 1e-6
+
+
+def looking(looks: int, half_pass: float | None = None) -> AINDNet:
+    network = half_passing(half_pass)
+    looking = AINDNet(replace(network.config, looks=looks)).eval()
+    looking.load_state_dict(network.state_dict())
+    return looking
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("half_pass", [None, 4.0])
+@pytest.mark.parametrize("size", [(64, 96), (33, 50), (5, 7)], ids=str)
+def test_a_second_look_is_the_same_network_over_its_own_result_turned(
+    size: tuple[int, int], half_pass: float | None
+) -> None:
+    noisy = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(2))
+    once, twice = looking(1, half_pass), looking(2, half_pass)
+    padded = pad_to_multiple(noisy, 16 if half_pass is None else 32)
+    first = once(padded)
+    second = once(first.denoised.mT)
+    shares = [
+        F.interpolate(
+            noise_share(first.noise_level, second.noise_level.mT, limit),
+            scale_factor=16.0,
+            mode="bilinear",
+        )
+        for limit in (1.0, 0.6)
+    ]
+    change = first.denoised - padded + shares[1] * (second.denoised.mT - first.denoised)
+    expected = (padded + shares[0] * change)[..., : size[0], : size[1]]
+    found = twice(noisy)
+    torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
+    assert (found.denoised - once(noisy).denoised).abs().max() > 1e-4
+    level = first.noise_level[..., : size[0], : size[1]]
+    torch.testing.assert_close(found.noise_level, level)
+
+
+@torch.inference_mode()
+def test_what_looks_as_noisy_as_before_is_texture() -> None:
+    before = torch.full((1, 3, 64, 64), 0.03)
+    for left, expected in ((0.1, 1.0), (0.3, 1.0), (0.6, 0.5), (1.2, 0.0), (1e6, 0.0)):
+        share = noise_share(before, left * before, 0.6)
+        assert share.shape == (1, 1, 4, 4)
+        assert float((share - expected).abs().max()) < 0.01
+    assert noise_share(0 * before, before, 0.6).isfinite().all()
+
+
+def test_a_second_look_is_for_constant_statistics() -> None:
+    with pytest.raises(ValueError, match="looks=2"):
+        AINDNetConfig(looks=2)
+    with pytest.raises(ValueError, match="1 or 2"):
+        AINDNetConfig(normalization="none", looks=3)
 
 
 def test_a_half_size_pass_is_for_constant_statistics() -> None:

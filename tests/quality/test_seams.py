@@ -10,7 +10,7 @@ import skimage
 
 from aindnet import Denoiser
 from aindnet.pretrained import list_models, load_model
-from aindnet.restore.statistics import HALF_PASS_REACH, REACH
+from aindnet.restore.statistics import reach
 from aindnet.restore.tiling import Axis, round_up
 
 MODELS = [card.name for card in list_models()]
@@ -29,8 +29,7 @@ def noisy(sigma: float, grain: int, side: int) -> np.ndarray:
 @pytest.mark.parametrize(("sigma", "grain"), [(5, 1), (25, 1), (50, 1), (50, 2), (20, 4)])
 @pytest.mark.parametrize("model", MODELS)
 def test_the_result_does_not_depend_on_the_tiles(model: str, sigma: float, grain: int) -> None:
-    once = load_model(model).network.config.half_pass is None
-    shared = REACH if once else HALF_PASS_REACH
+    shared = reach(load_model(model).network.config)
     smallest, side = 3 * shared, 5 * shared
     axis = Axis(side, smallest, shared, 0)
     assert [b - a for a, b in pairwise(axis.positions)] == [smallest - shared]

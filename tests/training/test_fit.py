@@ -248,7 +248,7 @@ def test_a_start_that_is_another_network_is_refused(photos: Path, tmp_path: Path
 
 def test_a_second_pass_can_be_taught_to_weights_that_had_one(photos: Path, tmp_path: Path) -> None:
     once = replace(SMALL, normalization="none")
-    twice = replace(once, half_pass=0.4, mean_limit=0.05)
+    twice = replace(once, half_pass=0.4, mean_limit=0.05, looks=2)
     path = fit(recipe(photos, tmp_path, network=once, budget="1 steps"))
     changes = {"name": "twice", "network": twice, "learning_rate": 1e-12, "ema_decay": 0.0}
     other = fit(recipe(photos, tmp_path, budget="1 steps", initial=str(path), **changes))

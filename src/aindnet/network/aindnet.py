@@ -21,7 +21,15 @@ from aindnet.network.adaptive_norm import (
     start_plain,
 )
 from aindnet.network.noise_estimator import NoiseLevelEstimator
-from aindnet.network.places import credibility, softness, without_local_means
+from aindnet.network.places import (
+    CELL,
+    TEXTURE,
+    TEXTURE_AGAIN,
+    credibility,
+    noise_share,
+    softness,
+    without_local_means,
+)
 from aindnet.network.resampling import ResizeMode, average_pool, pad_to_multiple, resize_bilinear
 
 Padding = Literal["zeros", "replicate"]
@@ -77,6 +85,10 @@ class AINDNetConfig:
     power (see `softness`), and the change is no more than noise can have left (`credibility`).
     Photos at full resolution are soft, and noise that noise reduction and JPEG made coarse is
     better seen there. None: one pass, as in the paper. Not with "instance"."""
+    looks: int = 1
+    """2: run all of it once more over the result, turned, and add what that changes; where the
+    result still looks as noisy as the photo did it was texture, and it is kept (see `noise_share`).
+    1: as in the paper. Not with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -115,12 +127,14 @@ class AINDNetConfig:
                 raise ValueError(f"{name} must be above 0, or None")
         if self.feature_limit is not None and self.normalization == "instance":
             raise ValueError('feature_limit is not for normalization="instance"')
-        if self.half_pass is not None and (
+        if self.looks not in (1, 2):
+            raise ValueError("looks must be 1 or 2")
+        if (self.half_pass is not None or self.looks > 1) and (
             self.normalization == "instance" or self.resize == "tf1"
         ):
             raise ValueError(
-                'half_pass is not for normalization="instance" (each pass would have statistics of '
-                'its own), nor for resize="tf1"'
+                'half_pass and looks=2 are not for normalization="instance" (each pass would have '
+                'statistics of its own), nor for resize="tf1"'
             )
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
@@ -230,23 +244,44 @@ class AINDNet(nn.Module):
         return AINDNetOutput(noisy + found.residual, *found[1:])
 
     def restoration(self, noisy: Tensor) -> Restoration:
-        """What `forward` adds to the photo (B, C, H, W), and the noise level; by one pass, or two
-        (`half_pass`).
+        """What `forward` adds to the photo (B, C, H, W), and the noise level; by as many passes as
+        `half_pass` and `looks` say.
         """
         height, width = noisy.shape[-2:]
+        padded = noisy
+        if self.config.resize != "tf1":
+            padded = pad_to_multiple(noisy, self._multiple())
+        residual, noise_level, *maps = self._look(padded)
+        if self.config.looks > 1:
+            # Turned, so that what the first look did wrong one way is not done again the same way.
+            again = self._look((padded + residual).transpose(-1, -2))
+            before, after = noise_level.detach(), again.noise_level.detach().transpose(-1, -2)
+            full = (padded.shape[-2], padded.shape[-1])
+            first, second = (
+                resize_bilinear(noise_share(before, after, limit), full)
+                for limit in (TEXTURE, TEXTURE_AGAIN)
+            )
+            residual = first * (residual + second * again.residual.transpose(-1, -2))
+        return Restoration(residual[..., :height, :width], noise_level[..., :height, :width], *maps)
+
+    def _multiple(self) -> int:
+        """Pixels that a photo's sides are brought to a multiple of."""
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
         multiple = 8 * self.config.unshuffle * (1 if self.config.half_pass is None else 2)
-        padded = noisy if self.config.resize == "tf1" else pad_to_multiple(noisy, multiple)
-        residual, noise_level, *maps = self._one_pass(padded)
-        if self.config.half_pass is not None:
-            first = padded + residual
-            second = self._one_pass(F.avg_pool2d(first, 2))
-            full = (padded.shape[-2], padded.shape[-1])
-            change = resize_bilinear(second.residual, full).float()
-            share = softness(first.detach(), self.config.half_pass)
-            share = share * credibility(change.detach(), noise_level.detach())
-            residual = residual + resize_bilinear(share, full) * change
-        return Restoration(residual[..., :height, :width], noise_level[..., :height, :width], *maps)
+        return multiple if self.config.looks == 1 else max(multiple, CELL)
+
+    def _look(self, padded: Tensor) -> Restoration:
+        """One pass over a photo, and one at half the size over its result (`half_pass`)."""
+        found = self._one_pass(padded)
+        if self.config.half_pass is None:
+            return found
+        first = padded + found.residual
+        second = self._one_pass(F.avg_pool2d(first, 2))
+        full = (padded.shape[-2], padded.shape[-1])
+        change = resize_bilinear(second.residual, full).float()
+        share = softness(first.detach(), self.config.half_pass)
+        share = share * credibility(change.detach(), found.noise_level.detach())
+        return found._replace(residual=found.residual + resize_bilinear(share, full) * change)
 
     def _one_pass(self, padded: Tensor) -> Restoration:
         """The paper's network over a photo whose sides come out even (any in "tf1" mode)."""

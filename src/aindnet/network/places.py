@@ -1,6 +1,7 @@
-"""What of a network's change is taken, place by place: of its means, and of a second pass.
+"""What of a network's change is taken, place by place: of its means, and of further passes.
 
-Ours, not the paper's: docs/training.md, "Means that are kept" and "Once more at half the size".
+Ours, not the paper's: docs/training.md, "Means that are kept", "Once more at half the size" and
+"A second look".
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ CELL = 16
 SOFT_FLOOR = 1 / 255
 """Detail of this deviation on the [0, 1] scale is as none: there a photo counts as soft."""
 CREDIBLE = 0.25
-"""Share of the noise level that a pass over the result may still find, to be believed."""
+"""Share of the noise level that a pass at half the size may change, to be believed."""
+TEXTURE = 1.0
+"""Share of the noise level that is still seen in the result where half of all changes are dropped:
+noise would be gone, so that this is texture."""
+TEXTURE_AGAIN = 0.6
+"""The same for what a second look at the result takes."""
 
 
 def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> Tensor:
@@ -68,6 +74,19 @@ def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
     level = _around(noise_level.float().mean(dim=1, keepdim=True), CELL)
     share = power / (CREDIBLE * level).clamp_min(1e-6).square()
     return 1 / (1 + share * share)
+
+
+def noise_share(before: Tensor, after: Tensor, limit: float) -> Tensor:
+    """How much of what looked like noise was: (B, C, H, W) each → (B, 1, H/16, W/16), 0 to 1.
+
+    `before` and `after` are the noise levels that are seen in a photo and in the result. 1 / (1 +
+    (after / (limit·before))⁸), over some 32 pixels: noise is gone in the result, and what is seen
+    there as before is texture. H and W are multiples of 16. Ours, not the paper's:
+    docs/training.md, "A second look".
+    """
+    levels = [_around(level.float().mean(dim=1, keepdim=True), CELL) for level in (before, after)]
+    share = (levels[1] / (limit * levels[0]).clamp_min(1e-6)).clamp_max(8.0)
+    return 1 / (1 + share.square().square().square())
 
 
 def _around(x: Tensor, cell: int) -> Tensor:

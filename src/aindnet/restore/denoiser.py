@@ -19,13 +19,13 @@ from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.engine import Engine, discarded
 from aindnet.restore.statistics import (
-    HALF_PASS_REACH,
     REACH,
     BySize,
     Field,
     StatisticsPolicy,
     Trained,
     WholeImage,
+    reach,
 )
 from aindnet.restore.streaming import (
     CLIPPED,
@@ -276,7 +276,7 @@ def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolic
     if asked is None:
         if not constant:
             return INSTANCE_STATISTICS
-        return Trained(overlap=REACH if network.config.half_pass is None else HALF_PASS_REACH)
+        return Trained(overlap=reach(network.config))
     if constant != isinstance(asked, Trained):
         raise ValueError(
             f"statistics {asked.name!r} do not fit a network with normalization "

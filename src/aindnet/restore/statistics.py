@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from aindnet.network import AINDNetConfig
 from aindnet.restore.backends.base import Array, Backend, Given, TileStatistics
 from aindnet.restore.streaming import RowSource
 from aindnet.restore.tiling import TilePlan, reflect_to
@@ -30,13 +31,14 @@ from aindnet.restore.windows import (
 
 TRAINING_WINDOW = 256
 """Pixels: about the size of the patches that the network was trained on."""
-
-
 REACH = 128
 """Pixels that neighbouring tiles share, so that strong noise on a border shows nowhere by more than
 a level of 255 (docs/engine.md)."""
-HALF_PASS_REACH = 192
-"""The same for networks with `half_pass`, which see farther."""
+
+
+def reach(config: AINDNetConfig) -> int:
+    """The same for a network that runs over its own result, and so sees farther."""
+    return REACH + (64 if config.half_pass is not None else 0) + (64 if config.looks > 1 else 0)
 
 
 class ImageStatistics(Protocol):

@@ -185,7 +185,7 @@ def _check_resume(resume: Path, task: SyntheticNoiseTask, budget: Budget) -> Non
         raise RecipeError(f"{resume}: the run is done, {step} steps; give it a longer --budget")
 
 
-WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass")
+WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks")
 """Of a network's configuration: what a run may change in the model that it starts from."""
 
 

@@ -30,6 +30,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"mean_limit": 0.1},
     {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1, "half_pass": 0.4},
     {"normalization": "running", "half_pass": 0.4},
+    {"normalization": "none", "unshuffle": 2, "looks": 2},
+    {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1, "half_pass": 0.4, "looks": 2},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},
