@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, cast
 
@@ -21,7 +22,13 @@ from aindnet.network import (
     is_transfer_parameter,
 )
 from aindnet.network.adaptive_norm import EPSILON
-from aindnet.network.places import credibility, noise_share, softness, without_local_means
+from aindnet.network.places import (
+    credibility,
+    found_level,
+    noise_share,
+    softness,
+    without_local_means,
+)
 from aindnet.network.resampling import pad_to_multiple
 
 SMALL = AINDNetConfig(
@@ -422,12 +429,33 @@ def test_a_second_look_is_the_same_network_over_its_own_result_turned(
         for limit in (1.0, 0.6)
     ]
     change = first.denoised - padded + shares[1] * (second.denoised.mT - first.denoised)
-    expected = (padded + shares[0] * change)[..., : size[0], : size[1]]
+    expected_change = shares[0] * change
+    expected = (padded + expected_change)[..., : size[0], : size[1]]
     found = twice(noisy)
     torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
     assert (found.denoised - once(noisy).denoised).abs().max() > 1e-4
-    level = first.noise_level[..., : size[0], : size[1]]
-    torch.testing.assert_close(found.noise_level, level)
+    level = found_level(
+        first.noise_level,
+        second.noise_level.mT,
+        expected_change,
+        noise_share(first.noise_level, second.noise_level.mT, 1.0),
+    )
+    torch.testing.assert_close(found.noise_level, level[..., : size[0], : size[1]])
+    torch.testing.assert_close(found.noise_level_coarse, first.noise_level_coarse)
+
+
+@torch.inference_mode()
+def test_the_noise_level_is_that_of_what_was_taken_and_of_what_is_left() -> None:
+    taken = 0.03 * torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    taken[:, 1] *= 2
+    before = torch.full_like(taken, 0.05)
+    for left, share, expected in ((0.0, 1.0, 0.03), (0.04, 1.0, 0.05), (0.04, 0.0, 0.03)):
+        after, shares = torch.full_like(taken, left), torch.full((1, 1, 8, 8), share)
+        level = found_level(before, after, taken, shares)
+        assert level.shape == taken.shape
+        assert float((level[:, 0] / expected - 1).abs().max()) < 0.15
+        assert float(level[:, 1].mean() / math.hypot(0.06, left * share)) == pytest.approx(1, 0.02)
+    assert found_level(0 * before, before, taken, shares).isfinite().all()
 
 
 @torch.inference_mode()

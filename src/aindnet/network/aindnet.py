@@ -26,6 +26,7 @@ from aindnet.network.places import (
     TEXTURE,
     TEXTURE_AGAIN,
     credibility,
+    found_level,
     noise_share,
     softness,
     without_local_means,
@@ -88,6 +89,7 @@ class AINDNetConfig:
     looks: int = 1
     """2: run all of it once more over the result, turned, and add what that changes; where the
     result still looks as noisy as the photo did it was texture, and it is kept (see `noise_share`).
+    The noise level is then measured on what was taken (`found_level`), not only the estimator's.
     1: as in the paper. Not with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
@@ -257,11 +259,11 @@ class AINDNet(nn.Module):
             again = self._look((padded + residual).transpose(-1, -2))
             before, after = noise_level.detach(), again.noise_level.detach().transpose(-1, -2)
             full = (padded.shape[-2], padded.shape[-1])
-            first, second = (
-                resize_bilinear(noise_share(before, after, limit), full)
-                for limit in (TEXTURE, TEXTURE_AGAIN)
-            )
-            residual = first * (residual + second * again.residual.transpose(-1, -2))
+            share = noise_share(before, after, TEXTURE)
+            second = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
+            residual = residual + second * again.residual.transpose(-1, -2)
+            residual = resize_bilinear(share, full) * residual
+            noise_level = found_level(before, after, residual.detach(), share)
         return Restoration(residual[..., :height, :width], noise_level[..., :height, :width], *maps)
 
     def _multiple(self) -> int:

@@ -89,6 +89,19 @@ def noise_share(before: Tensor, after: Tensor, limit: float) -> Tensor:
     return 1 / (1 + share.square().square().square())
 
 
+def found_level(before: Tensor, after: Tensor, residual: Tensor, share: Tensor) -> Tensor:
+    """The noise level, measured on what was taken as noise: (B, C, H, W), on the [0, 1] scale.
+
+    `before` and `after` as in `noise_share`, whose answer `share` is; `residual` (B, C, H, W) is
+    what all passes changed. The map `before`, scaled in every channel so that its power over some
+    32 pixels is that of the residual, and of `share` of what is still seen in the result. H and W
+    are multiples of 16. Ours, not the paper's: docs/training.md, "A second look".
+    """
+    was, left, taken = (_around(x.float().square(), CELL) for x in (before, after, residual))
+    power = (taken + share.square() * left) / was.clamp_min(1e-12)
+    return before * resize_bilinear(power.sqrt(), (before.shape[-2], before.shape[-1]))
+
+
 def _around(x: Tensor, cell: int) -> Tensor:
-    """Means over cells, and their neighbours: (B, 1, H, W) → (B, 1, H/cell, W/cell)."""
+    """Means over cells, and their neighbours: (B, C, H, W) → (B, C, H/cell, W/cell)."""
     return F.avg_pool2d(F.avg_pool2d(x, cell), 3, stride=1, padding=1, count_include_pad=False)

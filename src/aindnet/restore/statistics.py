@@ -37,8 +37,8 @@ a level of 255 (docs/engine.md)."""
 
 
 def reach(config: AINDNetConfig) -> int:
-    """The same for a network that runs over its own result, and so sees farther."""
-    return REACH + (64 if config.half_pass is not None else 0) + (64 if config.looks > 1 else 0)
+    """The same for a network; one that runs over its own result sees farther."""
+    return REACH if config.half_pass is None and config.looks == 1 else 192
 
 
 class ImageStatistics(Protocol):
