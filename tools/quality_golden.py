@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from aindnet.evaluation.methods import load_our_model
-from aindnet.evaluation.regression import complaints, measure, read_golden
+from aindnet.evaluation.regression import complaints, measure, read_golden, samples_for
 from aindnet.evaluation.whole_files import whole_file
 from aindnet.pretrained.files import BUNDLED
 
@@ -28,7 +28,7 @@ def main() -> None:
     golden = dict(read_golden(GOLDEN))
     for name in names:
         ours = load_our_model(name, device="cpu", backend="torch", precision="fp32")
-        numbers = measure(ours)
+        numbers = measure(ours, samples_for(name))
         for complaint in complaints(numbers, golden.get(name, {}).get("numbers", {})):
             print(f"{name}: worse than before: {complaint}")
         golden[name] = {"sha256": ours.denoiser.model_hash, "numbers": numbers}

@@ -59,6 +59,7 @@ def change_by_storing(trained: LoadedModel, card: ModelCard) -> torch.Tensor:
     """How far float16 storage moves every value of an output, in levels of 255."""
     photo = np.asarray(skimage.data.astronaut()[:256, :256], np.float32) / 255
     noisy = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    noisy = noisy[:, : trained.network.config.image_channels]
     noisy = noisy + 0.05 * torch.randn(noisy.shape, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stored.safetensors"

@@ -19,7 +19,7 @@ def tool(monkeypatch, tmp_path):
     module = importlib.import_module("quality_golden")
     monkeypatch.setattr(module, "GOLDEN", tmp_path / "golden.json")
     (tmp_path / "golden.json").write_text("{}")
-    monkeypatch.setattr(module, "measure", lambda ours: {"set": {"psnr": 30.0}})
+    monkeypatch.setattr(module, "measure", lambda ours, samples: {"set": {"psnr": 30.0}})
     monkeypatch.setattr(module, "complaints", lambda numbers, golden: [])
     monkeypatch.setattr("sys.argv", ["quality_golden.py"])
     return module

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aindnet.evaluation.methods import load_our_model
-from aindnet.evaluation.regression import complaints, measure, read_golden
+from aindnet.evaluation.regression import complaints, measure, read_golden, samples_for
 from aindnet.pretrained import list_models
 
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -23,7 +23,7 @@ def test_a_bundled_model_has_lost_no_quality(name):
     assert name in golden, f"{name} has no golden numbers; {REMAKE}"
     model = load_our_model(name, device="cpu", backend="torch", precision="fp32")
     assert golden[name]["sha256"] == model.denoiser.model_hash, f"{name} is another file; {REMAKE}"
-    assert not complaints(measure(model), golden[name]["numbers"])
+    assert not complaints(measure(model, samples_for(name)), golden[name]["numbers"])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -32,7 +32,7 @@ def test_what_people_run_loses_no_quality_either(name):
     golden = read_golden(GOLDEN)
     if name not in golden:
         pytest.skip(f"{name} is installed on this machine, not bundled")
-    measured = measure(load_our_model(name, device="cpu"))
+    measured = measure(load_our_model(name, device="cpu"), samples_for(name))
     # bf16 costs a few hundredths where noise is strong.
     assert not complaints(measured, golden[name]["numbers"], psnr=0.05, ssim=0.002)
 

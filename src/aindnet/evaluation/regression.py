@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.samples import load_samples
+from aindnet.evaluation.datasets.sample import Dataset
+from aindnet.evaluation.datasets.samples import KINDS, load_samples
 from aindnet.evaluation.document import evaluation_document
 from aindnet.evaluation.methods import Method, Noisy
 from aindnet.evaluation.runner import evaluate
+from aindnet.pretrained import load_model
 
 PSNR_TOLERANCE = 0.02
 """Loss in dB that is reported; gains and smaller losses pass."""
@@ -26,9 +28,17 @@ Numbers = dict[str, dict[str, float]]
 """Kind of noise → noisy_psnr, psnr, ssim."""
 
 
-def measure(method: Method) -> Numbers:
-    """A method's numbers on the sample photos, rounded to 4 decimals."""
-    evaluation = evaluate(load_samples(), [Noisy(), method])
+def samples_for(name: str) -> Dataset:
+    """The sample photos that a model is for: grey ones, or under white noise alone."""
+    model = load_model(name)
+    # Only models of white noise were taught what is neither clipped nor rounded.
+    kinds = KINDS if model.card.clipped else ("white",)
+    return load_samples(kinds, grey=model.network.config.image_channels == 1)
+
+
+def measure(method: Method, samples: Dataset | None = None) -> Numbers:
+    """A method's numbers on the sample photos, or some of them, rounded to 4 decimals."""
+    evaluation = evaluate(load_samples() if samples is None else samples, [Noisy(), method])
     if evaluation.failures:
         failure = evaluation.failures[0]
         raise DatasetError(f"{failure.image}: {failure.method}: {failure.reason}")

@@ -7,7 +7,7 @@ compare versions of this project with one another, not with published tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -60,11 +60,14 @@ KINDS: Mapping[str, Callable[[Image, int], Image]] = MappingProxyType(
 )
 
 
-def load_samples() -> Dataset:
-    """Four crops of 192×192 under each kind of noise; groups are the kinds."""
+def load_samples(kinds: Iterable[str] = tuple(KINDS), *, grey: bool = False) -> Dataset:
+    """Four crops of 192×192 under each of `kinds` of noise; groups are the kinds.
+
+    `grey`: of each, the luma (H, W), and noise on that.
+    """
     samples = [
-        Sample(f"{photo} {kind}", partial(_read, photo, kind), group=kind, photo=photo)
-        for kind in KINDS
+        Sample(f"{photo} {kind}", partial(_read, photo, kind, grey), group=kind, photo=photo)
+        for kind in kinds
         for photo in CROPS
     ]
     return Dataset(
@@ -78,7 +81,8 @@ def load_samples() -> Dataset:
     )
 
 
-def _read(photo: str, kind: str) -> Pair:
+def _read(photo: str, kind: str, grey: bool) -> Pair:
+    import skimage.color
     import skimage.data
 
     try:
@@ -87,4 +91,6 @@ def _read(photo: str, kind: str) -> Pair:
         raise DatasetError(f"{photo}: this scikit-image does not have the sample photo") from error
     top, left = CROPS[photo]
     clean = np.ascontiguousarray(whole[top : top + SIDE, left : left + SIDE, :3])
+    if grey:
+        clean = to_uint8(skimage.color.rgb2gray(clean))
     return Pair(KINDS[kind](clean, seed_of(photo, 0)), clean)
