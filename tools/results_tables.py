@@ -57,6 +57,8 @@ class Table:
     """
 
     in_summary: bool = False
+    model: str | None = None
+    """The model that the table is of, where none is asked for and it is not the default."""
 
     def model_command(self, places: Places, model: str | None) -> list[str]:
         """The call of `aindnet` that makes the report: model and peers."""
@@ -127,13 +129,15 @@ def _without_model(command: str) -> list[str]:
     return words
 
 
-_NOT_GAUSSIAN = (
-    "Run with {model}, which was trained for camera noise, white noise being one kind of it"
-    "{published}. Peers are blind too: σ is estimated, and white noise needs no factor. NLM is "
-    "left out, as its strength is no σ, and BM3D for its time{grey}."
+_GAUSSIAN = (
+    "Run with {model}, which is for white noise; it is told no level. Peers are blind too: σ is "
+    "estimated, and white noise needs no factor. NLM is left out, as its strength is no σ, and "
+    "BM3D for its time"
 )
-_PUBLISHED = "; the published rows are of networks trained on white Gaussian noise alone"
-_GREY = "; so is FFDNet, whose weights here are of the colour network"
+_GREY = (
+    "; so is FFDNet, whose weights here are of the colour network. The published FFDNet is told "
+    "the level"
+)
 
 TABLES = (
     Table(
@@ -169,7 +173,8 @@ TABLES = (
         "clean-test",
         flags=("--folder", "set12", "--folder", "bsd68"),
         peers=("wavelet",),
-        note=_NOT_GAUSSIAN.replace("{published}", _PUBLISHED).replace("{grey}", _GREY),
+        note=f"{_GAUSSIAN}{_GREY}.",
+        model="aindnet-gaussian-grey",
     ),
     Table(
         "gaussian-colour",
@@ -180,7 +185,8 @@ TABLES = (
             *("--every", "2"),
         ),
         peers=("wavelet", "ffdnet"),
-        note=_NOT_GAUSSIAN.replace("{published}", "").replace("{grey}", ""),
+        note=f"{_GAUSSIAN}.",
+        model="aindnet-gaussian",
     ),
     Table(
         "estimator",

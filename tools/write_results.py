@@ -88,14 +88,14 @@ def run_tables(
     again: bool = False,
 ) -> None:
     """Run what is missing of every table whose data are there."""
-    model_hash = file_sha256(find_model(model))
     for table in tables:
+        own = model or table.model
         take_kept_scores(table, places)
         if not data_are_here(table, places):
             print(f"{table.name}: {places.data / table.place} is not here, left out")
             continue
         chosen = "peers" in parts and choose_settings(runner, table, places)
-        missing = table.missing_parts(places, model, model_hash)
+        missing = table.missing_parts(places, own, file_sha256(find_model(own)))
         if again:
             forget(table.folder(places) / "scores.jsonl", parts)
         if chosen or again:
@@ -106,7 +106,7 @@ def run_tables(
                 runner.aindnet(table.peer_command(places, peer))
                 keep_scores(table, places)
         if missing and "model" in parts:
-            runner.aindnet(table.model_command(places, model))
+            runner.aindnet(table.model_command(places, own))
 
 
 def choose_settings(runner: Runner, table: Table, places: Places) -> bool:
@@ -175,6 +175,7 @@ def results_page(places: Places) -> str:
     for table, document in made:
         document["command"] = public_command(document["command"], table)
     shown = [document for table, document in made if table.in_summary]
+    page = [document for table, document in made if table.model is None]
     parts = [
         "# Results",
         "Every table here is made by the command under it; `python tools/write_results.py --data "
@@ -186,7 +187,7 @@ def results_page(places: Places) -> str:
         "model as it is, with nothing set. Times are of the machine that a table names, with what "
         "else ran on it; the peers' scores on real noise are kept, image by image, in `scores/`.",
         "## Summary",
-        f"PSNR, dB; images of real noise. {models_of(document for _, document in made)}",
+        f"PSNR, dB; images of real noise. {models_of(page)}",
         summary_table(shown),
     ]
     for table, document in made:
@@ -241,7 +242,10 @@ def models_of(documents: Any) -> str:
     models = {(d["model"], d["model_hash"]) for d in documents if d["model_hash"]}
     if len(models) > 1:
         return "**Not all tables are of the same weights: see the line under each.**"
-    return "".join(f"Ours is {name}, SHA-256 `{digest[:16]}…`." for name, digest in models)
+    return "".join(
+        f"Ours is {name}, SHA-256 `{digest[:16]}…`, where no other is named."
+        for name, digest in models
+    )
 
 
 def table_section(table: Table, document: dict[str, Any]) -> str:
