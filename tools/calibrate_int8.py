@@ -59,6 +59,8 @@ def main(
         Model file to write, with the ranges and the loss; it may be the model's own.
     """
     loaded = load_model(model)
+    if loaded.network.config.image_channels != 3:
+        raise DatasetError(f"{loaded.card.name}: is for grey photos; the pairs here are of colour")
     named = [each.split("=", 1) for each in on]
     datasets = [open_dataset(name, Path(root)) for name, root in named]
     others = [sample for dataset in datasets for sample in dataset.samples[1::2]]

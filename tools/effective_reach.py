@@ -19,7 +19,7 @@ from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import TileStatistics
 from aindnet.restore.windows import mean_and_deviation
 
-DISTANCES = (0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+DISTANCES = (0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 
 
 def reach(photo: Path, *, model: str | None = None, size: int = 512) -> None:
@@ -34,9 +34,10 @@ def reach(photo: Path, *, model: str | None = None, size: int = 512) -> None:
     size
         Height and width of the part used, a multiple of 64.
     """
-    backend = create_backend(
-        load_model(model).network, backend="torch", device="cpu", precision="fp32"
-    )
+    network = load_model(model).network
+    if network.config.image_channels != 3:
+        raise SystemExit("the reach is measured on colour photos: choose a colour model")
+    backend = create_backend(network, backend="torch", device="cpu", precision="fp32")
     rgb = to_rgb(read_image(photo))[:size, :size]
     tile = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])
     given = TileStatistics(mean_and_deviation(backend.measure(tile)[0])[..., None, None])

@@ -25,6 +25,7 @@ from PIL import Image
 
 from aindnet import Denoiser
 from aindnet.evaluation.methods.ffdnet import find_weights, load_ffdnet
+from aindnet.pretrained import load_model
 from aindnet.training.photos import load_tiles
 
 Picture = npt.NDArray[np.float32]
@@ -140,6 +141,9 @@ def main() -> None:
             parser.error(f"{arguments.photos}: no PNG in it")
         photos = [read(file) for file in files]
     tiles = crops(arguments.tiles) if arguments.tiles else {}
+    for model in arguments.model:
+        if load_model(model).network.config.image_channels != 3:
+            parser.error(f"{model}: is for grey photos, and these checks are of colour ones")
     for model in arguments.model:
         denoiser = Denoiser.from_pretrained(model, device="cpu")
         print(denoiser.model_name, denoiser.model_hash[:12])

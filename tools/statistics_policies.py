@@ -45,6 +45,7 @@ from aindnet.restore.statistics import (
     StatisticsPolicy,
     Trained,
     WholeImage,
+    reach,
 )
 from aindnet.restore.tiling import round_up
 
@@ -69,14 +70,12 @@ POLICIES: dict[str, StatisticsPolicy] = {
     "field, 256 every 256": Field(),
     "field, 256 every 512": Field(spacing=512),
 }
-TRAINED: dict[str, StatisticsPolicy] = {"trained": Trained()}
-"""The one policy of a network whose statistics are constants."""
 
 
 def policies_of(model: str | None) -> dict[str, StatisticsPolicy]:
-    """The policies that fit a model's network."""
-    constant = load_model(model).network.config.constant_statistics
-    return TRAINED if constant else POLICIES
+    """The policies that fit a model's network: one where its statistics are constants."""
+    config = load_model(model).network.config
+    return {"trained": Trained(overlap=reach(config))} if config.constant_statistics else POLICIES
 
 
 def table(

@@ -175,7 +175,7 @@ def results_page(places: Places) -> str:
     for table, document in made:
         document["command"] = public_command(document["command"], table)
     shown = [document for table, document in made if table.in_summary]
-    page = [document for table, document in made if table.model is None]
+    page = [d for table, d in made if d["model"] != table.model]
     parts = [
         "# Results",
         "Every table here is made by the command under it; `python tools/write_results.py --data "
@@ -251,7 +251,8 @@ def models_of(documents: Any) -> str:
 def table_section(table: Table, document: dict[str, Any]) -> str:
     """The report as a section, with what its reader must know."""
     section = markdown_report(document, level=2, with_conventions=False).strip()
-    if table.note:
+    # What is said of the table's own model does not hold of another.
+    if table.note and table.model in (None, document["model"]):
         title, _, rest = section.partition("\n\n")
         section = f"{title}\n\n{table.note.format(model=document['model'])}\n\n{rest}"
     return section

@@ -155,9 +155,10 @@ class AINDNetOutput(NamedTuple):
     denoised: Tensor
     """(B, C, H, W): input + residual, not clipped."""
     noise_level: Tensor
-    """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale."""
+    """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale; with `looks` of
+    2 the one measured on what was taken (`places.found_level`), which no gradient goes through."""
     noise_level_coarse: Tensor
-    """(B, C, h, w): σ̂ coarse, before upsampling."""
+    """(B, C, h, w): σ̂ coarse, before upsampling; the first look's."""
     noise_level_fine: Tensor
     """(B, C, H', W'): σ̂ fine, at the stem's resolution."""
 
@@ -239,8 +240,9 @@ class AINDNet(nn.Module):
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
 
-        Sizes that are no multiple of 8 are reflected up to one inside and cut again ("tf1" mode
-        instead treats borders as the released graph does).
+        Sizes that are no multiple of 8 (of 16 or 32 with `unshuffle`, `half_pass` or `looks`) are
+        reflected up to one inside and cut again ("tf1" mode instead treats borders as the released
+        graph does).
         """
         found = self.restoration(noisy)
         return AINDNetOutput(noisy + found.residual, *found[1:])

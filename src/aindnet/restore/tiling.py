@@ -15,8 +15,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 
 ALIGNMENT = 32
-"""Pixels. A multiple of what the network pools to (8), coarse enough that images of many small
-sizes share few compiled tile shapes."""
+"""Pixels. A multiple of what the bundled networks pool to (16, 32), coarse enough that images of
+many small sizes share few compiled tile shapes."""
 
 
 def round_up(value: int, multiple: int = ALIGNMENT) -> int:

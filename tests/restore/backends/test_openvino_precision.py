@@ -44,6 +44,20 @@ def test_the_finest_scale_s_sum_is_kept_in_float32_and_no_block_s_convolution(
     assert {node.get_output_partial_shape(0)[1].get_length() for node in sums} == {channels}
 
 
+@pytest.mark.parametrize(("further", "passes"), [({"half_pass": 0.4}, 2), ({"looks": 2}, 2)])
+def test_every_pass_keeps_its_sum_in_float32(further: dict[str, object], passes: int) -> None:
+    once, more = (
+        [
+            node.get_friendly_name()
+            for node in kept(small_network(unshuffle=2, normalization="none", **change))
+            if node.get_type_name() == "Convolution"
+        ]
+        for change in ({}, further)
+    )
+    assert len(once) == 1
+    assert len(more) == passes
+
+
 def test_other_scales_stay_as_the_hint_says() -> None:
     network = small_network()
     coarse = {str(channels) for channels in network.config.channels[1:]}

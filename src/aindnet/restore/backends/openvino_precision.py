@@ -7,12 +7,14 @@ block, the sum costs more than all convolutions in bfloat16 together (docs/engin
 
 from __future__ import annotations
 
+import re
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-STEM = "stem1"
+STEM = re.compile(r"/stem1(_\d+)?/")
+"""The stem of every pass: further ones are numbered by the exporter."""
 ELEMENTWISE = (
     "Add",
     "Multiply",
@@ -58,8 +60,10 @@ def _serialize(model: Any, path: Path) -> None:
 
 
 def _sum_of(model: Any) -> list[Any]:
-    """The stem, every sum of it with a block's output, and what is done to these point by point."""
-    stem = [n for n in model.get_ordered_ops() if f"/{STEM}/" in n.get_friendly_name()]
+    """Each pass's stem, every sum of it with a block's output, and what is done to these point by
+    point.
+    """
+    stem = [n for n in model.get_ordered_ops() if STEM.search(n.get_friendly_name())]
     kept = [n for n in stem if n.get_type_name() in ("Convolution", "Add")]
     for node in stem:
         kept += [each for each in _consumers(node) if each.get_type_name() == "Relu"]
