@@ -27,7 +27,7 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
 
     table = Table(show_lines=True)
     for heading in ("model", "licence", "quality: PSNR in dB (noisy input)", "trained on"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold", no_wrap=heading == "model")
     for card in cards:
         quality = "\n".join(
             f"{name}: {_decibels(values, 'psnr')} ({_decibels(values, 'noisy_psnr')})"
