@@ -34,11 +34,13 @@ TRAINING_WINDOW = 256
 REACH = 128
 """Pixels that neighbouring tiles share, so that strong noise on a border shows nowhere by more than
 a level of 255 (docs/engine.md)."""
+FURTHER_REACH = 192
+"""The same for networks that run over their own result, and so see farther."""
 
 
 def reach(config: AINDNetConfig) -> int:
-    """The same for a network; one that runs over its own result sees farther."""
-    return REACH if config.half_pass is None and config.looks == 1 else 192
+    """Pixels that neighbouring tiles of a network without instance statistics must share."""
+    return REACH if config.half_pass is None and config.looks == 1 else FURTHER_REACH
 
 
 class ImageStatistics(Protocol):

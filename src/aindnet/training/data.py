@@ -72,8 +72,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
         self.tiles, held_out = photos.pixels, None
         if self.recipe.hold_out and not self.recipe.validation:
             self.tiles, held_out = without_held_out(photos, self.recipe.hold_out)
-        if held_out is None and self.recipe.validation:
-            held_out = load_tiles(self.recipe.validation)  # once, for both
+        held_out = _validation_tiles(self.recipe, held_out)  # once, for both
         self.validation = [
             *synthetic_validation(self.recipe, held_out),
             *white_validation(self.recipe, held_out),
