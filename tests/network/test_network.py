@@ -30,6 +30,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple
+from aindnet.network.second_look import SecondLook, noise_signature, signature_channels
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -473,6 +474,80 @@ def test_a_second_look_is_for_constant_statistics() -> None:
         AINDNetConfig(looks=2)
     with pytest.raises(ValueError, match="1 or 2"):
         AINDNetConfig(normalization="none", looks=3)
+
+
+def with_own_second_look(**change: Any) -> AINDNet:
+    config = replace(SMALL, normalization="none", unshuffle=2, looks=2, second_weights=True)
+    network = seeded(replace(config, **change))
+    with torch.no_grad():
+        for trunk in (network, cast(SecondLook, network.second)):
+            trunk.head.weight.normal_(std=0.02)
+    return network
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(64, 96), (33, 50), (5, 7)], ids=str)
+def test_a_second_look_of_its_own_sees_photo_and_result(
+    size: tuple[int, int], channels: int
+) -> None:
+    network = with_own_second_look(image_channels=channels)
+    noisy = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(2))
+    padded = pad_to_multiple(noisy, 16)
+    once = AINDNet(replace(network.config, looks=1, second_weights=False)).eval()
+    once.load_state_dict(network.state_dict(), strict=False)
+    first = once(padded)
+    again = once(first.denoised)
+    assert network.second is not None
+    residual = network.second(padded, first.denoised, first.noise_level, again.noise_level)
+    found = network(noisy)
+    expected = (padded + residual)[..., : size[0], : size[1]]
+    torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
+    assert (found.denoised - first.denoised[..., : size[0], : size[1]]).abs().max() > 1e-3
+    share = noise_share(first.noise_level, again.noise_level, 1.0)
+    level = found_level(first.noise_level, again.noise_level, residual, share)
+    torch.testing.assert_close(found.noise_level, level[..., : size[0], : size[1]])
+
+
+@torch.inference_mode()
+def test_the_signature_tells_noises_of_one_level_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    white = 0.03 * torch.randn(1, 3, 128, 128, generator=generator)
+    coarse = F.interpolate(white[..., ::4, ::4], scale_factor=4.0)
+    flat = torch.full_like(white, 0.5)
+    level = torch.full_like(white, 0.03)
+    signatures = [noise_signature(flat + x, flat, level, 0.1 * level) for x in (white, coarse)]
+    for signature in signatures:
+        assert signature.shape == (1, signature_channels(3), 8, 8)
+        before, after, taken, texture, _ = signature.split([3, 3, 3, 3, 9], dim=1)
+        torch.testing.assert_close(before, level[..., :8, :8])
+        torch.testing.assert_close(after, 0.1 * level[..., :8, :8])
+        assert float((taken.mean((2, 3)) / 0.03 - 1).abs().max()) < 0.1
+        assert float(texture.max()) < 1e-3
+    shares = [signature[:, 12:].mean((2, 3)) / 0.25 for signature in signatures]
+    assert float((shares[0] - 0.25).abs().max()) < 0.06
+    # Squares of 4 pixels keep all power over two octaves, and a quarter over the third.
+    torch.testing.assert_close(shares[1][:, :6], torch.ones(1, 6), atol=0.01, rtol=0)
+    assert float((shares[1][:, 6:] - 0.25).abs().max()) < 0.06
+
+
+@torch.inference_mode()
+def test_the_signature_is_finite_where_nothing_was_taken() -> None:
+    flat = torch.zeros(1, 3, 32, 32)
+    assert noise_signature(flat, flat, flat, flat).isfinite().all()
+    textured = torch.rand(1, 3, 32, 32)
+    texture = noise_signature(textured, textured, flat, flat)[:, 9:12]
+    assert float(texture.min()) > 0.01
+
+
+def test_weights_for_a_second_look_need_a_second_look() -> None:
+    with pytest.raises(ValueError, match="second_weights"):
+        AINDNetConfig(normalization="none", second_weights=True)
+
+
+def test_what_transfer_moves_is_the_same_in_a_second_look() -> None:
+    for name in ("encoder1.0.norm1.conv.weight", "head.bias", "encoder1.0.conv1.bias"):
+        assert is_transfer_parameter(f"second.{name}") == is_transfer_parameter(name)
 
 
 def test_a_half_size_pass_is_for_constant_statistics() -> None:

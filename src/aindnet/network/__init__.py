@@ -7,7 +7,8 @@ from aindnet.network.adaptive_norm import (
     RunningNorm,
     Unnormalized,
 )
-from aindnet.network.aindnet import AINDNet, AINDNetConfig, AINDNetOutput, is_transfer_parameter
+from aindnet.network.aindnet import AINDNet, AINDNetOutput, is_transfer_parameter
+from aindnet.network.config import AINDNetConfig
 from aindnet.network.noise_estimator import NoiseLevel, NoiseLevelEstimator
 
 __all__ = [

@@ -57,7 +57,7 @@ def softness(photo: Tensor, limit: float) -> Tensor:
     ):
         size = (finer.shape[-2], finer.shape[-1])
         octave = finer - resize_bilinear(coarser, size)
-        powers.append(_around(octave * octave, cell))
+        powers.append(around(octave * octave, cell))
     share = powers[0] / (limit * (powers[1] + SOFT_FLOOR**2))
     return 1 / (1 + share * share)
 
@@ -70,8 +70,8 @@ def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
     less, and what a second one changes beyond that are colours that it takes for noise. H and W are
     multiples of 16. Ours, not the paper's: docs/training.md, "Once more at half the size".
     """
-    power = _around(change.float().square().mean(dim=1, keepdim=True), CELL)
-    level = _around(noise_level.float().mean(dim=1, keepdim=True), CELL)
+    power = around(change.float().square().mean(dim=1, keepdim=True), CELL)
+    level = around(noise_level.float().mean(dim=1, keepdim=True), CELL)
     share = power / (CREDIBLE * level).clamp_min(1e-6).square()
     return 1 / (1 + share * share)
 
@@ -84,7 +84,7 @@ def noise_share(before: Tensor, after: Tensor, limit: float) -> Tensor:
     there as before is texture. H and W are multiples of 16. Ours, not the paper's:
     docs/training.md, "A second look".
     """
-    levels = [_around(level.float().mean(dim=1, keepdim=True), CELL) for level in (before, after)]
+    levels = [around(level.float().mean(dim=1, keepdim=True), CELL) for level in (before, after)]
     share = (levels[1] / (limit * levels[0]).clamp_min(1e-6)).clamp_max(8.0)
     return 1 / (1 + share.square().square().square())
 
@@ -97,11 +97,11 @@ def found_level(before: Tensor, after: Tensor, residual: Tensor, share: Tensor) 
     32 pixels is that of the residual, and of `share` of what is still seen in the result. H and W
     are multiples of 16. Ours, not the paper's: docs/training.md, "A second look".
     """
-    was, left, taken = (_around(x.float().square(), CELL) for x in (before, after, residual))
+    was, left, taken = (around(x.float().square(), CELL) for x in (before, after, residual))
     power = (taken + share.square() * left) / was.clamp_min(1e-12)
     return before * resize_bilinear(power.sqrt(), (before.shape[-2], before.shape[-1]))
 
 
-def _around(x: Tensor, cell: int) -> Tensor:
+def around(x: Tensor, cell: int) -> Tensor:
     """Means over cells, and their neighbours: (B, C, H, W) → (B, C, H/cell, W/cell)."""
     return F.avg_pool2d(F.avg_pool2d(x, cell), 3, stride=1, padding=1, count_include_pad=False)

@@ -111,19 +111,28 @@ class SyntheticNoiseData(pl.LightningDataModule):
         seed = (self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step
         generator.manual_seed(seed % 2**63)
         crop, batch = self.stage()
-        clean = random_crops(
-            self.tiles,
-            batch,
-            crop,
-            generator,
-            soft_content=self.recipe.soft_content,
-            soft_range=self.recipe.soft_range,
-            patterns=self.recipe.patterns,
-            low_contrast=self.recipe.low_contrast,
-            contrast_range=self.recipe.contrast_range,
-        )
-        camera = self.recipe.camera_at(self.progress)
-        return photographed(clean, generator, camera, self.recipe.network.image_channels)
+        recipe, channels = self.recipe, self.recipe.network.image_channels
+        processed = round(recipe.processed.share * batch)
+        parts = []
+        for count, kind, patterns, camera in (
+            (batch - processed, recipe, recipe.patterns, recipe.camera_at(self.progress)),
+            (processed, recipe.processed, 0.0, recipe.processed.camera),
+        ):
+            if count == 0:
+                continue
+            clean = random_crops(
+                self.tiles,
+                count,
+                crop,
+                generator,
+                soft_content=kind.soft_content,
+                soft_range=kind.soft_range,
+                patterns=patterns,
+                low_contrast=kind.low_contrast,
+                contrast_range=kind.contrast_range,
+            )
+            parts.append(photographed(clean, generator, camera, channels))
+        return joined(parts)
 
 
 def photographed(
@@ -134,6 +143,13 @@ def photographed(
         clean = luma(clean)
     noisy, noise_level, clean = simulate(clean, generator, camera)
     return Batch(noisy[:, :channels], clean[:, :channels], noise_level[:, :channels], "synthetic")
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """Simulated photos of several kinds as one batch."""
+    noisy, clean = (torch.cat([part[i] for part in parts]) for i in (0, 1))
+    levels = [part.noise_level for part in parts if part.noise_level is not None]
+    return Batch(noisy, clean, torch.cat(levels), parts[0].source)
 
 
 def luma(photos: Tensor) -> Tensor:

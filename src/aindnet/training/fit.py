@@ -127,6 +127,7 @@ def fit(
     network = _initial(recipe)
     recipe = replace(recipe, network=network.config)
     network.detach_map = recipe.detach_noise_level
+    _freeze(network, recipe)
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     data = SyntheticNoiseData(recipe)
     task = SyntheticNoiseTask(recipe, network)
@@ -208,6 +209,19 @@ def _initial(recipe: TrainingRecipe) -> AINDNet:
     changed = AINDNet(recipe.network)
     changed.load_state_dict(network.state_dict())
     return changed
+
+
+def _freeze(network: AINDNet, recipe: TrainingRecipe) -> None:
+    """Leave training what the recipe trains. Raises `RecipeError` where that is nothing."""
+    if recipe.trains == "all":
+        return
+    if network.second is None:
+        raise RecipeError(
+            "recipe: `trains: second look` needs a network with `second_weights`; start from one "
+            "that tools/add_second_look.py wrote"
+        )
+    network.requires_grad_(False)
+    network.second.requires_grad_(True)
 
 
 def _trainer(

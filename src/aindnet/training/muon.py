@@ -55,7 +55,8 @@ def hidden_filters(network: nn.Module) -> set[str]:
         name
         for name, parameter in network.named_parameters()
         if parameter.ndim == 4
-        and not name.startswith(("noise_estimator.", "stem1.", "head."))
+        and parameter.requires_grad
+        and not name.removeprefix("second.").startswith(("noise_estimator.", "stem1.", "head."))
         and not name.endswith(to_map)
     }
 

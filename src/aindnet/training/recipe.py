@@ -23,6 +23,24 @@ HELD_OUT = 0.05
 
 
 @dataclass(frozen=True)
+class PhotosOfAKind:
+    """A part of each batch whose content and camera are not the recipe's.
+
+    Content and noise go together: a full-resolution JPEG of a camera that reduces noise is soft,
+    and so is what is left of its noise. Drawn apart, as in the rest of the batch, either tells
+    nothing of the other.
+    """
+
+    share: float = 0.0
+    """Of each batch."""
+    soft_content: float = 0.5
+    soft_range: tuple[float, float] = (1.0, 2.2)
+    low_contrast: float = 0.0
+    contrast_range: tuple[float, float] = (0.25, 1.0)
+    camera: CameraRecipe = field(default_factory=CameraRecipe)
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """Everything that decides a training run."""
 
@@ -62,12 +80,17 @@ class TrainingRecipe:
     patterns: float = 0.0
     """Probability that a crop is of flat patches of strong colour, as signs and screens are: photos
     hold few, and colours that change every few pixels are easily taken for noise."""
+    processed: PhotosOfAKind = field(default_factory=PhotosOfAKind)
+    """Photos as cameras' own processing leaves them, beside the others."""
     loss: RestorationLoss = "l1"
     """"l1" (paper), "relative_l1" (each image's over its noise level) or "log_mse"."""
     estimator_loss: EstimatorLoss = "squared"
     """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
+    trains: Literal["all", "second look"] = "all"
+    """Which weights: "second look", those of `network.second_weights` alone; the first look's stay
+    as they are in `initial`, and cost no backward pass."""
     detach_noise_level: bool = False
     """True: the estimator learns from its own loss alone; False: from both (paper)."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -117,6 +140,8 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         if not self.data:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
+        if self.trains not in ("all", "second look"):
+            raise RecipeError(f"recipe: trains {self.trains!r}; choose all or second look")
         if not self.stages or self.stages[0][0] != 0:
             raise RecipeError("recipe: the first of `stages` must begin at 0")
         for _, crop, batch in self.stages:
@@ -139,6 +164,9 @@ class TrainingRecipe:
         for name in ("soft_content", "low_contrast", "patterns"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a probability, 0 to 1")
+        for name in ("share", "soft_content", "low_contrast"):
+            if not 0 <= getattr(self.processed, name) <= 1:
+                raise RecipeError(f"recipe: `processed.{name}` must be 0 to 1")
         for name in ("hold_out", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise RecipeError(f"recipe: `{name}` must be at least 0 and below 1")
@@ -148,12 +176,16 @@ class TrainingRecipe:
         for name in ("estimator_weight", "modulation_rate", "weight_decay", "gradient_clip"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"recipe: `{name}` must be 0 or above")
-        if not 1 <= self.soft_range[0] <= self.soft_range[1] < math.inf:
-            raise RecipeError("recipe: `soft_range` must be two factors from 1 up, the lower first")
-        if not 0 < self.contrast_range[0] <= self.contrast_range[1] <= 1:
-            raise RecipeError(
-                "recipe: `contrast_range` must be two factors above 0 and up to 1, the lower first"
-            )
+        for of in (self, self.processed):
+            if not 1 <= of.soft_range[0] <= of.soft_range[1] < math.inf:
+                raise RecipeError(
+                    "recipe: `soft_range` must be two factors from 1 up, the lower first"
+                )
+            if not 0 < of.contrast_range[0] <= of.contrast_range[1] <= 1:
+                raise RecipeError(
+                    "recipe: `contrast_range` must be two factors above 0 and up to 1, the lower "
+                    "first"
+                )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise RecipeError("recipe: `betas` must be at least 0 and below 1")
         if (self.devices < 1 and self.devices != -1) or self.nodes < 1:

@@ -124,7 +124,9 @@ def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
     np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("further", [{"half_pass": 50.0}, {"looks": 2}], ids=str)
+@pytest.mark.parametrize(
+    "further", [{"half_pass": 50.0}, {"looks": 2}, {"looks": 2, "second_weights": True}], ids=str
+)
 def test_further_passes_are_in_every_runtime(runtime: Any, further: dict[str, Any]) -> None:
     network = small_network(normalization="none", unshuffle=2, **further)
     own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)

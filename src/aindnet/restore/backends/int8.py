@@ -24,7 +24,7 @@ Ranges = Mapping[str, tuple[float, float]]
 FLOATING = ("noise_estimator", "stem1", "head")
 """Layers whose errors would be seen: the noise map, and what touches the photo's own values."""
 LEAST_CHANNELS = 8
-"""Layers that read fewer (the three channels of the noise map) would win nothing."""
+"""Layers that read fewer would win nothing. Nor would those that read the map, of few or many."""
 
 
 class Int8Conv2d(nn.Module):
@@ -76,7 +76,8 @@ def int8_layers(network: TileNetwork) -> dict[str, nn.Conv2d]:
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d)
         and layer.in_channels >= LEAST_CHANNELS
-        and name.split(".")[0] not in FLOATING
+        and name.removeprefix("second.").split(".")[0] not in FLOATING
+        and not name.endswith(".convs")
     }
 
 

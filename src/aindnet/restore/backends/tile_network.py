@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aindnet.network import AdaptiveInstanceNorm, AINDNet, AINResBlock, RunningNorm
-from aindnet.network.adaptive_norm import EPSILON, LEAKY_SLOPE, map_at_scale
+from aindnet.network.adaptive_norm import EPSILON, LEAKY_SLOPE
 from aindnet.network.resampling import resize_bilinear
+from aindnet.network.second_look import SecondLook
+from aindnet.network.trunk import Trunk
 from aindnet.restore.backends.layer_statistics import (
     GivenStatistics,
     OwnStatistics,
@@ -89,13 +91,16 @@ def fold_statistics(norm: AdaptiveInstanceNorm) -> None:
         gain *= scale.view(like)
 
 
-class TileNetwork(AINDNet):
-    """`AINDNet` with the same weights, whose blocks take their statistics from outside."""
+class TileTrunk(Trunk):
+    """A trunk whose blocks take their statistics from outside."""
 
-    def __init__(self, network: AINDNet) -> None:
-        super().__init__(network.config)
-        self.load_state_dict({k: v.detach().clone() for k, v in network.state_dict().items()})
-        self.statistics: Statistics = OwnStatistics()
+    statistics: Statistics
+    runs_on_constants: bool
+    statistic_channels: int
+
+    def rearrange(self) -> None:
+        """Put the rearranged blocks in the place of the trunk's."""
+        self.statistics = OwnStatistics()
         channels = 0
         for name in GROUPS:
             blocks = cast(nn.ModuleList, getattr(self, name))
@@ -103,34 +108,12 @@ class TileNetwork(AINDNet):
             channels += sum(2 * cast(AINResBlock, block).conv1.out_channels for block in blocks)
         self.statistic_channels = channels
         self.runs_on_constants = self.config.constant_statistics
-        self.eval().requires_grad_(False)
 
-    def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
-        """Tiles (B, C, h, w), h and w multiples of 32 → (B, 2·C, h, w): residual, noise level.
-
-        The residual without the tile: in bf16 their sum would be rounded to 1/512.
-        """
-        self.statistics = statistics
-        found = self.restoration(tiles)
-        return torch.cat([found.residual.float(), found.noise_level.float()], dim=1)
-
-    def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
-        """As in `AINDNet`, in float32."""
-        return super().with_means_kept(residual.float(), noise_level.float())
-
-    def constants(self) -> Tensor:
-        """Mean and variance of a network whose statistics are constants, (2, channels)."""
-        norms = [m.constants() for m in self.modules() if isinstance(m, RunningNorm)]
-        return torch.cat(norms, dim=1)
-
-    def _run(self, blocks: nn.Module, x: Tensor, map1: Tensor, scale: int) -> Tensor:
+    def _run(
+        self, blocks: nn.Module, x: Tensor, map1: Tensor, scale: int, stem: tuple[int, int]
+    ) -> Tensor:
         group = cast(BlockGroup, blocks)
-        stride = self.config.modulation_stride
-        if stride > scale:
-            size = (-(-map1.shape[-2] // stride), -(-map1.shape[-1] // stride))
-        else:
-            size = (x.shape[-2], x.shape[-1])
-        noise_level = map_at_scale(map1, size, self.config.map_resize, self.config.resize)
+        noise_level = self._map_for(x, map1, scale, stem)
         hidden: tuple[Tensor, ...] = ()
         if group.convs is not None:
             hidden = F.relu(group.convs(noise_level)).chunk(2 * len(group.blocks), dim=1)
@@ -176,6 +159,46 @@ class TileNetwork(AINDNet):
             h = torch.cat([h, resize_bilinear(noise_level, size).to(h.dtype)], dim=1)
         out: Tensor = conv(h)
         return out
+
+
+class TileSecondLook(TileTrunk, SecondLook):
+    """`SecondLook` for tiles; its statistics are constants."""
+
+    def __init__(self, second: SecondLook) -> None:
+        super().__init__(second.config)
+        self.load_state_dict({k: v.detach().clone() for k, v in second.state_dict().items()})
+        self.rearrange()
+
+
+class TileNetwork(TileTrunk, AINDNet):
+    """`AINDNet` with the same weights, whose blocks take their statistics from outside."""
+
+    def __init__(self, network: AINDNet) -> None:
+        super().__init__(network.config)
+        self.load_state_dict({k: v.detach().clone() for k, v in network.state_dict().items()})
+        self.rearrange()
+        if self.second is not None:
+            self.second = TileSecondLook(self.second)
+            self.statistic_channels += self.second.statistic_channels
+        self.eval().requires_grad_(False)
+
+    def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
+        """Tiles (B, C, h, w), h and w multiples of 32 → (B, 2·C, h, w): residual, noise level.
+
+        The residual without the tile: in bf16 their sum would be rounded to 1/512.
+        """
+        self.statistics = statistics
+        found = self.restoration(tiles)
+        return torch.cat([found.residual.float(), found.noise_level.float()], dim=1)
+
+    def with_means_kept(self, residual: Tensor, noise_level: Tensor) -> Tensor:
+        """As in `AINDNet`, in float32."""
+        return super().with_means_kept(residual.float(), noise_level.float())
+
+    def constants(self) -> Tensor:
+        """Mean and variance of a network whose statistics are constants, (2, channels)."""
+        norms = [m.constants() for m in self.modules() if isinstance(m, RunningNorm)]
+        return torch.cat(norms, dim=1)
 
 
 class OwnPass(nn.Module):
