@@ -121,12 +121,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     rows = read_profiles(arguments.profiles)
+    kept = json.loads(OUTPUT.read_text("utf-8")).get("spectra", {})
     statistics = {
         "source": "response curves: DoRF (Grossberg and Nayar, Columbia University), as sampled "
         "for CBDNet; camera noise: measured by darktable's contributors",
         "response": fit_responses(arguments.responses),
         "noise": fit_noise(rows),
         "cameras": fit_cameras(rows),
+        "spectra": kept,  # of tools/fit_noise_spectra.py
     }
     text = json.dumps(statistics, separators=(",", ":"))
     arguments.output.write_text(text.replace('],"', '],\n"') + "\n")

@@ -9,12 +9,13 @@ from typing import Literal, get_args
 
 from aindnet.camera.compression import Subsampling
 from aindnet.camera.sensor import NoisePrior
+from aindnet.camera.spectra import SpectrumKind
 
 Range = tuple[float, float]
 SUBSAMPLINGS: tuple[Subsampling, ...] = ("4:4:4", "4:2:2", "4:2:0")
 _PROBABILITIES = (
     *("srgb_share", "white_balance", "mosaic", "resample", "edge_aware", "edge_aware_picture"),
-    *("smooth", "luma_coarse", "blotches", "white", "jpeg"),
+    *("smooth", "luma_coarse", "blotches", "spectra", "white", "jpeg"),
 )
 _RANGES = (
     *("shot_range", "read_range", "luma_sigma", "sharpen", "luma_coarse_share", "kept"),
@@ -89,6 +90,13 @@ class CameraRecipe:
     """Its standard deviation as a share of the noise's."""
     blotch_cell: Range = (6.0, 24.0)
     """Its features' size, pixels, log-uniform."""
+    spectra: float = 0.0
+    """Probability that the noise is Gaussian instead, as strong at each place, with a spectrum that
+    real cameras' noise was measured to have (`spectra`)."""
+    spectra_kinds: dict[str, float] = field(
+        default_factory=lambda: {"camera_jpeg": 0.5, "developed": 0.25, "phone": 0.25}
+    )
+    """Weights of whose spectra."""
     white: float = 0.0
     """Probability that an image's noise is white and Gaussian instead (scans, other software)."""
     white_range: Range = (1 / 255, 60 / 255)
@@ -108,6 +116,7 @@ class CameraRecipe:
         """Raise `ValueError` for what no camera can be."""
         _check_weights("priors", self.priors, get_args(NoisePrior))
         _check_weights("subsampling", self.subsampling, SUBSAMPLINGS)
+        _check_weights("spectra_kinds", self.spectra_kinds, get_args(SpectrumKind))
         if self.uniform_formula not in ("squared", "linear_std"):
             raise ValueError('uniform_formula must be "squared" or "linear_std"')
         if self.uniform_formula == "linear_std" and any(

@@ -44,6 +44,7 @@ from aindnet.camera.sensor import (
     sample_noise_prior,
     sensor_noise,
 )
+from aindnet.camera.spectra import coloured_noise, sample_spectra
 
 BILINEAR = 0.5
 """Share of mosaics that are interpolated bilinearly; the others by Malvar et al."""
@@ -126,6 +127,8 @@ def simulate(
     if recipe.edge_aware:
         noise, level, photo = _edge_aware_stage(noise, level, clean, recipe, draw)
     noise, level = _processing_stage(noise, level, recipe, draw)
+    if recipe.spectra:
+        noise, level = _spectrum_stage(noise, level, recipe, draw)
     if recipe.white:
         noise, level, photo = _white_stage(noise, level, clean, photo, recipe, draw)
     noisy = photo + noise
@@ -319,6 +322,24 @@ def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | t
         return ()
     share = draw.uniform(recipe.luma_coarse_share) * draw.happens(recipe.luma_coarse)
     return share, draw.log_uniform(recipe.luma_coarse_sigma)
+
+
+def _spectrum_stage(
+    noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    """Noise of a measured spectrum where it happens, as strong in luma as the formulas say."""
+    happens = draw.happens(recipe.spectra)
+    spectra = sample_spectra(draw.choose(recipe.spectra_kinds), draw.generator)
+    kept = draw.uniform(recipe.kept)
+    size = (noise.shape[-2], noise.shape[-1])
+    coloured = coloured_noise(spectra, size, draw.noise)
+    strength = level.square().mean(dim=1, keepdim=True).sqrt() * kept[:, None, None, None]
+    each = coloured.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    chosen = happens[:, None, None, None]
+    return (
+        torch.where(chosen, strength * coloured, noise),
+        torch.where(chosen, strength * each, level),
+    )
 
 
 def _white_stage(

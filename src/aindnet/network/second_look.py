@@ -8,6 +8,8 @@ noise at all. A denoiser that is told so need not be one for all noises at once.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,10 +84,7 @@ def noise_signature(photo: Tensor, result: Tensor, before: Tensor, after: Tensor
     for octave in range(1, OCTAVES + 1):
         taken = F.avg_pool2d(taken, 2)
         powers.append(around(taken * taken, CELL >> octave))
-    shares = [
-        SPECTRUM_SCALE * coarse / (fine + POWER_FLOOR)
-        for fine, coarse in zip(powers, powers[1:], strict=False)
-    ]
+    shares = [SPECTRUM_SCALE * coarse / (fine + POWER_FLOOR) for fine, coarse in pairwise(powers)]
     luma, texture = result.float().mean(dim=1, keepdim=True), []
     for octave in range(OCTAVES):
         half = F.avg_pool2d(luma, 2)

@@ -39,8 +39,7 @@ class Trunk(nn.Module):
                     channels,
                     modulation=config.modulation,
                     map_channels=map_channels,
-                    hidden=modulation_channels
-                    * (scale if config.scale_modulation_channels else 1),
+                    hidden=modulation_channels * (scale if config.scale_modulation_channels else 1),
                     one_plus_gamma=config.one_plus_gamma,
                     normalization=config.normalization,
                     feature_limit=config.feature_limit,

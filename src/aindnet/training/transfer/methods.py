@@ -11,9 +11,7 @@ from torch.nn.utils import parametrize
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNet, RunningNorm, is_transfer_parameter
 
-Method = Literal[
-    "transfer", "second_look", "modulation", "low_rank", "gains", "retrain", "scratch"
-]
+Method = Literal["transfer", "second_look", "modulation", "low_rank", "gains", "retrain", "scratch"]
 """transfer: AIN modules, noise estimator, last convolution (the paper's); second_look: of these
 only those of a second look with weights of its own; modulation: of these only the layers that give
 γ and β; low_rank: of these layers' filters only a sum of `RANK` outer products
