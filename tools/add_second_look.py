@@ -3,8 +3,8 @@
     python tools/add_second_look.py aindnet-fast runs/two-looks.safetensors --half-pass 0.4
 
 The second look starts as the first one's equal: it sees the photo through the same weights, and
-neither the first result nor the noise's spectrum yet. `aindnet train recipes/medium.yaml --initial
-runs/two-looks.safetensors` then trains it alone.
+neither the first result nor the noise's spectrum yet. `aindnet train recipes/second_look.yaml
+--initial runs/two-looks.safetensors` then trains it alone.
 """
 
 from __future__ import annotations

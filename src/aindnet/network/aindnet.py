@@ -102,41 +102,39 @@ class AINDNet(Trunk):
         if self.config.resize != "tf1":
             padded = pad_to_multiple(noisy, self._multiple())
         found = self._look(padded)
-        if self.second is not None:
-            found = self._own_second_look(self.second, padded, found)
-        elif self.config.looks > 1:
-            found = self._look_again(padded, found)
+        if self.config.looks > 1:
+            found = self._further_looks(padded, found)
         return found._replace(
             residual=found.residual[..., :height, :width],
             noise_level=found.noise_level[..., :height, :width],
         )
 
-    def _look_again(self, padded: Tensor, first: Restoration) -> Restoration:
-        """The same weights over the first look's result."""
-        # Turned, so that what the first look did wrong one way is not done again the same way.
-        again = self._look((padded + first.residual).transpose(-1, -2))
-        before, after = first.noise_level.detach(), again.noise_level.detach().transpose(-1, -2)
+    def _further_looks(self, padded: Tensor, first: Restoration) -> Restoration:
+        """What is seen in the first look's result, and what of all changes is taken."""
         full = (padded.shape[-2], padded.shape[-1])
+        residual, before = first.residual, first.noise_level
+        if self.second is not None:
+            result = padded + residual
+            residual = self.second(padded, result, before, self._level_of(result))
+            residual = self.with_means_kept(residual, before)
+        before = before.detach()
+        if self.second is None or self.config.looks > 2:
+            # Turned, so that what was done wrong one way is not done again the same way.
+            again = self._look((padded + residual).transpose(-1, -2))
+            after = again.noise_level.detach().transpose(-1, -2)
+            share = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
+            residual = residual + share * again.residual.transpose(-1, -2)
+        else:
+            after = self._level_of(padded + residual).detach()
         share = noise_share(before, after, TEXTURE)
-        second = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
-        residual = first.residual + second * again.residual.transpose(-1, -2)
         residual = resize_bilinear(share, full) * residual
         level = found_level(before, after, residual.detach(), share)
         return first._replace(residual=residual, noise_level=level)
 
-    def _own_second_look(
-        self, second: SecondLook, padded: Tensor, first: Restoration
-    ) -> Restoration:
-        """`second`, told what the first look found."""
-        result = padded + first.residual
-        full = (padded.shape[-2], padded.shape[-1])
-        left = self.noise_estimator(F.pixel_unshuffle(result, self.config.unshuffle))
-        before, after = first.noise_level, resize_bilinear(left.noise_level, full)
-        residual = self.with_means_kept(second(padded, result, before, after), before)
-        before, after = before.detach(), after.detach()
-        share = noise_share(before, after, TEXTURE)
-        level = found_level(before, after, residual.detach(), share)
-        return first._replace(residual=residual, noise_level=level)
+    def _level_of(self, photo: Tensor) -> Tensor:
+        """The noise level that the estimator sees in a photo, (B, C, H, W) like it."""
+        estimate = self.noise_estimator(F.pixel_unshuffle(photo, self.config.unshuffle))
+        return resize_bilinear(estimate.noise_level, (photo.shape[-2], photo.shape[-1]))
 
     def _multiple(self) -> int:
         """Pixels that a photo's sides are brought to a multiple of."""

@@ -33,7 +33,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"normalization": "none", "unshuffle": 2, "looks": 2},
     {"normalization": "none", "unshuffle": 2, "mean_limit": 0.1, "half_pass": 0.4, "looks": 2},
     {"normalization": "none", "looks": 2, "second_weights": True},
-    {"normalization": "running", "looks": 2, "second_weights": True, "modulation_stride": 4},
+    {"normalization": "running", "looks": 3, "second_weights": True, "modulation_stride": 4},
     {
         "normalization": "none",
         "unshuffle": 2,
