@@ -40,7 +40,7 @@ def sample_spectra(kinds: Sequence[str], generator: torch.Generator) -> Tensor:
         mean = torch.tensor(fitted[kind]["mean"], device=device)
         root = torch.linalg.cholesky(torch.tensor(fitted[kind]["covariance"], device=device))
         rows.append(mean + root @ row)
-    return torch.stack(rows).unflatten(1, (3, OCTAVES))
+    return torch.stack(rows).view(-1, 3, OCTAVES)
 
 
 def coloured_noise(

@@ -147,7 +147,8 @@ def photographed(
 
 def joined(parts: Sequence[Batch]) -> Batch:
     """Simulated photos of several kinds as one batch."""
-    noisy, clean = (torch.cat([part[i] for part in parts]) for i in (0, 1))
+    noisy = torch.cat([part.noisy for part in parts])
+    clean = torch.cat([part.clean for part in parts])
     levels = [part.noise_level for part in parts if part.noise_level is not None]
     return Batch(noisy, clean, torch.cat(levels), parts[0].source)
 
