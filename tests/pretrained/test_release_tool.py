@@ -26,7 +26,7 @@ def trained(tmp_path):
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():  # a fresh network gives its input back
-            parameter.add_(0.01 * torch.randn(parameter.shape, generator=random))
+            parameter.add_(0.004 * torch.randn(parameter.shape, generator=random))
     save_model(tmp_path / "trained.safetensors", network, ModelCard(name="mine"))
     return load_model(tmp_path / "trained.safetensors")
 
