@@ -49,7 +49,6 @@ def test_the_finest_scale_s_sum_is_kept_in_float32_and_no_block_s_convolution(
     [
         ({"half_pass": 0.4}, 2),
         ({"looks": 2}, 2),
-        ({"half_pass": 0.4, "looks": 2, "second_weights": True}, 3),
         ({"half_pass": 0.4, "looks": 3, "second_weights": True}, 5),
     ],
 )
