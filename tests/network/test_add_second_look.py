@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import torch
 
 from restore_networks import small_network
-
-TOOL = Path(__file__).resolve().parents[2] / "tools/add_second_look.py"
-
-
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("add_second_look", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tool_modules import load_tool
 
 
 @torch.inference_mode()
 def test_the_second_look_does_to_the_photo_what_the_first_does() -> None:
     once = small_network(normalization="none", unshuffle=2)
     once.noise_estimator.conv5.weight.zero_()  # a map that is the same before and after averaging
-    both = tool().add_second_look(once, half_pass=None, modulation_channels=10)
+    both = load_tool("add_second_look").add_second_look(
+        once, half_pass=None, modulation_channels=10
+    )
     assert both.config.second_weights
     photo = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     expected = once(photo)
@@ -39,7 +27,7 @@ def test_the_second_look_does_to_the_photo_what_the_first_does() -> None:
 
 def test_what_it_does_not_listen_to_yet_can_be_learned() -> None:
     once = small_network(normalization="none", unshuffle=2)
-    both = tool().add_second_look(once, half_pass=0.4, modulation_channels=10)
+    both = load_tool("add_second_look").add_second_look(once, half_pass=0.4, modulation_channels=10)
     assert both.config.half_pass == 0.4
     assert both.second is not None
     photo = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import torch
 
 from restore_networks import small_network
-
-TOOL = Path(__file__).resolve().parents[2] / "tools/to_grey.py"
+from tool_modules import load_tool
 
 
 def test_equals_the_colour_network_where_all_channels_are_the_same() -> None:
-    spec = importlib.util.spec_from_file_location("to_grey", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     colour = small_network(unshuffle=2)
     with torch.no_grad():
         # Where the estimator treats the channels alike the two are the same; in what is averaged
@@ -27,7 +18,7 @@ def test_equals_the_colour_network_where_all_channels_are_the_same() -> None:
             layer = getattr(estimator, name)
             layer.weight.copy_(layer.weight.mean(0, keepdim=True).expand_as(layer.weight))
             layer.bias.copy_(layer.bias.mean().expand_as(layer.bias))
-    grey = tool.to_grey(colour)
+    grey = load_tool("to_grey").to_grey(colour)
     photo = torch.rand(2, 1, 40, 56, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected, given = colour(photo.expand(-1, 3, -1, -1)), grey(photo)

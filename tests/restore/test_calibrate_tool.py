@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,7 @@ from PIL import Image
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.restore import Denoiser
 from restore_networks import small_network
-
-TOOL = Path(__file__).parents[2] / "tools" / "calibrate_int8.py"
+from tool_modules import load_tool
 
 
 def test_a_model_is_calibrated_and_measured(
@@ -21,11 +19,7 @@ def test_a_model_is_calibrated_and_measured(
 ) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
-    spec = importlib.util.spec_from_file_location("calibrate_int8", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("calibrate_int8")
     random = np.random.default_rng(3)
     for name in ("a", "b", "c"):
         clean = random.integers(0, 255, (8, 9, 3)).repeat(32, 0).repeat(32, 1).astype(np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -11,18 +10,12 @@ import pytest
 
 from aindnet.pretrained import ModelCard, save_model
 from restore_networks import small_network
-
-TOOL = Path(__file__).parents[2] / "tools" / "statistics_policies.py"
+from tool_modules import load_tool
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("statistics_policies", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("statistics_policies")
 
 
 def test_the_largest_rectangle_without_a_gap(tool: ModuleType) -> None:
