@@ -14,11 +14,16 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from aindnet.camera import statistics as statistics_module
+from aindnet.camera.measured import without_plane
+from aindnet.camera.processing import rgb_to_ycbcr
 from aindnet.camera.spectra import EDGES, OCTAVES
 from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.evaluation.whole_files import whole_file
@@ -28,6 +33,7 @@ from aindnet.training.transfer.pairs import PhotoPair
 Array = npt.NDArray[np.float64]
 STATISTICS = Path(statistics_module.__file__).with_name("statistics.json")
 SETS = {"camera_jpeg": "polyu", "developed": "renoir", "phone": "sidd-sample"}
+SOURCE = "noise of dev pairs of PolyU, RENOIR and SIDD: a mean and a covariance of each"
 BLOCK = 64
 FEWEST = 8
 """Blocks of a part of a photo without which it says too little."""
@@ -37,16 +43,9 @@ SPREAD = 1.5
 """Factor on the covariance: other cameras than the measured ones are meant too."""
 
 
-def spectrum(noise: Array) -> Array:
-    """Log power density (18,) of noise in luma, Cb, Cr blocks (N, 64, 64, 3), luma's variance 1."""
-    ramp = np.linspace(-1, 1, BLOCK)
-    for basis in (
-        np.ones((BLOCK, BLOCK)),
-        ramp[:, None] + 0 * ramp,
-        ramp[None] + 0 * ramp[:, None],
-    ):
-        unit = (basis / np.linalg.norm(basis))[None, :, :, None]
-        noise = noise - (noise * unit).sum(axis=(1, 2), keepdims=True) * unit
+def spectrum(blocks: Tensor) -> Array:
+    """Log power density (18,) of noise in luma, Cb, Cr blocks (N, 3, 64, 64), luma's variance 1."""
+    noise = without_plane(blocks).double().permute(0, 2, 3, 1).numpy()
     window = np.sqrt(np.outer(np.hanning(BLOCK + 1)[:-1], np.hanning(BLOCK + 1)[:-1]))
     power = np.abs(np.fft.fft2(noise * window[None, :, :, None], axes=(1, 2))) ** 2
     power = power.mean(axis=0) / (window**2).sum()
@@ -57,28 +56,25 @@ def spectrum(noise: Array) -> Array:
     return np.log(density / power[..., 0].mean()).ravel()
 
 
-def parts(pair: PhotoPair) -> Iterator[Array]:
+def parts(pair: PhotoPair) -> Iterator[Tensor]:
     """Noise of the four quarters of a pair in blocks, in luma and colour differences, without
     blocks that hold black or white.
     """
-    noisy, clean = (levels(side).astype(np.float64) for side in (pair.noisy, pair.clean))
-    to_luma = np.array(
-        [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-    )
-    noise = (noisy - clean) @ to_luma.T
+    noisy, clean = (levels(side) for side in (pair.noisy, pair.clean))
+    noise = rgb_to_ycbcr(torch.from_numpy(noisy - clean).permute(2, 0, 1)[None].float())[0]
     inside = ((noisy > 1) & (noisy < 254)).all(axis=-1)
-    height, width = (side // 2 for side in noise.shape[:2])
+    height, width = (side // 2 for side in noise.shape[-2:])
     for top in (0, height):
         for left in (0, width):
             blocks = [
-                noise[y : y + BLOCK, x : x + BLOCK]
+                noise[:, y : y + BLOCK, x : x + BLOCK]
                 for y in range(top, top + height - BLOCK + 1, BLOCK)
                 for x in range(left, left + width - BLOCK + 1, BLOCK)
                 if inside[y : y + BLOCK, x : x + BLOCK].mean() > 0.95
             ]
             if len(blocks) >= min(FEWEST, (height // BLOCK) * (width // BLOCK)):
-                found = np.stack(blocks)
-                if found[..., 0].std() >= LEAST_NOISE:
+                found = torch.stack(blocks)
+                if float(found[:, 0].std()) >= LEAST_NOISE:
                     yield found
 
 
@@ -87,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     data: Path = parser.parse_args().data
-    fitted = {}
+    fitted: dict[str, Any] = {"source": SOURCE}
     for kind, name in SETS.items():
         rows = [
             spectrum(part)

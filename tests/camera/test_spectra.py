@@ -6,23 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.camera.spectra import EDGES, OCTAVES, TO_RGB, coloured_noise, sample_spectra
+from aindnet.camera.processing import rgb_to_ycbcr
+from aindnet.camera.spectra import EDGES, OCTAVES, coloured_noise, sample_spectra
 
 KINDS = ("camera_jpeg", "developed", "phone")
-
-
-def opponent(noise: Tensor) -> Tensor:
-    """Luma, Cb, Cr of RGB noise (B, 3, H, W)."""
-    return torch.einsum("ij,bjhw->bihw", torch.tensor(TO_RGB).inverse(), noise)
 
 
 def test_flat_spectra_are_white_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     log = torch.tensor([0.0, -2.0, -4.0])[None, :, None].expand(8, -1, OCTAVES)
-    noise = opponent(coloured_noise(log, (64, 96), generator))
+    noise = rgb_to_ycbcr(coloured_noise(log, (64, 96), generator))
     power = noise.square().mean(dim=(0, 2, 3))
     torch.testing.assert_close(power, torch.exp(log[0, :, 0]), rtol=0.03, atol=0)
     neighbours = (noise[..., 1:] * noise[..., :-1]).mean(dim=(0, 2, 3)) / power
@@ -33,7 +28,7 @@ def test_flat_spectra_are_white_noise() -> None:
 def test_power_lies_where_the_spectrum_has_it(size: tuple[int, int]) -> None:
     log = torch.full((16, 3, OCTAVES), -8.0)
     log[:, :, 2] = 3.0  # periods of 8 to 16 pixels
-    noise = opponent(coloured_noise(log, size, torch.Generator().manual_seed(0)))
+    noise = rgb_to_ycbcr(coloured_noise(log, size, torch.Generator().manual_seed(0)))
     assert float(noise[:, 0].var()) == pytest.approx(1, rel=0.1)
     power = torch.fft.fft2(noise).abs().square().mean(dim=(0, 1))
     y, x = (torch.fft.fftfreq(side) for side in size)
@@ -48,7 +43,7 @@ def test_kinds_differ_as_their_cameras_do() -> None:
     for kind in KINDS:
         spectra = sample_spectra([kind] * 64, generator)
         assert spectra.shape == (64, 3, OCTAVES)
-        noise = opponent(coloured_noise(spectra, (64, 64), generator))
+        noise = rgb_to_ycbcr(coloured_noise(spectra, (64, 64), generator))
         chroma = noise[:, 1:]
         power = chroma.square().mean()
         coarse.append(float((chroma[..., 4:] * chroma[..., :-4]).mean() / power))
@@ -65,6 +60,12 @@ def test_simulated_noise_has_them_and_its_level_is_known() -> None:
     noise = simulated.noisy - clean
     power = noise.square().mean(dim=(2, 3))
     torch.testing.assert_close(simulated.noise_level.square().mean(dim=(2, 3)), power)
+    coarse, fine = (
+        rgb_to_ycbcr(simulate(clean, torch.Generator().manual_seed(3), of).noisy - clean)[:, 1:]
+        for of in (replace(recipe, spectra_kinds={kind: 1.0}) for kind in ("camera_jpeg", "phone"))
+    )
+    lags = [float((x[..., 4:] * x[..., :-4]).mean() / x.square().mean()) for x in (coarse, fine)]
+    assert lags[0] > 2 * lags[1], lags
     # Stronger where the camera's is: the map says where.
     weights = simulated.noise_level.square()
     left, right = noise[..., :48].square().mean(), noise[..., 48:].square().mean()

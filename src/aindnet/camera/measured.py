@@ -76,7 +76,7 @@ def measure_noise(photos: Sequence[Tensor]) -> MeasuredNoise:
             f"needed: add photos with sky, walls or blur in them"
         )
     flat = _evenly(flat, MOST)
-    return _measured(_without_plane(flat), flat.mean(dim=(2, 3)))
+    return _measured(without_plane(flat), flat.mean(dim=(2, 3)))
 
 
 def measure_noise_of_pairs(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeasuredNoise:
@@ -97,7 +97,7 @@ def measure_noise_of_pairs(pairs: Iterable[tuple[Tensor, Tensor]]) -> MeasuredNo
             f"{len(noise)} pairs; {FEWEST} are needed"
         )
     index = _evenly(torch.arange(len(found)), MOST)
-    return _measured(_without_plane(found[index]), torch.cat(brightness)[index])
+    return _measured(without_plane(found[index]), torch.cat(brightness)[index])
 
 
 def _evenly(rows: Tensor, count: int) -> Tensor:
@@ -144,7 +144,7 @@ def _flattest(blocks: Tensor) -> Tensor:
     """
     if not len(blocks):
         return blocks
-    grey = _without_plane(blocks).mean(dim=1, keepdim=True)
+    grey = without_plane(blocks).mean(dim=1, keepdim=True)
     variation = grey.square().mean(dim=(1, 2, 3))
     brightness = blocks.mean(dim=(1, 2, 3))
     chosen = []
@@ -157,18 +157,19 @@ def _flattest(blocks: Tensor) -> Tensor:
     return blocks[torch.cat(chosen)] if chosen else blocks[:0]
 
 
-def _plane() -> Tensor:
-    """Orthonormal constant, row and column slopes, (3, 32·32)."""
-    ramp = torch.linspace(-1, 1, BLOCK)
+def _plane(side: int) -> Tensor:
+    """Orthonormal constant, row and column slopes, (3, side·side)."""
+    ramp = torch.linspace(-1, 1, side)
     basis = torch.stack(
-        [torch.ones(BLOCK, BLOCK), ramp[:, None].expand(BLOCK, BLOCK), ramp.expand(BLOCK, BLOCK)]
+        [torch.ones(side, side), ramp[:, None].expand(side, side), ramp.expand(side, side)]
     ).reshape(3, -1)
     unit: Tensor = basis / basis.norm(dim=1, keepdim=True)
     return unit
 
 
-def _without_plane(blocks: Tensor) -> Tensor:
-    basis = _plane()
+def without_plane(blocks: Tensor) -> Tensor:
+    """Square blocks (N, C, S, S) less the plane that fits each best: mean and slopes."""
+    basis = _plane(blocks.shape[-1])
     flat = blocks.flatten(2)
     rest = flat - (flat @ basis.T) @ basis
     shaped: Tensor = rest.reshape(blocks.shape)

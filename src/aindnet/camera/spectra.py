@@ -8,6 +8,7 @@ is drawn from them is Gaussian, alike in all directions.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -15,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from aindnet.camera.processing import ycbcr_to_rgb
 from aindnet.camera.statistics import statistics
 
 SpectrumKind = Literal["camera_jpeg", "developed", "phone"]
@@ -23,8 +25,6 @@ SpectrumKind = Literal["camera_jpeg", "developed", "phone"]
 EDGES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.75)
 """Of the octaves, in cycles a pixel, along the radius."""
 OCTAVES = len(EDGES) - 1
-TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
-"""From luma and colour differences (ITU-R BT.601, as in JPEG)."""
 
 
 def sample_spectra(kinds: Sequence[str], generator: torch.Generator) -> Tensor:
@@ -32,21 +32,25 @@ def sample_spectra(kinds: Sequence[str], generator: torch.Generator) -> Tensor:
 
     `kinds` has a `SpectrumKind` for each image. Power is that of noise whose luma has variance 1.
     """
-    fitted = statistics()["spectra"]
     device = generator.device
     normal = torch.randn(len(kinds), 3 * OCTAVES, generator=generator, device=device)
-    rows = []
-    for kind, row in zip(kinds, normal, strict=True):
-        mean = torch.tensor(fitted[kind]["mean"], device=device)
-        root = torch.linalg.cholesky(torch.tensor(fitted[kind]["covariance"], device=device))
-        rows.append(mean + root @ row)
-    return torch.stack(rows).view(-1, 3, OCTAVES)
+    means, roots = (torch.stack(each).to(device) for each in zip(*map(_fitted, kinds), strict=True))
+    return (means + torch.einsum("bij,bj->bi", roots, normal)).view(-1, 3, OCTAVES)
+
+
+@functools.cache
+def _fitted(kind: str) -> tuple[Tensor, Tensor]:
+    """Mean (18,) of a kind's logarithms, and the Cholesky factor (18, 18) of their covariance."""
+    fitted = statistics()["spectra"][kind]
+    return torch.tensor(fitted["mean"]), torch.linalg.cholesky(torch.tensor(fitted["covariance"]))
 
 
 def coloured_noise(
     log_density: Tensor, size: tuple[int, int], generator: torch.Generator
 ) -> Tensor:
     """Gaussian noise (B, 3, H, W) in RGB of those spectra (B, 3, 6), its luma of variance 1.
+
+    Luma and colour differences are ITU-R BT.601's, as in JPEG.
 
     Between the middles of the octaves the logarithm of the density is interpolated over that of the
     frequency; below the first and above the last it stays.
@@ -68,12 +72,12 @@ def coloured_noise(
     gain = (0.5 * log).exp()  # (B, 3, H, W/2 + 1)
     white = torch.randn(batch, 3, height, width, generator=generator, device=generator.device)
     noise = torch.fft.irfft2(torch.fft.rfft2(white) * gain, s=(height, width))
-    # What the luma's variance is on average: every frequency but the first column counts twice.
+    # What the luma's variance is on average. Of the half spectrum every column stands for two but
+    # those that are their own mirror image: the first, and of an even width the last.
     twice = torch.full((width // 2 + 1,), 2.0, device=gain.device)
     twice[0] = 1
     if width % 2 == 0:
         twice[-1] = 1
     power = (gain[:, :1].square() * twice).sum(dim=(2, 3), keepdim=True) / (height * width)
     noise = noise / power.sqrt()
-    to_rgb = torch.tensor(TO_RGB, device=noise.device)
-    return torch.einsum("ij,bjhw->bihw", to_rgb, noise)
+    return ycbcr_to_rgb(noise)
