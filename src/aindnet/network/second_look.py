@@ -26,6 +26,9 @@ SPECTRUM_SCALE = 0.25
 POWER_FLOOR = (0.25 / 255) ** 2
 """Power of what was taken, on the [0, 1] scale squared, that counts as none."""
 
+ROOT_FLOOR = 1e-8
+"""Added to powers before their root, whose slope at 0 has no bound."""
+
 
 class SecondLook(Trunk):
     """The trunk of AINDNet that sees the photo and the first result under a richer map."""
@@ -44,12 +47,8 @@ class SecondLook(Trunk):
         `result` is the first look's, `before` and `after` are the noise levels seen in photo and
         result, all (B, C, H, W) on the [0, 1] scale.
         """
-        limit = self.config.map_limit
-        signature = noise_signature(photo, result, before, after)
-        levels = signature[:, : -ratio_channels(self.config.image_channels)]
-        if limit is not None:
-            signature = torch.cat([levels.clamp_max(limit), signature[:, levels.shape[1] :]], 1)
-        stride = self.config.unshuffle * max(self.config.modulation_stride, 1)
+        signature = noise_signature(photo, result, before, after, self.config.map_limit)
+        stride = self.config.unshuffle * self.config.modulation_stride
         size = (photo.shape[-2] // stride, photo.shape[-1] // stride)
         x = F.pixel_unshuffle(torch.cat([photo, result], dim=1), self.config.unshuffle)
         return self.residual_under(x, resize_bilinear(signature, size))
@@ -57,15 +56,12 @@ class SecondLook(Trunk):
 
 def signature_channels(image_channels: int) -> int:
     """Channels of `noise_signature`."""
-    return 3 * image_channels + OCTAVES + ratio_channels(image_channels)
+    return (3 + OCTAVES) * image_channels + OCTAVES
 
 
-def ratio_channels(image_channels: int) -> int:
-    """The last channels of `noise_signature`, which are shares of power."""
-    return OCTAVES * image_channels
-
-
-def noise_signature(photo: Tensor, result: Tensor, before: Tensor, after: Tensor) -> Tensor:
+def noise_signature(
+    photo: Tensor, result: Tensor, before: Tensor, after: Tensor, limit: float | None = None
+) -> Tensor:
     """What a first look says of the noise, place by place: (B, M, H/16, W/16).
 
     All (B, C, H, W) on the [0, 1] scale, H and W multiples of 16; everything is measured over some
@@ -77,6 +73,8 @@ def noise_signature(photo: Tensor, result: Tensor, before: Tensor, after: Tensor
     - the spectrum of what was taken: from octave to octave the share of power that remains when
       pixels are averaged 2×2, for luma and each colour difference, times 0.25 (3·C). White noise
       has 1/4 of it, smoothed noise nearly 1.
+
+    `limit` bounds all but the shares, as `map_limit` does the paper's map.
     """
     levels = [around(level.float(), CELL) for level in (before, after)]
     taken = opponent((photo - result).float())
@@ -91,8 +89,9 @@ def noise_signature(photo: Tensor, result: Tensor, before: Tensor, after: Tensor
         detail = luma - resize_bilinear(half, (luma.shape[-2], luma.shape[-1]))
         texture.append(around(detail * detail, CELL >> octave))
         luma = half
-    roots = [torch.sqrt(power + 1e-8) for power in (powers[0], *texture)]
-    return torch.cat([*levels, *roots, *shares], dim=1)
+    levels += [torch.sqrt(power + ROOT_FLOOR) for power in (powers[0], *texture)]
+    bounded = levels if limit is None else [level.clamp_max(limit) for level in levels]
+    return torch.cat([*bounded, *shares], dim=1)
 
 
 def opponent(image: Tensor) -> Tensor:
