@@ -18,6 +18,7 @@ from aindnet.network import AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training import TrainingRecipe
 from aindnet.training.photos import Tiles, load_tiles, random_crops
+from aindnet.training.recipe import PhotosOfAKind
 
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
@@ -124,6 +125,30 @@ def test_a_network_for_grey_photos_is_trained_on_their_luma(photos: Path, tmp_pa
     assert batch.noisy.shape == batch.clean.shape == batch.noise_level.shape
     model = load_model(fit(recipe(photos, tmp_path, network=grey)))
     assert model.network.config.image_channels == 1
+
+
+def test_a_share_of_a_batch_is_of_another_kind(photos: Path, tmp_path: Path) -> None:
+    loud, quiet = (
+        CameraRecipe(white=1.0, white_range=(level, level), jpeg=0.0) for level in (0.1, 0.01)
+    )
+    kind = PhotosOfAKind(share=0.25, camera=loud, low_contrast=1.0, contrast_range=(0.01, 0.01))
+    given = recipe(photos, tmp_path, camera=quiet, processed=kind, stages=((0.0, 32, 8),))
+    data = SyntheticNoiseData(given)
+    data.setup("fit")
+    batch = data.make(5, torch.device("cpu"))
+    assert batch.noise_level is not None
+    noise = (batch.noisy - batch.clean).std(dim=(1, 2, 3))
+    assert noise.shape == (8,)
+    assert noise[:6].max() < 0.02
+    assert noise[6:].min() > 0.05
+    assert batch.noise_level[6:].mean() > 4 * batch.noise_level[:6].mean()
+    contrast = batch.clean.std(dim=(2, 3)).amax(dim=1)
+    assert contrast[6:].max() < 0.01 < contrast[:6].max()
+    for wrong in ({"share": 1.5}, {"soft_range": (0.5, 1.0)}, {"contrast_range": (0.0, 1.0)}):
+        with pytest.raises(RecipeError, match=next(iter(wrong))):
+            recipe(photos, tmp_path, processed=PhotosOfAKind(**wrong))
+    with pytest.raises(RecipeError, match="second look"):
+        recipe(photos, tmp_path, trains="first look")
 
 
 def test_patterns_take_the_place_of_photos() -> None:

@@ -32,7 +32,7 @@ class PhotosOfAKind:
     """
 
     share: float = 0.0
-    """Of each batch."""
+    """Of each batch, rounded to whole images; the synthetic validation set has none."""
     soft_content: float = 0.5
     soft_range: tuple[float, float] = (1.0, 2.2)
     low_contrast: float = 0.0
