@@ -1,0 +1,27 @@
+"""tools/crop_scores.py: whose crops they are, and the noise that they are under."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tool_modules import TOOLS, load_tool
+
+
+def test_clean_photos_under_white_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    tool = load_tool("crop_scores")
+    picture = np.full((300, 400, 3), 128, np.uint8)
+    picture[150, 200] = 0  # the middle
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    crops, again = tool.white_crops(tmp_path), tool.white_crops(tmp_path)
+    assert len(crops) == len(tool.LEVELS)
+    for level, (pair,), (same,) in zip(tool.LEVELS, crops.values(), again.values(), strict=True):
+        assert pair.noisy.shape == pair.clean.shape == (256, 256, 3)
+        assert pair.clean[128, 128, 0] == 0
+        np.testing.assert_array_equal(pair.noisy, same.noisy)
+        noise = pair.noisy.astype(float) - pair.clean
+        assert noise[:100].std() == pytest.approx(level, rel=0.02, abs=1e-9)
