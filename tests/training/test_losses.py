@@ -9,6 +9,7 @@ from aindnet.network import AINDNet, AINDNetConfig, AINDNetOutput
 from aindnet.training.losses import (
     asymmetric_loss,
     noise_level_loss,
+    remembering_loss,
     restoration_loss,
     synthetic_noise_loss,
 )
@@ -84,3 +85,15 @@ def test_relative_l1_weighs_images_by_their_noise() -> None:
     assert loss == pytest.approx((0.02 / (20 / 255) + 0.1 / (100 / 255)) / 2)
     with pytest.raises(ValueError, match="noise level"):
         restoration_loss(error, clean, "relative_l1")
+
+
+def test_what_moves_by_a_tenth_of_the_noise_costs_as_in_l1() -> None:
+    known = torch.full((2, 3, 8, 8), 0.5)
+    levels = torch.tensor([0.0, 0.3])[:, None, None, None]
+    steps = 0.1 * levels + 2 / 255
+    assert remembering_loss(known, known, levels) == 0
+    assert remembering_loss(known + steps, known, levels) == pytest.approx(
+        float(steps.mean()), rel=1e-5
+    )
+    half = remembering_loss(known + steps / 2, known, levels)
+    assert half == pytest.approx(float(steps.mean()) / 4, rel=1e-5)

@@ -21,6 +21,7 @@ ASYMMETRY = 0.25
 COARSE_WEIGHT, FINE_WEIGHT = 0.8, 0.2
 RELATIVE_OFFSET = 3 / 255
 RESTORATION_OFFSET = 10 / 255
+REMEMBERING_OFFSET = 2 / 255
 
 
 def asymmetric_loss(estimate: Tensor, truth: Tensor, alpha: float = ASYMMETRY) -> Tensor:
@@ -82,6 +83,18 @@ def restoration_loss(
         unit = noise_level.mean(dim=(1, 2, 3)) + RESTORATION_OFFSET
         return (difference.abs().mean(dim=(1, 2, 3)) / unit).mean()
     return 0.5 * torch.log(difference.square().mean(dim=(1, 2, 3)) + 1e-5).mean()
+
+
+def remembering_loss(denoised: Tensor, known: Tensor, noise_level: Tensor) -> Tensor:
+    """How far results (B, C, H, W) have moved from those of the network before, `known`.
+
+    Mean square distance of each image over a tenth of its mean noise level (B, C, H, W or what
+    broadcasts to it) + 2/255: about what the network before leaves of noise, so that a step of
+    that size costs as much as in L1, and smaller ones less.
+    """
+    left = 0.1 * noise_level.mean(dim=(1, 2, 3)) + REMEMBERING_OFFSET
+    distance = (denoised.float() - known.float()).square().mean(dim=(1, 2, 3))
+    return (distance / left).mean()
 
 
 class SyntheticNoiseLoss(NamedTuple):

@@ -3,13 +3,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from aindnet.errors import RecipeError, TooFewPairsError
 from aindnet.network import AINDNet, is_transfer_parameter
+from aindnet.training.callbacks import Budget
 from aindnet.training.losses import RestorationLoss
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.adapt import (
@@ -37,13 +40,15 @@ from aindnet.training.transfer.pairs import (
     random_pairs,
     whole,
 )
-from aindnet.training.transfer.recipe import AdaptationRecipe
+from aindnet.training.transfer.recipe import RETRAIN_RATE, AdaptationRecipe
 from restore_networks import small_network
 from transfer_scenes import pairs, scene, tinted_network, with_noise
 
+# The tinted base's results are nothing to hold to.
 QUICK = AdaptationRecipe(
-    budget="40 steps", crop=48, batch=4, learning_rate=3e-3, simulated_share=0.25, precision="fp32"
-)
+    budget="40 steps", crop=48, batch=4, learning_rate=3e-3, simulated_share=0.25, remember=0.0,
+    precision="fp32",
+)  # fmt: skip
 
 
 def overlap(a: Region, b: Region) -> bool:
@@ -336,6 +341,7 @@ def test_made_up_pictures_stand_in_for_part_of_the_simulated_ones() -> None:
         ({"ema_decay": 2.0}, "ema_decay"),
         ({"method": "all"}, "method"),
         ({"loss": "l2"}, "loss"),
+        ({"remember": -0.5}, "remember"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], word: str) -> None:
@@ -408,6 +414,55 @@ def test_a_batch_weighs_loud_photos_by_the_loss() -> None:
         return float(first.detach() / (2 * whole.detach()))
 
     assert quiet_share("relative_l1") > 2 * quiet_share("l1")
+
+
+def test_what_was_known_is_asked_for_of_the_simulated_share() -> None:
+    """Nothing is lost before the first step, real pairs count, and a scratch run knows nothing."""
+    torch.manual_seed(0)
+    network = small_network(normalization="none").train()
+    clean = torch.rand(4, 3, 48, 48)
+    noisy = clean + 0.1 * torch.randn_like(clean)
+    recipe = replace(QUICK, simulated_share=0.75, remember=1.0)
+
+    def loss(recipe: AdaptationRecipe, real: Tensor = clean[3:]) -> float:
+        task = RealPairsTask(network, recipe)
+        return float(task.training_step((noisy, torch.cat([clean[:3], real])), 0).detach())
+
+    assert recipe.simulated == 3
+    alone = loss(replace(recipe, remember=0.0, batch=1, simulated_share=0.0))
+    real = RealPairsTask(network, recipe).network(noisy).denoised[3:] - clean[3:]
+    assert loss(recipe) == pytest.approx(float(real.detach().abs().mean()), rel=1e-4)
+    assert loss(recipe, clean[3:] + 0.2) > loss(recipe) + 0.1
+    assert loss(replace(recipe, remember=0.0)) == pytest.approx(alone, rel=1e-6)
+    assert loss(replace(recipe, method="scratch")) == pytest.approx(alone, rel=1e-6)
+
+
+def test_retraining_takes_smaller_steps() -> None:
+    rates = {}
+    for method in ("transfer", "retrain"):
+        recipe = replace(QUICK, method=method)
+        task = RealPairsTask(prepare(small_network(), recipe.method), recipe)
+        budget = Budget(recipe, Mock())
+        trainer = Mock(optimizers=[task.configure_optimizers()], global_step=10, world_size=1)
+        budget.on_train_batch_start(trainer, Mock(), None, 0)
+        rates[method] = trainer.optimizers[0].param_groups[0]["lr"]
+    assert rates["retrain"] == pytest.approx(RETRAIN_RATE * rates["transfer"])
+    assert rates["transfer"] == QUICK.learning_rate
+
+
+def test_an_adaptation_that_remembers_moves_less_elsewhere() -> None:
+    base = tinted_network()
+    division = divide(pairs(30.0), crop=48, seed=0)
+    elsewhere = [r.read(r.pair.noisy)[None] for r in _other_cameras(division, QUICK)]
+    moved = []
+    for remember in (0.0, 1.0, 10.0):
+        recipe = replace(QUICK, shares=(1.0,), simulated_share=0.5, remember=remember)
+        adapted = adapt(base, pairs(30.0), recipe).network
+        with torch.inference_mode():
+            changes = [adapted(photo).denoised - base(photo).denoised for photo in elsewhere]
+        moved.append(float(torch.stack([c.square().mean() for c in changes]).mean().sqrt()))
+    assert moved[2] < 0.7 * moved[1]
+    assert moved[1] < 0.9 * moved[0]
 
 
 def test_photos_that_are_too_small_are_refused() -> None:

@@ -33,7 +33,7 @@ from aindnet.training.callbacks import (
     interruptible,
     quiet_lightning,
 )
-from aindnet.training.losses import restoration_loss
+from aindnet.training.losses import remembering_loss, restoration_loss
 from aindnet.training.precision import (
     lightning_precision,
     runs_in_bf16,
@@ -64,7 +64,7 @@ from aindnet.training.transfer.pairs import (
     patches,
     whole,
 )
-from aindnet.training.transfer.recipe import AdaptationRecipe
+from aindnet.training.transfer.recipe import RETRAIN_RATE, AdaptationRecipe
 
 OTHER_CAMERAS = 32
 """Simulated cameras, at least, that forgetting is measured on."""
@@ -222,11 +222,18 @@ class _Watch(Callback):
 
 
 class RealPairsTask(pl.LightningModule):
-    """The distance of the denoised from the clean side of pairs; L1 in the paper, section 3.5."""
+    """The distance of the denoised from the clean side of pairs; L1 in the paper, section 3.5.
+
+    Of the simulated crops, the first of a batch, that of the denoised from what the network made of
+    them before (`AdaptationRecipe.remember`).
+    """
 
     def __init__(self, network: AINDNet, recipe: AdaptationRecipe) -> None:
         super().__init__()
         self.network, self.recipe = network, recipe
+        self.remembered = recipe.simulated if recipe.remember and recipe.method != "scratch" else 0
+        # In the network's own modes, so that nothing is lost before the first step.
+        self.before = copy.deepcopy(network).requires_grad_(False) if self.remembered else None
         self.base: list[Tensor] = []
 
     def on_fit_start(self) -> None:
@@ -247,16 +254,25 @@ class RealPairsTask(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one step."""
         noisy, clean = batch
-        output = self.network(noisy.contiguous(memory_format=torch.channels_last))
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        denoised = self.network(noisy).denoised
         level = (noisy - clean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-        return restoration_loss(output.denoised, clean, self.recipe.loss, level)
+        kept = self.remembered
+        loss = restoration_loss(denoised[kept:], clean[kept:], self.recipe.loss, level[kept:])
+        if self.before is None:
+            return loss
+        with torch.no_grad():
+            known = self.before(noisy[:kept]).denoised
+        return loss + self.recipe.remember * remembering_loss(denoised[:kept], known, level[:kept])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW on what the method updates."""
         recipe = self.recipe
+        rate = RETRAIN_RATE if recipe.method == "retrain" else 1.0
+        group = {"params": list(trainable(self.network).values()), "rate": rate}
         return torch.optim.AdamW(
-            list(trainable(self.network).values()),
-            lr=recipe.learning_rate,
+            [group],
+            lr=recipe.learning_rate * rate,
             weight_decay=recipe.weight_decay,
             betas=recipe.betas,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -11,6 +12,8 @@ from aindnet.training.losses import RestorationLoss
 from aindnet.training.precision import TrainingPrecision, check_precision
 from aindnet.training.schedule import parse_budget
 from aindnet.training.transfer.methods import Method
+
+RETRAIN_RATE = 0.3
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class AdaptationRecipe:
     photos of one scene may hold little that could be blurred."""
     camera: CameraRecipe = field(default_factory=lambda: CameraRecipe(white=0.25))
     """The cameras of that share."""
+    remember: float = 0.3
+    """Weight of what the simulated share asks for: the base's own results, held to by their square
+    distance over a tenth of the noise ("Learning without Forgetting", Li and Hoiem, ECCV 2016).
+    0: the clean sides, by `loss`, as the real pairs. A scratch run has no base to remember."""
     by_noise: bool = False
     """True: scenes are drawn in proportion to their noise; False: all alike."""
     own_share: float = 0.0
@@ -40,7 +47,8 @@ class AdaptationRecipe:
     loss: RestorationLoss = "l1"
     """"l1", the paper's; "relative_l1": each image's over its noise + 10/255, so that loudly
     simulated photos do not outweigh a quiet camera's."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
+    """Of AdamW. "retrain", where all of a trained network moves, takes `RETRAIN_RATE` of it."""
     weight_decay: float = 0.0
     pull: float = 0.0
     """Share of the way back to the base weights that each step takes, times the learning rate:
@@ -70,6 +78,8 @@ class AdaptationRecipe:
             raise RecipeError("leaves_share: from 0 to 1")
         if not 0 <= self.own_share < 1 or self.simulated_share + self.own_share >= 1:
             raise RecipeError("own_share: from 0, and with simulated_share below 1")
+        if not 0 <= self.remember < math.inf:
+            raise RecipeError("remember: a number from 0 on")
         if self.simulated + self.own >= self.batch:
             raise RecipeError(
                 f"a batch of {self.batch} has no place for a real pair: {self.simulated} simulated "
