@@ -183,8 +183,9 @@ def results_page(places: Places) -> str:
         + "`, `".join(table.name for table in TABLES)
         + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
-        "(`python tools/choose_peer_settings.py`), so the peers are shown at their best, and the "
-        "model as it is, with nothing set. Times are of the machine that a table names, with what "
+        "(`python tools/choose_peer_settings.py`): every fourth PolyU crop, all images of the "
+        "smaller sets. These are among the images measured, so the peers are shown at their best, "
+        "and the model as it is, with nothing set. Times are of the machine that a table names, with what "
         "else ran on it; the peers' scores on real noise are kept, image by image, in `scores/`.",
         "## Summary",
         f"PSNR, dB; images of real noise. {models_of(page)}",

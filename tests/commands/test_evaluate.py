@@ -137,6 +137,14 @@ def test_a_subset_of_a_benchmark_is_denoised_but_not_bundled(
     assert fake_denoiser.calls == calls + 1 + 2  # the missing block, and two calls for the time
     assert (output / "bundle" / "SubmitSrgb.csv").is_file()
     assert document["published"][0]["name"] == "AINDNet S"
+    table = (output / "submission.md").read_text()
+    assert table.index("| fake |") < table.index("| AINDNet S | 35.66 | 0.9030 |")
+    figure = tmp_path / "figure.png"
+    drawn = ("--figure", figure, "--figure-images", 2, "--figure-window", 16, "--peer", "wavelet")
+    code, out, _ = run(capsys, *arguments, *drawn)
+    assert code == 0
+    assert json.loads(out)["bundle"]
+    assert figure.is_file()
 
 
 def test_a_bundle_needs_a_model_and_a_folder(capsys, fake_denoiser, tmp_path):  # noqa: F811

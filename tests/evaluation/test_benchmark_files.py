@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import csv
+import json
 
 import h5py
 import numpy as np
@@ -285,22 +286,65 @@ def test_only_a_whole_benchmark_is_bundled(dnd_folder, tmp_path, monkeypatch):
     document = submit(open_dataset("dnd", dnd_folder), Noisy(), dnd_folder, tmp_path / "out")
     assert document["failed"] == []
     assert len(list((tmp_path / "out/bundle").iterdir())) == 2
-    # Another method's run that fails leaves no bundle of this one's behind.
+    # A subset, whoever denoises it, and a run of the same method that fails leave it.
+    described = (tmp_path / "out/submission.json").read_text()
+    dataset, other = open_dataset("dnd", dnd_folder), Noisy("other", fingerprint="other")
+    submit(dataset, other, dnd_folder, tmp_path / "out", complete=False)
     (dnd_folder / "images_srgb" / "0001.mat").write_bytes(b"not HDF5")
-    other = Noisy("other", fingerprint="other")
-    document = submit(open_dataset("dnd", dnd_folder), other, dnd_folder, tmp_path / "out")
+    document = submit(dataset, Noisy(), dnd_folder, tmp_path / "out")
+    assert document["failed"]
+    assert document["bundle"] is None
+    assert len(list((tmp_path / "out/bundle").iterdir())) == 2
+    assert (tmp_path / "out/submission.json").read_text() == described
+    # Another method's complete run that fails leaves no bundle of this one's behind.
+    document = submit(dataset, other, dnd_folder, tmp_path / "out")
     assert document["failed"]
     assert document["bundle"] is None
     assert not (tmp_path / "out/bundle").exists()
+    assert json.loads((tmp_path / "out/submission.json").read_text())["method"] == "other"
 
 
-def test_a_bundle_that_a_kill_left_without_its_document_is_removed(dnd_folder, tmp_path):
-    """`submission.json` is written last, so it cannot say whether an old bundle is there."""
+def test_a_bundle_that_nothing_describes_is_not_taken_for_a_failed_run_s(
+    dnd_folder, tmp_path, monkeypatch
+):
+    """`submission.json` is written last, so a kill may leave a bundle without it."""
+    monkeypatch.setattr("aindnet.evaluation.submission.dnd.PHOTOS", 2)
+    monkeypatch.setattr("aindnet.evaluation.submission.dnd.BOXES", 2)
     (tmp_path / "out/bundle").mkdir(parents=True)
-    dataset = open_dataset("dnd", dnd_folder)
-    submit(dataset, Noisy(), dnd_folder, tmp_path / "out", complete=False)
-    assert (tmp_path / "out/submission.json").is_file()
+    (tmp_path / "out/bundle/0001.mat").touch()
+    (dnd_folder / "images_srgb" / "0001.mat").write_bytes(b"not HDF5")
+    submit(open_dataset("dnd", dnd_folder), Noisy(), dnd_folder, tmp_path / "out")
     assert not (tmp_path / "out/bundle").exists()
+
+
+def test_what_is_not_of_a_bundle_is_never_removed(dnd_folder, tmp_path):
+    thesis = tmp_path / "out/bundle/thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("mine")
+    dataset = open_dataset("dnd", dnd_folder)
+    with pytest.raises(DatasetError, match=r"thesis\.txt: is not of a bundle"):
+        submit(dataset, Noisy(), dnd_folder, tmp_path / "out", complete=False)
+    assert thesis.read_text() == "mine"
+    assert not (tmp_path / "out/submission.json").exists()
+
+
+def test_damaged_parts_are_made_again(dnd_folder, identity, tmp_path):
+    dataset, crops = open_dataset("dnd", dnd_folder), tmp_path / "crops"
+    denoise_dnd(dataset, identity, crops)
+    (crops / "0001_02.mat").write_bytes(b"junk")
+    identity.shapes.clear()
+    assert denoise_dnd(dataset, identity, crops) == []
+    assert len(identity.shapes) == 1
+    bundle_dnd(read_boxes(dnd_folder), crops, tmp_path / "bundled")
+    noisy, _ = sidd_blocks()
+    savemat(tmp_path / "BenchmarkNoisyBlocksSrgb.mat", {"BenchmarkNoisyBlocksSrgb": noisy})
+    dataset, blocks = open_dataset("sidd-benchmark", tmp_path), tmp_path / "blocks"
+    denoise_sidd(dataset, identity, blocks)
+    (blocks / "01_02.npy").write_bytes(b"junk")
+    identity.shapes.clear()
+    assert denoise_sidd(dataset, identity, blocks) == []
+    assert len(identity.shapes) == 1
+    bundle_sidd(blocks, tmp_path / "sidd", shape=(2, 3, 32), seconds_per_megapixel=1, method="m")
 
 
 def test_a_sidd_bundle_that_cannot_be_finished_is_not_there(tmp_path, monkeypatch):

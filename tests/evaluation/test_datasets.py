@@ -190,6 +190,17 @@ def test_gaussian_noise_has_its_sigma_and_is_the_same_in_any_subset(tmp_path):
     assert not np.array_equal(other.noisy, first.noisy)
 
 
+def test_grey_and_colour_sets_are_never_one_table(tmp_path):
+    save(tmp_path / "set12" / "01.png", smooth_photo()[..., 0])
+    save(tmp_path / "kodak8" / "kodim01.png", smooth_photo())
+    with pytest.raises(DatasetError, match=r"grey \(set12\) and colour \(kodak8\).*--folder"):
+        open_dataset("gaussian", tmp_path)
+    both = DatasetOptions(folders=("set12", "kodak8"))
+    with pytest.raises(DatasetError, match="--folder"):
+        open_dataset("gaussian", tmp_path, both)
+    assert len(open_dataset("gaussian", tmp_path, DatasetOptions(folders=("kodak8",))).samples) == 3
+
+
 def test_gaussian_noise_is_seeded():
     image = np.full((16, 16), 128, np.uint8)
     np.testing.assert_array_equal(

@@ -113,6 +113,26 @@ def test_a_program_reads_and_writes_pngs():
     assert peer.peak_memory_mb > 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no peak memory of a program is told there")
+def test_a_programs_memory_is_its_own():
+    """Not that of this process, which holds far more than a copy does."""
+    held = np.ones(2**26)  # 512 MB
+    copy = Executable("cp {input} {output}")
+    copy(as_unit(smooth_photo()))
+    assert 0 < copy.peak_memory_mb < 60
+    del held
+    waste = "import shutil, sys; x = b'1' * 2**28; shutil.copy(*sys.argv[1:3])"
+    large = Executable(f'"{sys.executable}" -c "{waste}" {{input}} {{output}}')
+    large(as_unit(smooth_photo()))
+    assert 256 < large.peak_memory_mb < 350
+
+
+def test_a_program_finds_nothing_on_its_standard_input():
+    command = "import shutil, sys; assert not sys.stdin.read(); shutil.copy(*sys.argv[1:3])"
+    peer = Executable(f'"{sys.executable}" -c "{command}" {{input}} {{output}}')
+    assert peer(as_unit(smooth_photo())).image.ndim == 3
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -5,6 +5,7 @@ Exit codes: 0 all done; 1 some inputs failed, each named with its reason; 2 wron
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,9 @@ COMMANDS = {
     "web": "Serve a web page on this machine that denoises photos.",
 }
 
+BROKEN_PIPE = 141
+"""As a shell tells of SIGPIPE."""
+
 
 def build_app() -> App:
     """The command-line application with every command registered by name."""
@@ -44,11 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app = build_app()
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError:
         sys.exit(2)  # cyclopts has printed what is wrong with the call
     except AindnetError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # Whoever reads the output wants no more of it (`| head`); nor shall the flush at exit fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         print("aindnet: stopped", file=sys.stderr)
         sys.exit(130)

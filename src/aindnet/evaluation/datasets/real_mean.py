@@ -51,7 +51,12 @@ def load_real_mean(root: Path, *, name: str, title: str, download: str, expected
         else f" {len(found)} pairs here; the published set has {expected}."
     )
     return Dataset(
-        name, title, found, f"Real shot against the mean of many, as stored.{note}", "scene"
+        name=name,
+        title=title,
+        samples=found,
+        protocol=f"Real shot against the mean of many, as stored.{note}",
+        grouping="scene",
+        as_published=not note,
     )
 
 

@@ -72,6 +72,10 @@ class Dataset:
     has_truth: bool = True
     """Whether there are clean sides."""
 
+    as_published: bool = True
+    """Whether the images are as many and as large as those of published tables, where such are
+    known."""
+
     def __post_init__(self) -> None:
         """Raise `DatasetError` for two samples of one name."""
         counts = Counter(sample.name for sample in self.samples)

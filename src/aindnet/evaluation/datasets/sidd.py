@@ -31,6 +31,7 @@ VALIDATION_DOWNLOAD = (
     f"download ValidationNoisyBlocksSrgb.mat and ValidationGtBlocksSrgb.mat from {PAGE} into --root"
 )
 BENCHMARK_DOWNLOAD = f"download BenchmarkNoisyBlocksSrgb.mat from {PAGE} into --root"
+PUBLISHED_SHAPE = (40, 32, 256, 256, 3)
 SCENE_FIELDS = 7
 TRAINING_DOWNLOAD = (
     f"the folder SIDD_Small_sRGB_Only or SIDD_Medium_Srgb of {PAGE}: "
@@ -50,6 +51,17 @@ class BlockFile:
     def blocks(self) -> NDArray[np.uint8]:
         """(images, blocks, height, width, 3) uint8."""
         return read_blocks(self.path, self.key, self.download)
+
+    @property
+    def deviation(self) -> str:
+        """What is not as in the published file, for the protocol; empty where all is."""
+        if self.blocks.shape == PUBLISHED_SHAPE:
+            return ""
+        here, published = (
+            f"{shape[0]} images of {shape[1]} blocks of {shape[2]}×{shape[3]}"
+            for shape in (self.blocks.shape, PUBLISHED_SHAPE)
+        )
+        return f" {here} here; the published file has {published}."
 
 
 def load_sidd_validation(root: Path) -> Dataset:
@@ -77,9 +89,10 @@ def load_sidd_validation(root: Path) -> Dataset:
         name="sidd",
         title="SIDD validation (sRGB)",
         samples=_samples_of(noisy, sample),
-        protocol="Mean over all 256×256 blocks; output rounded to 8 bits before measuring "
-        "(psnr_float and ssim_float give the other reading).",
+        protocol="Mean over all blocks; output rounded to 8 bits before measuring (psnr_float and "
+        "ssim_float give the other reading)." + noisy.deviation,
         grouping="image",
+        as_published=not noisy.deviation,
     )
 
 
@@ -100,9 +113,11 @@ def load_sidd_benchmark(root: Path) -> Dataset:
         name="sidd-benchmark",
         title="SIDD benchmark (sRGB)",
         samples=_samples_of(noisy, sample),
-        protocol="The truth is not published: blocks are scored by the benchmark's server.",
+        protocol="The truth is not published: blocks are scored by the benchmark's server."
+        + noisy.deviation,
         grouping="image",
         has_truth=False,
+        as_published=not noisy.deviation,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
+from aindnet.pretrained.files import file_sha256
 
 
 class OnnxFile:
@@ -38,12 +38,16 @@ class OnnxFile:
     @property
     def settings(self) -> str:
         """Where and how it ran."""
-        return f"ONNX Runtime, CPU, {self.path.name}"
+        return f"ONNX Runtime, CPU, {self.path.name}, SHA-256 {self._sha256[:16]}…"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """The file's hash."""
-        return f"onnx|{hashlib.sha256(self.path.read_bytes()).hexdigest()}"
+        return f"onnx|{self._sha256}"
+
+    @cached_property
+    def _sha256(self) -> str:
+        return file_sha256(self.path)
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:

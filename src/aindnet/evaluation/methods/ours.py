@@ -33,7 +33,8 @@ class OurModel:
         """Backend and precision, and what the star means."""
         parts = [f"{self.denoiser.backend}, {self.denoiser.precision}, {self.denoiser.device}"]
         if self.camera:
-            parts.append(f"camera profile {self.camera}")
+            known = f", SHA-256 {self.camera_sha256[:16]}…" if self.camera_sha256 else ""
+            parts.append(f"camera profile {self.camera}{known}")
         if self.ensemble:
             parts.append("geometric self-ensemble ×8")
         return "; ".join(parts)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.dnd import DOWNLOAD, Box
 from aindnet.evaluation.datasets.matlab_files import read_variable
-from aindnet.evaluation.datasets.sample import Dataset, Sample
+from aindnet.evaluation.datasets.sample import Dataset, Image, Sample
 from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.runner import Progress
 from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
@@ -27,7 +27,7 @@ def denoise_dnd(
     dataset: Dataset, method: Method, crops: Path, progress: Progress | None = None
 ) -> list[FailedPart]:
     """Write `0001_01.mat` … with `Idenoised_crop` (H, W, 3) float32 on [0, 1]; files of the same
-    photo are kept. Returns what failed.
+    photo are kept if whole. Returns what failed.
     """
     from scipy.io import savemat
 
@@ -35,7 +35,10 @@ def denoise_dnd(
         crop = denoised[sample.window] if sample.window else denoised
         savemat(path, {"Idenoised_crop": np.clip(crop, 0, 1).astype(np.float32)})
 
-    return denoise_parts(dataset, method, crops, ".mat", write, progress)
+    def check(path: Path, sample: Sample, noisy: Image) -> None:
+        _checked_crop(path, (noisy[sample.window] if sample.window else noisy).shape)
+
+    return denoise_parts(dataset, method, crops, ".mat", write, check, progress)
 
 
 def check_dnd(boxes: Sequence[Box]) -> None:
@@ -63,7 +66,7 @@ def bundle_dnd(boxes: Sequence[Box], crops: Path, bundle: Path) -> None:
             own = list(of_image)
             cells = np.empty((len(own),), dtype=object)
             for cell, box in enumerate(own):
-                cells[cell] = _checked_crop(crops / f"{box.name}.mat", box)
+                cells[cell] = _checked_crop(crops / f"{box.name}.mat", box.shape)
             contents = {
                 "Idenoised": cells,
                 "israw": False,
@@ -72,14 +75,12 @@ def bundle_dnd(boxes: Sequence[Box], crops: Path, bundle: Path) -> None:
             savemat(folder / f"{image + 1:04d}.mat", contents)
 
 
-def _checked_crop(path: Path, box: Box) -> NDArray[np.float32]:
+def _checked_crop(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     if not path.is_file():
         raise DatasetError(f"{path}: missing; run the evaluation to its end before bundling")
     crop = read_variable(path, "Idenoised_crop")
-    if crop.shape != box.shape or crop.dtype != np.float32:
-        raise DatasetError(
-            f"{path}: {crop.dtype} of {crop.shape}; float32 of {box.shape} is needed"
-        )
+    if crop.shape != shape or crop.dtype != np.float32:
+        raise DatasetError(f"{path}: {crop.dtype} of {crop.shape}; float32 of {shape} is needed")
     if not np.isfinite(crop).all() or crop.min() < 0 or crop.max() > 1:
         raise DatasetError(f"{path}: values outside [0, 1]; delete it and run again")
     return crop

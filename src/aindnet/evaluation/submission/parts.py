@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aindnet.errors import AindnetError, ImageWriteError
-from aindnet.evaluation.datasets.sample import Dataset, Sample
+from aindnet.errors import AindnetError, DatasetError, ImageWriteError
+from aindnet.evaluation.datasets.sample import Dataset, Image, Sample
 from aindnet.evaluation.methods.method import FloatImage, Method, checked
 from aindnet.evaluation.runner import Progress, as_float, content_hash
 from aindnet.evaluation.whole_files import whole_file
 
 INPUTS = "inputs.txt"
 """Lines of a part's name and the hash of the photo that its file was made of."""
+
+Check = Callable[[Path, Sample, Image], None]
+"""Raises `DatasetError` where the file of a sample, whose noisy image is given, is not as it must
+be."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,13 @@ def denoise_parts(
     folder: Path,
     suffix: str,
     write: Callable[[Path, Sample, FloatImage], None],
+    check: Check,
     progress: Progress | None = None,
 ) -> list[FailedPart]:
     """Denoise every sample into `folder/NAME.suffix` by `write`; those that failed are returned.
 
-    A file that is there is kept if it was made of the very same photo.
+    A file that is there is kept if it was made of the very same photo and `check` does not raise
+    `DatasetError` for it.
     """
     kept, failed = _inputs(folder), []
     for index, sample in enumerate(dataset.samples):
@@ -44,7 +50,7 @@ def denoise_parts(
         try:
             pair = sample.read()
             content = content_hash(pair)
-            if path.is_file() and kept.get(sample.name) == content:
+            if kept.get(sample.name) == content and _is_whole(path, sample, pair.noisy, check):
                 continue
             _note(folder, sample.name, "")  # until the file is whole it is of no photo
             noisy = as_float(pair.noisy)
@@ -60,6 +66,14 @@ def denoise_parts(
     if progress:
         progress(len(dataset.samples), len(dataset.samples), "")
     return failed
+
+
+def _is_whole(path: Path, sample: Sample, noisy: Image, check: Check) -> bool:
+    try:
+        check(path, sample, noisy)
+    except DatasetError:
+        return False
+    return True
 
 
 def _inputs(folder: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.sample import Dataset, Sample
+from aindnet.evaluation.datasets.sample import Dataset, Image, Sample
 from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.runner import Progress
@@ -23,14 +23,17 @@ IMAGES, BLOCKS, SIDE = 40, 32, 256
 def denoise_sidd(
     dataset: Dataset, method: Method, blocks: Path, progress: Progress | None = None
 ) -> list[FailedPart]:
-    """Write `00_00.npy` … , each (256, 256, 3) uint8; files of the same block are kept. Returns
-    what failed.
+    """Write `00_00.npy` … , each (256, 256, 3) uint8; files of the same block are kept if
+    whole. Returns what failed.
     """
 
     def write(path: Path, sample: Sample, denoised: FloatImage) -> None:
         np.save(path, to_uint8(denoised))
 
-    return denoise_parts(dataset, method, blocks, ".npy", write, progress)
+    def check(path: Path, sample: Sample, noisy: Image) -> None:
+        _checked_block(path, noisy.shape[0])
+
+    return denoise_parts(dataset, method, blocks, ".npy", write, check, progress)
 
 
 def check_sidd(dataset: Dataset) -> None:

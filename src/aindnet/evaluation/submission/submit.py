@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,10 +16,15 @@ from aindnet.evaluation.datasets.sample import Dataset
 from aindnet.evaluation.methods.method import Method
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.published import published_rows
+from aindnet.evaluation.report.markdown import markdown_table
+from aindnet.evaluation.report.tables import number
 from aindnet.evaluation.runner import Progress, as_float
 from aindnet.evaluation.submission.dnd import bundle_dnd, check_dnd, denoise_dnd
 from aindnet.evaluation.submission.sidd import bundle_sidd, check_sidd, denoise_sidd
 from aindnet.evaluation.whole_files import whole_file
+
+BUNDLED = re.compile(r"\d{4}\.mat|SubmitSrgb\.(csv|mat)")
+"""Names of the files of a bundle."""
 
 
 def submit(
@@ -34,24 +40,29 @@ def submit(
     `complete` and nothing failed.
 
     Denoised images lie in a folder of their own for each method, so that a run resumes only its
-    own; an earlier run's bundle is removed before. Returns the document that is also written as
-    `submission.json`, published rows and what failed included. Raises `DatasetError` for a complete
-    set that is not the benchmark's size.
+    own. An earlier bundle stays until this run's is whole; a complete run that fails removes one of
+    another method, so that none is mistaken for its own. Returns the document that is also written
+    as `submission.json`, and as a table, `submission.md`, published rows and what failed included,
+    unless a subset was denoised beside a bundle, which these describe. Raises `DatasetError` for a complete set that is
+    not the benchmark's size, and where `bundle` holds anything that is not of a bundle.
     """
     digest = hashlib.sha256(method.fingerprint.encode()).hexdigest()[:12]
     parts, bundle = output / f"denoised-{digest}", output / "bundle"
+    _require_no_others_files(bundle)
     if dataset.name == "dnd":
         boxes = read_boxes(root)
         if complete:
             check_dnd(boxes)
-        _remove_old_bundle(output)
         failed = denoise_dnd(dataset, method, parts, progress)
     else:
         if complete:
             check_sidd(dataset)
-        _remove_old_bundle(output)
         failed = denoise_sidd(dataset, method, parts, progress)
     bundled = complete and not failed
+    if bundled:
+        _remove(output / "submission.json")  # until the new bundle is there it is of none
+    elif complete and _method_of_bundle(output) != method.fingerprint:
+        _remove(output / "submission.json", bundle)
     if bundled and dataset.name == "dnd":
         bundle_dnd(boxes, parts, bundle)
     elif bundled:
@@ -80,22 +91,60 @@ def submit(
         "published": published_rows(dataset.name),
         **provenance(),
     }
-    with whole_file(output / "submission.json") as partial:
-        partial.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+    if bundled or not bundle.exists():
+        written = {
+            "submission.md": _table(document),
+            "submission.json": json.dumps(document, indent=2, ensure_ascii=False),
+        }
+        for name, text in written.items():
+            with whole_file(output / name) as partial:
+                partial.write_text(text, encoding="utf-8")
     return document
 
 
-def _remove_old_bundle(output: Path) -> None:
-    """Remove an earlier run's bundle, of another method perhaps, with what says whose it is: this
-    run may end without one.
-    """
-    bundle = output / "bundle"
+def _table(document: dict[str, Any]) -> str:
+    """Markdown: this run's row, whose numbers only the server knows, beside the published ones."""
+    lines = [[document["method"].replace("*", "\\*"), "", "", "the server's answer goes here"]]
+    for row in document["published"]:
+        psnr, ssim = (number(row[metric], metric) for metric in ("psnr", "ssim"))
+        lines.append([row["name"].replace("*", "\\*"), psnr, ssim, row["source"]])
+    table = markdown_table(["method", "PSNR, dB", "SSIM", "source"], lines)
+    return f"# {document['title']}\n\n{document['protocol']}\n\n{table}\n"
+
+
+def _require_no_others_files(bundle: Path) -> None:
+    """Raise `DatasetError` where the folder that a bundle would replace holds anything else."""
+    if not bundle.exists():
+        return
+    if not bundle.is_dir():
+        raise DatasetError(f"{bundle}: is a file, where the bundle's folder would be; move it away")
+    foreign = [path for path in sorted(bundle.iterdir()) if not BUNDLED.fullmatch(path.name)]
+    if foreign:
+        raise DatasetError(
+            f"{foreign[0]}: is not of a bundle, and the folder would be replaced; move it away, or "
+            "choose another --output"
+        )
+
+
+def _method_of_bundle(output: Path) -> str | None:
+    """Fingerprint of the method of the bundle that is there; None where nothing says it."""
     try:
-        (output / "submission.json").unlink(missing_ok=True)
-        if bundle.exists():
-            shutil.rmtree(bundle)
-    except OSError as error:
-        raise ImageWriteError(f"{bundle}: cannot be removed ({error.strerror})") from error
+        document = json.loads((output / "submission.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    made = isinstance(document, dict) and document.get("bundle")
+    return str(document.get("fingerprint")) if made else None
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ImageWriteError(f"{path}: cannot be removed ({error.strerror})") from error
 
 
 def seconds_per_megapixel(dataset: Dataset, method: Method) -> float:
