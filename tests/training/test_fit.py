@@ -294,6 +294,43 @@ def test_a_second_look_is_trained_alone(photos: Path, tmp_path: Path) -> None:
         fit(recipe(photos, tmp_path, name="none", trains="second look"))
 
 
+def test_what_the_start_made_of_other_photos_is_remembered(photos: Path, tmp_path: Path) -> None:
+    """The more, the nearer its results on them stay, while the processed ones are learned."""
+    start = fit(recipe(photos, tmp_path, name="start", budget="8 steps"))
+    kind = PhotosOfAKind(share=0.5, camera=CameraRecipe(white=1.0, white_range=(0.1, 0.1)))
+    general = SyntheticNoiseData(recipe(photos, tmp_path, stages=((0.0, 32, 8),)))
+    general.setup("fit")
+    noisy = general.make(3, torch.device("cpu")).noisy
+    moved = []
+    for remember in (0.3, 30.0):
+        trained = fit(
+            recipe(
+                photos, tmp_path, name=f"{remember}", initial=str(start), processed=kind,
+                remember=remember, budget="20 steps", loss="l1",
+            )
+        )  # fmt: skip
+        with torch.inference_mode():
+            before, after = (load_model(path).network(noisy).denoised for path in (start, trained))
+        moved.append(float((after - before).square().mean()))
+    assert 0 < moved[1] < 0.5 * moved[0]
+    for wrong in ({"initial": None}, {"processed": PhotosOfAKind()}, {"remember": -1.0}):
+        given = {"initial": str(start), "processed": kind, "remember": 1.0} | wrong
+        with pytest.raises(RecipeError, match="remember"):
+            recipe(photos, tmp_path, **given)
+
+
+def test_a_resumed_run_remembers_its_start(photos: Path, tmp_path: Path) -> None:
+    start = fit(recipe(photos, tmp_path, name="start", budget="8 steps"))
+    changes: dict[str, Any] = {
+        "initial": str(start), "processed": PhotosOfAKind(share=0.5), "remember": 3.0, "loss": "l1",
+    }  # fmt: skip
+    whole = fit(recipe(photos, tmp_path / "whole", **changes))
+    fit(recipe(photos, tmp_path / "first", **changes, checkpoint_every="8 steps"))
+    checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
+    resumed = fit(recipe(photos, tmp_path / "second", **changes), resume=checkpoint)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
 def test_running_statistics_are_learned_and_kept(photos: Path, tmp_path: Path) -> None:
     network = replace(SMALL, normalization="running")
     kinds: list[bool] = []

@@ -38,6 +38,8 @@ class Batch(NamedTuple):
     noise_level: Tensor | None
     source: str
     """"synthetic", "white LEVEL", or the name of the set of real pairs."""
+    processed: int = 0
+    """How many of them, the last, are of the recipe's `processed`."""
 
 
 class _Steps(IterableDataset[int]):
@@ -132,7 +134,7 @@ class SyntheticNoiseData(pl.LightningDataModule):
                 contrast_range=kind.contrast_range,
             )
             parts.append(photographed(clean, generator, camera, channels))
-        return joined(parts)
+        return joined(parts)._replace(processed=processed)
 
 
 def photographed(

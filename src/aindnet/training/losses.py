@@ -98,11 +98,12 @@ def remembering_loss(denoised: Tensor, known: Tensor, noise_level: Tensor) -> Te
 
 
 class SyntheticNoiseLoss(NamedTuple):
-    """The SN task's loss and its two parts."""
+    """The SN task's loss and its parts."""
 
     total: Tensor
     restoration: Tensor
     noise_level: Tensor
+    remembering: Tensor
 
 
 def synthetic_noise_loss(
@@ -113,8 +114,20 @@ def synthetic_noise_loss(
     kind: RestorationLoss = "l1",
     estimator: EstimatorLoss = "squared",
     estimator_weight: float = 0.05,
+    known: Tensor | None = None,
+    remember: float = 0.0,
 ) -> SyntheticNoiseLoss:
-    """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1, squared, 0.05)."""
-    restoration = restoration_loss(output.denoised, clean, kind, noise_level)
+    """The SN task's loss: restoration + `estimator_weight` · L_asym (paper: L1, squared, 0.05).
+
+    Where a network's earlier results on the first images of the batch are `known`, these are held
+    to instead of the clean images: + `remember` · `remembering_loss`.
+    """
+    kept = 0 if known is None else len(known)
+    restoration = restoration_loss(output.denoised[kept:], clean[kept:], kind, noise_level[kept:])
     estimation = noise_level_loss(output, noise_level, estimator)
-    return SyntheticNoiseLoss(restoration + estimator_weight * estimation, restoration, estimation)
+    total = restoration + estimator_weight * estimation
+    remembering = torch.zeros_like(total)
+    if known is not None:
+        remembering = remembering_loss(output.denoised[:kept], known, noise_level[:kept])
+        total = total + remember * remembering
+    return SyntheticNoiseLoss(total, restoration, estimation, remembering)

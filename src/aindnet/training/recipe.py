@@ -82,6 +82,11 @@ class TrainingRecipe:
     hold few, and colours that change every few pixels are easily taken for noise."""
     processed: PhotosOfAKind = field(default_factory=PhotosOfAKind)
     """Photos as cameras' own processing leaves them, beside the others."""
+    remember: float = 0.0
+    """Weight of what is asked of the photos that are not `processed`, where a run goes on from
+    `initial`: that model's own results, by `losses.remembering_loss`, in place of the clean photos
+    by `loss`. So the kind that is `processed` is learned at the others' cost least. 0: all are
+    asked for their clean photos."""
     loss: RestorationLoss = "l1"
     """"l1" (paper), "relative_l1" (each image's over its noise level) or "log_mse"."""
     estimator_loss: EstimatorLoss = "squared"
@@ -152,6 +157,11 @@ class TrainingRecipe:
         begins = [begin for begin, _, _ in self.stages]
         if begins != sorted(set(begins)) or not begins[-1] < 1:
             raise RecipeError("recipe: `stages` must begin one after the other, before 1")
+        if self.remember and not (self.initial and 0 < self.processed.share < 1):
+            raise RecipeError(
+                "recipe: `remember` holds a run to what `initial` made of the photos beside those "
+                "of `processed`; name a model to start from, and a share between 0 and 1"
+            )
         self._check_numbers()
         for name in ("budget", "validate_every", "checkpoint_every"):
             parse_budget(getattr(self, name), name)
@@ -173,7 +183,10 @@ class TrainingRecipe:
         for name in ("learning_rate", "muon_learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise RecipeError(f"recipe: `{name}` must be above 0")
-        for name in ("estimator_weight", "modulation_rate", "weight_decay", "gradient_clip"):
+        for name in (
+            *("estimator_weight", "remember", "modulation_rate", "weight_decay"),
+            "gradient_clip",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"recipe: `{name}` must be 0 or above")
         for of in (self, self.processed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from typing import Any
 
@@ -31,6 +32,8 @@ class SyntheticNoiseTask(pl.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.network = network
+        # In a list, so that it is no part of checkpoints and averages: a resumed run has it anew.
+        self.before = [copy.deepcopy(network).requires_grad_(False)] if recipe.remember else []
         self.runner: Any = network
         if recipe.compile:
             self.runner = torch.compile(network)
@@ -41,9 +44,19 @@ class SyntheticNoiseTask(pl.LightningModule):
         output: AINDNetOutput = self.runner(noisy.contiguous(memory_format=torch.channels_last))
         return output
 
+    def on_fit_start(self) -> None:
+        """What is remembered is computed where the run is."""
+        for network in self.before:
+            network.to(self.device)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The SN loss of one batch."""
+        """The SN loss of one batch; of its first part what `TrainingRecipe.remember` says."""
         assert batch.noise_level is not None
+        known = None
+        for network in self.before:
+            with torch.no_grad():
+                kept = batch.noisy[: len(batch.noisy) - batch.processed]
+                known = network(kept.contiguous(memory_format=torch.channels_last)).denoised
         loss = synthetic_noise_loss(
             self(batch.noisy),
             batch.clean,
@@ -51,10 +64,13 @@ class SyntheticNoiseTask(pl.LightningModule):
             kind=self.recipe.loss,
             estimator=self.recipe.estimator_loss,
             estimator_weight=self.recipe.estimator_weight,
+            known=known,
+            remember=self.recipe.remember,
         )
-        self.log_dict(
-            {"train/restoration": loss.restoration, "train/noise_level": loss.noise_level}
-        )
+        parts = {"train/restoration": loss.restoration, "train/noise_level": loss.noise_level}
+        if self.before:
+            parts["train/remembering"] = loss.remembering
+        self.log_dict(parts)
         return loss.total
 
     def on_validation_epoch_start(self) -> None:

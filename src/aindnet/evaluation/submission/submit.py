@@ -43,8 +43,9 @@ def submit(
     own. An earlier bundle stays until this run's is whole; a complete run that fails removes one of
     another method, so that none is mistaken for its own. Returns the document that is also written
     as `submission.json`, and as a table, `submission.md`, published rows and what failed included,
-    unless a subset was denoised beside a bundle, which these describe. Raises `DatasetError` for a complete set that is
-    not the benchmark's size, and where `bundle` holds anything that is not of a bundle.
+    unless a subset was denoised beside a bundle, which these describe. Raises `DatasetError` for a
+    complete set that is not the benchmark's size, and where `bundle` holds anything that is not of
+    a bundle.
     """
     digest = hashlib.sha256(method.fingerprint.encode()).hexdigest()[:12]
     parts, bundle = output / f"denoised-{digest}", output / "bundle"
