@@ -313,14 +313,14 @@ def main() -> None:
     log = arguments.output / "runs.jsonl"
     if not log.exists():
         sys.exit(f"{log}: no runs yet; leave --table out to make them")
-    known = {settings_of(experiment, None)} | {
-        settings_of(experiment, recipe_of(experiment, fields, 0))
-        for fields in experiment.variants.values()
+    known = {"base": settings_of(experiment, None)} | {
+        variant: settings_of(experiment, recipe_of(experiment, fields, 0))
+        for variant, fields in experiment.variants.items()
     }
     rows = [
         row
         for row in map(json.loads, log.read_text().splitlines())
-        if row["base"] == sha and row.get("settings") in known
+        if row["base"] == sha and row.get("settings") == known.get(row["variant"])
     ]
     for part in (table(rows), paired(rows), by_camera(rows)):
         print(part, end="\n\n")

@@ -185,8 +185,9 @@ def results_page(places: Places) -> str:
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
         "(`python tools/choose_peer_settings.py`): every fourth PolyU crop, all images of the "
         "smaller sets. These are among the images measured, so the peers are shown at their best, "
-        "and the model as it is, with nothing set. Times are of the machine that a table names, with what "
-        "else ran on it; the peers' scores on real noise are kept, image by image, in `scores/`.",
+        "and the model as it is, with nothing set. Times are of the machine that a table names, "
+        "with what else ran on it; the peers' scores on real noise are kept, image by image, in "
+        "`scores/`.",
         "## Summary",
         f"PSNR, dB; images of real noise. {models_of(page)}",
         summary_table(shown),

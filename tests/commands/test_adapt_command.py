@@ -98,6 +98,8 @@ def test_a_data_set_s_own_layout(
     assert printed(capsys)["scenes"] == 2 * len(PHOTOS)
     assert call(*both[:3], "--layout", "cc", "--check") == 2
     assert "give one for each" in capsys.readouterr().err
+    assert call("--pairs", tmp_path, "--layout", "gaussian", "--check") == 2
+    assert "choose pairs, polyu" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--layout", "cc", "--only", "nothing", "--check") == 2
     assert "no image is left" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--only", "d800", "--check") == 2
@@ -213,6 +215,37 @@ def test_check_tells_what_can_be_used(
     assert "swap" in document["rejected"]["rocket"]
 
 
+def test_most_pairs_swapped_is_a_folder_swapped(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One pair that is of no use for another reason does not hide it."""
+    root = tmp_path / "pairs"
+    for side, other in (("noisy", "clean"), ("clean", "noisy")):
+        (root / side).mkdir(parents=True)
+        for name in PHOTOS:
+            (root / side / f"{name}.png").write_bytes((folder / other / f"{name}.png").read_bytes())
+        write_image(root / side / "white.png", np.full((192, 400, 3), 255, np.uint8))
+    assert call("--pairs", root, "--output", tmp_path / "a.safetensors") == 2
+    said = f"in {len(PHOTOS)} of {len(PHOTOS) + 1} pairs the clean photo is the noisier one"
+    assert said in capsys.readouterr().err
+
+
+def test_a_data_set_s_exposures_are_held_to_the_limits_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RENOIR's brightness is matched here, where it is counted, and not in reading."""
+    for side, sigma in (("noisy", 10.0), ("clean", 0.0)):
+        (tmp_path / side).mkdir()
+        for number, (name, light) in enumerate((("coffee", 0.95), ("rocket", 0.7))):
+            image = scene(name, 192, 400) * (light if side == "clean" else 1.0)
+            write_image(tmp_path / side / f"{name}.png", with_noise(image, sigma, number))
+    (tmp_path / "index.csv").write_text("name\ncoffee\nrocket\n")
+    assert call("--pairs", tmp_path, "--layout", "renoir", "--check", "--json") == 1
+    document = printed(capsys)
+    assert 4 < document["exposure_matched"]["coffee"] < 7
+    assert "exposures differ by" in document["rejected"]["rocket"]
+
+
 def test_check_tells_what_adapt_would_refuse(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,7 +254,9 @@ def test_check_tells_what_adapt_would_refuse(
         for name, width in (("coffee", 400), ("rocket", 150)):
             image = with_noise(scene(name, 192, width), sigma, 1)
             write_image(tmp_path / "pairs" / side / f"{name}.png", image)
-    assert call("--pairs", tmp_path / "pairs", "--check", "--json") == 1
+    there = tmp_path / "there.safetensors"
+    there.touch()  # nothing is written, so it is in nobody's way
+    assert call("--pairs", tmp_path / "pairs", "--check", "--json", "--output", there) == 1
     told = capsys.readouterr()
     document = json.loads(told.out)
     assert document["pairs"] == ["coffee"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from aindnet.commands.app import main
 from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+from aindnet.pretrained.camera_folder import choose_profile, find_profiles
 from restore_networks import small_network
 
 PIL_Image = pytest.importorskip("PIL.Image")
@@ -146,9 +148,20 @@ def test_a_profile_brings_the_model_that_it_was_adapted_from(
         output = tmp_path / f"{number}.png"
         assert call(path, "--camera", camera, "--output", output, *named, "--json") == 0
         told = json.loads(capsys.readouterr().out)
+        if choice == "folder":  # no surprise, where it is not of the model that others have
+            said = "camera profile low.safetensors"
+            expected = said if named else f"{said}, and its model small"
+            assert expected in told["results"][0]["notices"]
         outputs.append(np.asarray(PIL_Image.open(output)))
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert told["model"] == "small"
+    found, _ = find_profiles(cameras, {load_model(model).sha256})
+    low = next(profile for profile in found if profile.path.stem == "low")
+    other = replace(low, path=tmp_path / "a.safetensors", base_sha256="0" * 64)
+    for base in (low.base_sha256, "0" * 64):
+        chosen = choose_profile([other, *found], "SONY", "ILCE-7M3", 200, base)
+        assert chosen is not None
+        assert chosen.base_sha256 == base
     # Where a model is named, it is the one.
     assert call(path, "--camera", camera, "--model", "aindnet-fast", "--overwrite") == 2
     assert "another model" in (told := capsys.readouterr().err) or "adapted from 'small'" in told

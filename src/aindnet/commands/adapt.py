@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from aindnet.training.transfer.adapt import Adaptation
     from aindnet.training.transfer.recipe import AdaptationRecipe
 
+LAYOUTS = (
+    *("pairs", "polyu", "cc", "nam", "renoir", "nind"),
+    *("sidd", "sidd-training", "sidd-sample"),
+)
 PHOTOS_LICENCE = "as the photos that it was adapted with"
 
 
@@ -69,7 +73,7 @@ def adapt(
         How each of --pairs is laid out: pairs, or a data set as `aindnet evaluate` reads it: polyu,
         cc, nam, renoir, nind, sidd, sidd-training, sidd-sample. Scenes are the data set's own.
     only
-        Of a data set, the pairs whose names contain this: Canon5D2, _S6_.
+        Of a data set, the pairs whose names contain this: Canon5D2, or S6 with its underscores.
     output
         The profile: my-camera.safetensors. With --method retrain or scratch, a whole model.
     model
@@ -103,13 +107,16 @@ def adapt(
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
     if layout and len(layout) != len(pairs):
         raise AdaptationError("--layout says of each of --pairs what it is: give one for each")
+    for each in layout:
+        if each not in LAYOUTS:
+            raise AdaptationError(f"--layout {each}: there is no such; choose {', '.join(LAYOUTS)}")
     if only is not None and set(layout) <= {"pairs"}:
         raise AdaptationError("--only goes with a data set's --layout")
     if output is None and not check:
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
-    if output is not None:
+    if output is not None and not check:
         _check_writable(output)
     settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
     base = None if check else _base(model)

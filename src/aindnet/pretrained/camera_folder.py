@@ -79,9 +79,15 @@ def find_profiles(
 
 
 def choose_profile(
-    profiles: Sequence[FoundProfile], make: str, model: str, iso: int | None
+    profiles: Sequence[FoundProfile],
+    make: str,
+    model: str,
+    iso: int | None,
+    preferred_base: str = "",
 ) -> FoundProfile | None:
     """The profile of the photo's camera whose ISO is nearest; None where none is near.
+
+    Of equally near ones, one of the model with the hash `preferred_base`.
 
     >>> low, high = (FoundProfile(Path(n), "", "SONY", "ILCE-7M3", r)
     ...              for n, r in (("low", (100, 800)), ("high", (1600, 6400))))
@@ -93,7 +99,10 @@ def choose_profile(
     """
     if not profiles:
         return None
-    nearest = min(profiles, key=lambda each: each.distance(make, model, iso))
+    nearest = min(
+        profiles,
+        key=lambda each: (each.distance(make, model, iso), each.base_sha256 != preferred_base),
+    )
     return nearest if nearest.distance(make, model, iso) <= FARTHEST_ISO else None
 
 

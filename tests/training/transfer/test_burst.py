@@ -143,3 +143,46 @@ def test_two_frames_are_held_to_the_same_limits() -> None:
     with pytest.raises(BurstError, match="something moved"):
         check_burst("a", [one, replace(two, image=moved)])
     assert len(check_burst("a", [one, two]).frames) == 2
+    with pytest.raises(BurstError, match=r"1\.png has less noise than 0\.png"):
+        check_burst("a", [one, replace(two, image=scene("coffee"))])
+    with pytest.raises(BurstError, match="less noise than"):
+        check_burst("a", [one, replace(two, image=with_noise(scene("coffee"), 5, 3))])
+    assert check_burst("a", [one, two]).left_out == {}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("amplitude", "sigma"), [(0.06, 8), (0.12, 8), (0.1, 5)])
+def test_frames_under_a_pulsing_lamp_are_left_out(axis: int, amplitude: float, sigma: int) -> None:
+    """Bands of light that lie elsewhere in each frame are no noise."""
+    clean = scene("coffee", 240, 300).astype(float)
+    shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+    random, steady = np.random.default_rng(4), range(4)
+    taken = [Frame(f"{i}", with_noise(clean, sigma, i)) for i in steady]
+    for i in range(4, 7):
+        turn = np.arange(clean.shape[axis]) / 70 + random.random()
+        bands = 1 + amplitude * np.sin(2 * np.pi * turn).reshape(shape)
+        taken.append(Frame(f"{i}", with_noise(clean * bands, sigma, i)))
+    found = check_burst("coffee", taken)
+    assert [frame.name for frame in found.frames] == [str(i) for i in steady]
+    assert all("light differs" in reason for reason in found.left_out.values())
+
+
+def test_a_channel_that_is_dark_throughout_is_of_no_other_light() -> None:
+    clean = scene("coffee").astype(float)
+    clean[..., 2] = 3
+    taken = [Frame(str(i), with_noise(clean, 6, i)) for i in range(4)]
+    found = check_burst("coffee", taken)
+    assert found.left_out == {}
+    assert all(frame.brightness[2] == 1.0 for frame in found.frames)
+
+
+def test_a_drifting_white_balance_is_found_and_a_little_is_taken_out() -> None:
+    clean = scene("chelsea").astype(float)
+    tints = [np.ones(3)] * 5 + [np.array([1.06, 1.0, 0.94]), np.array([1.012, 1.0, 0.99])]
+    taken = [Frame(str(i), with_noise(clean * tint, 6, i)) for i, tint in enumerate(tints)]
+    found = check_burst("chelsea", taken)
+    assert set(found.left_out) == {"5"}
+    assert "white balance" in found.left_out["5"]
+    assert found.frames[-1].brightness == pytest.approx((1.012, 1.0, 0.99), abs=0.0035)
+    target = levels(burst_pairs(found)[-1].clean).mean(axis=(0, 1))
+    np.testing.assert_allclose(target, (clean * tints[-1]).mean(axis=(0, 1)), rtol=0.004)

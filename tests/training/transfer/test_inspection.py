@@ -65,10 +65,21 @@ def test_swapped_sides_are_known_where_all_is_texture(texture: str, sigma: float
     assert inspect(replace(pair, noisy=pair.clean, clean=pair.noisy)).swapped
 
 
-def test_a_smeared_noisy_side_is_not_taken_for_the_clean_one() -> None:
-    clean = np.repeat(skimage.data.grass()[:256, :256, None], 3, axis=2)
-    smeared = gaussian_filter(clean.astype(float), (0.5, 0.5, 0))
-    assert not inspect(PhotoPair("a", with_noise(smeared, 8, 1), clean, "a")).swapped
+@pytest.mark.parametrize("sigma", [1.5, 2.5, 4.0])
+def test_swapped_sides_are_known_under_weak_noise(sigma: float) -> None:
+    for pair in pairs(sigma):
+        assert not inspect(pair).swapped
+        assert inspect(replace(pair, noisy=pair.clean, clean=pair.noisy)).swapped
+
+
+@pytest.mark.parametrize("texture", ["gravel", "grass"])
+@pytest.mark.parametrize("blur", [0.5, 1.0])
+def test_a_smeared_noisy_side_is_not_taken_for_the_clean_one(texture: str, blur: float) -> None:
+    clean = np.repeat(getattr(skimage.data, texture)()[:256, :256, None], 3, axis=2)
+    smeared = gaussian_filter(clean.astype(float), (blur, blur, 0))
+    for sigma in (3, 8):
+        pair = PhotoPair("a", with_noise(smeared, sigma, 1), clean, "a")
+        assert not inspect(pair).swapped
 
 
 def test_flat_scenes_are_not_said_to_have_moved() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -111,15 +111,21 @@ def _read_or_why(window: tuple[int, int], path: Path) -> Taken | str:
         return str(error)
 
 
-def read_dataset(name: str, root: Path, only: str | None = None) -> list[PhotoPair]:
+def read_dataset(
+    name: str, root: Path, only: str | None = None, *, match_brightness: bool = True
+) -> list[PhotoPair]:
     """The pairs of a published data set whose names contain `only`, with its scenes.
+
+    `match_brightness`: RENOIR's clean sides as bright as the noisy ones, as `aindnet evaluate`
+    compares them.
 
     Of a large photo the middle is taken, and of PolyU's pack the crops of full resolution, which
     do not overlap: what is held out of one must not be in another. Raises `DatasetError`, also for
     a data set without truth.
     """
     packed = name == "polyu" and (root / "index.csv").is_file()
-    options = DatasetOptions(kind="fullres") if packed else DatasetOptions()
+    kind: Literal["fullres", "crops"] = "fullres" if packed else "crops"
+    options = DatasetOptions(kind=kind, match_brightness=match_brightness)
     dataset = open_dataset(name, root, options).subset(contains=only)
     pairs, window = [], window_for(len(dataset.samples))
     for sample in dataset.samples:

@@ -65,7 +65,7 @@ def from_pairs(
 ) -> Material:
     """The pairs of folders or data sets that can be used.
 
-    Raises `UnusablePairsError` where in every pair of a folder the clean photo is the noisier one,
+    Raises `UnusablePairsError` where in most pairs of a folder the clean photo is the noisier one,
     and, but for a `check`, for the first file that is no half of a pair.
     """
     material = Material("pairs")
@@ -81,7 +81,8 @@ def from_pairs(
                     f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
                 )
         else:
-            pairs = read_dataset(layout, folder, only)
+            # As they are: exposures are matched, and held to the limits, below.
+            pairs = read_dataset(layout, folder, only, match_brightness=False)
         swapped = 0
         for pair in pairs:
             inspection = inspect(pair)
@@ -96,9 +97,10 @@ def from_pairs(
                 good = matched(pair)
                 material.matched[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
             material.pairs.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
-        if swapped and swapped == len(pairs):
+        if 2 * swapped > len(pairs):
             raise UnusablePairsError(
-                f"{folder}: in every pair the clean photo is the noisier one; swap the two folders"
+                f"{folder}: in {swapped} of {len(pairs)} pairs the clean photo is the noisier one; "
+                "swap the two folders"
             )
     return material
 

@@ -44,13 +44,16 @@ class DenoiserByCamera:
     def __call__(self, photo: Photo) -> BandDenoiser:
         """The denoiser for this photo; which one is among the photo's notices."""
         taken = camera(photo.metadata.exif)
-        chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso)
+        base = self._base.model_hash
+        chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso, base)
         if chosen is None:
             iso = f" at ISO {taken.iso}" if taken.iso else ""
             name = taken.name or "an unnamed camera"
             photo.metadata.notice(f"no camera profile for {name}{iso}: the plain model was used")
             return self._base
-        photo.metadata.notice(f"camera profile {chosen.path.name}")
         if chosen.path not in self._loaded:
             self._loaded[chosen.path] = self._load(chosen.path)
-        return self._loaded[chosen.path]
+        denoiser = self._loaded[chosen.path]
+        other = "" if chosen.base_sha256 == base else f", and its model {denoiser.model_name}"
+        photo.metadata.notice(f"camera profile {chosen.path.name}{other}")
+        return denoiser

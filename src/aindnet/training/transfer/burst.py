@@ -9,6 +9,7 @@ clipped at black, biases it a little, the less the more frames there are.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aindnet.errors import BurstError
-from aindnet.training.transfer.inspection import block_means, displacement, levels
+from aindnet.training.transfer.inspection import block_means, displacement, levels, noise_share
 from aindnet.training.transfer.pairs import VARIANCE_BLOCK, Image, PhotoPair
 
 WHOLE = slice(None)
@@ -30,6 +31,9 @@ MAX_FLICKER = 0.02
 """Share by which a frame's brightness may differ from the burst's."""
 LEAST_FLICKER = 0.002
 """Share below which a difference of brightness is not told from noise, and left as it is."""
+DARK = 16.0
+"""Levels below which a channel's brightness is not compared."""
+CHANNELS = ("red", "green", "blue")
 MAX_MOVED = 0.01
 """Share of blocks in which something may have moved."""
 MAX_CLIPPED = 0.4
@@ -48,8 +52,8 @@ class Frame:
     image: Image
     size: tuple[int, int] | None = None
     """Width and height of the photo that it is the middle of; None: all of it."""
-    brightness: float = 1.0
-    """Over the burst's, as flicker leaves it."""
+    brightness: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Of each channel over the burst's, as flicker leaves it."""
 
     @property
     def whole_size(self) -> tuple[int, int]:
@@ -58,7 +62,8 @@ class Frame:
 
     def levels(self, rows: slice = WHOLE, columns: slice = WHOLE) -> npt.NDArray[np.float32]:
         """In 8-bit levels, of the burst's brightness."""
-        return levels(self.image[rows, columns]) / np.float32(self.brightness)
+        light = np.array(self.brightness, np.float32)
+        return np.asarray(levels(self.image[rows, columns]) / light, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +87,7 @@ class MeanOfOthers:
     def __getitem__(self, part: tuple[slice, slice], /) -> Image:
         """The mean of the other frames there, as bright as the frame."""
         mean = (self.total[part] - self.frame.levels(*part)) / self.others
-        white = 257 * mean * self.frame.brightness
+        white = 257 * mean * np.array(self.frame.brightness, np.float32)
         return np.clip(np.rint(white), 0, 65535).astype(np.uint16)
 
 
@@ -115,12 +120,10 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     kept = _of_one_light(frames, left_out)
     shifts = _shifts(kept, left_out)
     aligned = _aligned([frame for frame in kept if frame.name in shifts], shifts)
-    for frame, reason in _moved(aligned):
-        left_out[frame.name] = reason
-    aligned = [frame for frame in aligned if frame.name not in left_out]
-    for frame, reason in _of_other_noise(aligned):
-        left_out[frame.name] = reason
-    aligned = [frame for frame in aligned if frame.name not in left_out]
+    for find in (_banded, _moved, _of_other_noise):
+        for frame, reason in find(aligned):
+            left_out[frame.name] = reason
+        aligned = [frame for frame in aligned if frame.name not in left_out]
     if len(aligned) < 2:
         raise _too_few(scene, left_out)
     clipped = _clipped(aligned)
@@ -154,20 +157,67 @@ def burst_pairs(burst: Burst) -> list[PhotoPair]:
 
 
 def _of_one_light(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
-    """The frames whose brightness is about the burst's, with what they differ by."""
-    means = np.stack([block_means(levels(frame.image)) for frame in frames]).mean(axis=3) + 1
-    # The median of two lies halfway between them.
-    halved = 2 if len(frames) == 2 else 1
+    """The frames whose brightness, in each channel, is about the burst's, with what they differ
+    by.
+    """
+    ratios = _ratios([levels(frame.image) for frame in frames])
+    light = _percentile(ratios, 50, (1, 2))
+    light = light / np.median(light, axis=0)  # a block's median leans to where frames are off
     kept = []
-    for frame, ratios in zip(frames, means / np.median(means, axis=0), strict=True):
-        brightness = float(np.median(ratios))
-        flicker = halved * (brightness - 1)
+    for frame, found in zip(frames, light, strict=True):
+        worst = int(np.argmax(np.abs(found - 1)))
+        flicker = _from_middle(frames) * float(found[worst] - 1)
         if abs(flicker) > MAX_FLICKER:
-            left_out[frame.name] = f"its light differs by {100 * flicker:+.1f} %"
+            alike = float(np.ptp(found)) < MAX_FLICKER
+            which = "light" if alike else f"{CHANNELS[worst]} light (white balance)"
+            left_out[frame.name] = f"its {which} differs by {100 * flicker:+.1f} %"
         else:
-            seen = abs(brightness - 1) > LEAST_FLICKER
-            kept.append(replace(frame, brightness=brightness if seen else 1.0))
+            red, green, blue = np.where(np.abs(found - 1) > LEAST_FLICKER, found, 1.0).tolist()
+            kept.append(replace(frame, brightness=(red, green, blue)))
     return kept
+
+
+def _ratios(images: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Of each image's block means to the median image's: (images, H // 16, W // 16, 3); NaN where
+    it is dark, and clipped noise brightens it.
+    """
+    means = np.stack([block_means(image) for image in images])
+    middle = np.median(means, axis=0)
+    return np.where(middle >= DARK, means / np.maximum(middle, DARK), np.float32(np.nan))
+
+
+def _percentile(
+    ratios: npt.NDArray[np.float32], share: float, axes: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Of the ratios that there are; 1 where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of places that are dark throughout
+        found = np.nanpercentile(ratios, share, axis=axes)
+    return np.nan_to_num(np.asarray(found, np.float64), nan=1.0)
+
+
+def _from_middle(frames: Sequence[Frame]) -> int:
+    """What a frame's distance from the median of all is multiplied by: that of two lies halfway."""
+    return 2 if len(frames) == 2 else 1
+
+
+def _banded(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
+    """The frames whose light differs from row to row, or column to column, as a pulsing lamp's
+    does while the shutter runs over the sensor.
+    """
+    if len(frames) < 2:
+        return []
+    found = []
+    for frame, ratios in zip(frames, _ratios([f.levels() for f in frames]), strict=True):
+        for axis, along in ((1, "row to row"), (0, "column to column")):
+            # What most of a row or column shares; what moved in a part of it is no band.
+            low, high = (_percentile(ratios, share, (axis, 2)) for share in (30, 70))
+            bands = np.maximum(np.maximum(low - 1, 1 - high), 0.0)
+            band = _from_middle(frames) * float(np.percentile(bands, 90))
+            if band > MAX_FLICKER:
+                found.append((frame, f"its light differs from {along}, by {100 * band:.1f} %"))
+                break
+    return found
 
 
 def _too_few(scene: str, left_out: dict[str, str]) -> BurstError:
@@ -204,7 +254,7 @@ def _different(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]
 def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
     """Frames whose noise is not the others': denoised before, or of another ISO."""
     if len(frames) < 3:
-        return []
+        return _two_of_other_noise(*frames) if len(frames) == 2 else []
     total = _total(frames)
     others = len(frames) - 1
     apart = []
@@ -222,6 +272,17 @@ def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
         for frame, each in zip(frames, noise, strict=True)
         if not usual / MAX_NOISE_RATIO <= each <= usual * MAX_NOISE_RATIO
     ]
+
+
+def _two_of_other_noise(one: Frame, other: Frame) -> list[tuple[Frame, str]]:
+    """Both, where their noise differs; which of them is as the camera took it is not known."""
+    share, _ = noise_share(one.levels(), other.levels())
+    # Of variances v and r·v, of independent noise.
+    if abs(share) <= (MAX_NOISE_RATIO - 1) / (MAX_NOISE_RATIO + 1):
+        return []
+    more, less = (one, other) if share > 0 else (other, one)
+    reason = f"{less.name} has less noise than {more.name}: denoised, or of another ISO"
+    return [(one, reason), (other, reason)]
 
 
 def _total(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
