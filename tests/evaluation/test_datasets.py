@@ -109,6 +109,31 @@ def test_polyu_cc_and_nam_as_published(tmp_path):
         open_dataset("cc", tmp_path)
 
 
+def test_polyu_as_published_in_its_folder_with_upper_case_jpeg(tmp_path):
+    photos = {}
+    for name in ("Canon5D2_5_160_3200_bicyc_1", "Canon5D2_5_160_3200_bicyc_12", "SonyA7II_door_3"):
+        photos[name] = smooth_photo(seed=len(name))
+        save(tmp_path / "CroppedImages" / f"{name}_mean.JPG", photos[name])
+        save(tmp_path / "CroppedImages" / f"{name}_real.JPG", with_noise(photos[name], 30))
+    save(tmp_path / "OriginalImages" / "whole_1_real.JPG", smooth_photo())
+    for root in (tmp_path, tmp_path / "CroppedImages"):
+        dataset = open_dataset("polyu", root)
+        assert {sample.name: sample.group for sample in dataset.samples} == {
+            "Canon5D2_5_160_3200_bicyc_1": "Canon5D2_5_160_3200_bicyc",
+            "Canon5D2_5_160_3200_bicyc_12": "Canon5D2_5_160_3200_bicyc",
+            "SonyA7II_door_3": "SonyA7II_door",
+        }
+        assert "3 pairs here; the published set has 100" in dataset.protocol
+        for sample in dataset.samples:
+            clean, pair = photos[sample.name], sample.read()
+            assert pair.clean.dtype == pair.noisy.dtype == np.uint8
+            assert psnr(pair.clean, clean) > 35
+            assert 19 < psnr(pair.noisy, clean) < 25
+    (tmp_path / "CroppedImages" / "SonyA7II_door_3_mean.JPG").unlink()
+    with pytest.raises(DatasetError, match="SonyA7II_door_3_mean"):
+        open_dataset("polyu", tmp_path)
+
+
 def test_renoir_as_published_matches_the_brightness_of_each_noisy_shot(tmp_path):
     batch = tmp_path / "Mi3_Aligned" / "Batch_001"
     batch.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Metrics against independent implementations and against the formulas written out again."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -77,16 +78,125 @@ def test_ssim_is_wangs_formula_per_channel():
     assert metrics.ssim(noisy, clean) == pytest.approx(expected, abs=1e-9)
 
 
-def test_ssim_grey_is_wangs_formula_on_matlabs_grey():
-    noisy, clean = photo_pair((40, 52, 3))
-    grey = [np.floor(image @ [0.2989, 0.5870, 0.1140] + 0.5) for image in (noisy, clean)]
-    assert metrics.ssim_grey(noisy, clean) == pytest.approx(wang_ssim(*grey), abs=1e-9)
+def random_pair(shape=(27, 34, 3), seed=0):
+    """Colour images whose channels and borders have nothing in common, on [0, 1] and beyond."""
+    random = np.random.default_rng(seed)
+    clean = random.integers(0, 256, shape, dtype=np.uint8)
+    restored = clean / 255 + random.normal(0, (0.05, 0.1, 0.2), shape)
+    assert restored.min() < 0
+    assert restored.max() > 1
+    return restored, clean
+
+
+def rounded(image):
+    return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+
+
+def exact_grey(image):
+    """MATLAB's rgb2gray of a uint8 image in whole numbers, halves rounded up."""
+    red, green, blue = np.moveaxis(image.astype(np.int64), -1, 0)
+    return ((2989 * red + 5870 * green + 1140 * blue + 5000) // 10000).astype(np.float64)
+
+
+def windows_by_torchmetrics(x, y, span=255.0):
+    """torchmetrics' SSIM of planes or volumes (..., D, H, W), whole windows only, averaged."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(image))[None] for image in (x, y)]
+    _, similarity = torch_ssim(*tensors, sigma=1.5, data_range=span, return_full_image=True)
+    inner = (..., *(slice(5, -5) for _ in range(similarity.ndim - 2)))
+    return float(similarity[inner].mean())
+
+
+def test_psnr_float_agrees_with_scikit_image_torchmetrics_and_its_formula():
+    restored, clean = random_pair()
+    clipped = np.clip(restored, 0, 1)
+    ours = metrics.psnr_float(restored, clean)
+    by_skimage = peak_signal_noise_ratio(clean / 255, clipped, data_range=1)
+    by_torch = torch_psnr(
+        torch.from_numpy(clipped), torch.from_numpy(clean / 255), data_range=(0.0, 1.0)
+    )
+    errors = (clipped - clean / 255).ravel()
+    assert ours == pytest.approx(by_skimage, abs=1e-9)
+    assert ours == pytest.approx(float(by_torch), abs=1e-5)
+    assert ours == pytest.approx(-10 * math.log10(errors @ errors / errors.size), abs=1e-9)
+    assert abs(ours - metrics.psnr(restored, clean)) > 1e-5
+
+
+def test_psnr_luma_agrees_with_scikit_image_torchmetrics_and_its_formula():
+    restored, clean = random_pair()
+    ours = metrics.psnr_luma(restored, clean)
+    x, y = exact_grey(rounded(restored)), exact_grey(clean)
+    by_torch = torch_psnr(torch.from_numpy(x), torch.from_numpy(y), data_range=255.0)
+    squares = sum((int(a) - int(b)) ** 2 for a, b in zip(x.flat, y.flat, strict=True))
+    assert ours == pytest.approx(peak_signal_noise_ratio(y, x, data_range=255), abs=1e-9)
+    assert ours == pytest.approx(float(by_torch), abs=1e-4)
+    assert ours == pytest.approx(10 * math.log10(255**2 * x.size / squares), abs=1e-9)
+    assert abs(ours - metrics.psnr(restored, clean)) > 0.1
+
+
+def test_ssim_float_agrees_with_torchmetrics_and_wangs_formula():
+    restored, clean = random_pair()
+    x, y = np.clip(restored, 0, 1), clean / 255
+    ours = metrics.ssim_float(restored, clean)
+    by_wang = np.mean([wang_ssim(255 * x[..., c], 255 * y[..., c]) for c in range(3)])
+    by_torch = windows_by_torchmetrics(x.transpose(2, 0, 1), y.transpose(2, 0, 1), 1.0)
+    assert ours == pytest.approx(by_wang, abs=1e-9)
+    assert ours == pytest.approx(by_torch, abs=1e-7)
+    assert abs(ours - metrics.ssim(restored, clean)) > 1e-6
+
+
+def test_ssim_grey_agrees_with_torchmetrics_and_wangs_formula_on_matlabs_grey():
+    restored, clean = random_pair()
+    x, y = exact_grey(rounded(restored)), exact_grey(clean)
+    ours = metrics.ssim_grey(restored, clean)
+    assert ours == pytest.approx(wang_ssim(x, y), abs=1e-9)
+    assert ours == pytest.approx(windows_by_torchmetrics(x[None], y[None]), abs=1e-7)
+    assert abs(ours - metrics.ssim(restored, clean)) > 1e-3
 
 
 def test_matlab_toolbox_ssim_replicates_borders_and_averages_every_pixel():
-    noisy, clean = photo_pair((30, 34))
-    padded = [np.pad(image, 5, mode="edge") for image in (noisy, clean)]
-    assert metrics.ssim_matlab_grey(noisy, clean) == pytest.approx(wang_ssim(*padded), abs=1e-9)
+    restored, clean = random_pair()
+    x, y = (np.pad(exact_grey(image), 5, mode="edge") for image in (rounded(restored), clean))
+    ours = metrics.ssim_matlab_grey(restored, clean)
+    assert ours == pytest.approx(wang_ssim(x, y), abs=1e-9)
+    assert ours == pytest.approx(windows_by_torchmetrics(x[None], y[None]), abs=1e-7)
+    assert abs(ours - metrics.ssim_grey(restored, clean)) > 1e-4
+
+
+def volume_ssim(x, y):
+    """The toolbox's SSIM of a volume: an 11×11×11 window at every voxel, borders replicated."""
+    taps = np.exp(-np.square(np.arange(-5, 6)) / (2 * 1.5**2))
+    taps /= taps.sum()
+    rows, columns, depth = x.shape
+
+    def local_mean(image):
+        padded = np.pad(image.astype(np.float64), 5, mode="edge")
+        mean = np.zeros(image.shape)
+        for i, j, k in product(range(11), repeat=3):
+            part = padded[i : i + rows, j : j + columns, k : k + depth]
+            mean += taps[i] * taps[j] * taps[k] * part
+        return mean
+
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mx, my = local_mean(x), local_mean(y)
+    vx, vy = local_mean(x * x) - mx**2, local_mean(y * y) - my**2
+    covariance = local_mean(x * y) - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+    return np.mean(luminance * (2 * covariance + c2) / (vx + vy + c2))
+
+
+def test_matlab_volume_ssim_agrees_with_torchmetrics_scikit_image_and_its_formula():
+    restored, clean = random_pair()
+    ours = metrics.ssim_matlab_volume(restored, clean)
+    assert ours == pytest.approx(volume_ssim(rounded(restored), clean), abs=1e-9)
+    x, y = (
+        np.pad(image.astype(np.float64), 5, mode="edge") for image in (rounded(restored), clean)
+    )
+    by_skimage = structural_similarity(
+        x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    assert ours == pytest.approx(by_skimage, abs=1e-9)
+    assert ours == pytest.approx(windows_by_torchmetrics(x[None], y[None]), abs=1e-7)
 
 
 def test_matlab_volume_ssim_of_three_equal_channels_is_that_of_one():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from skimage.io import imread
 
+from aindnet.commands.app import main
 from aindnet.errors import DatasetError, ImageWriteError
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.document import evaluation_document
@@ -17,7 +18,19 @@ from aindnet.evaluation.figure import write_figure
 from aindnet.evaluation.methods import Noisy, OurModel, make_peer
 from aindnet.evaluation.provenance import command_line, provenance
 from aindnet.evaluation.report import make_showcases, write_report
-from aindnet.evaluation.report.charts import Axis, Point, binned_means, linear_ticks, log_ticks
+from aindnet.evaluation.report.charts import (
+    MARKS,
+    Axis,
+    Point,
+    Series,
+    binned_means,
+    legend,
+    linear_ticks,
+    log_ticks,
+    place_labels,
+    scatter_chart,
+)
+from aindnet.evaluation.report.page import charts
 from aindnet.evaluation.report.pictures import colour_map, telling_window
 from aindnet.evaluation.report.showcases import choose_images
 from aindnet.evaluation.report.tables import group_table, main_rows, subject
@@ -63,7 +76,7 @@ def test_the_report_is_three_files_and_the_page_needs_no_other(measured, tmp_pat
     assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
     assert "http://" not in text
     assert "https://" not in text
-    assert page.tags.count("svg") == 3
+    assert len(re.findall('<svg class="chart"', text)) == 3
     assert page.tags.count("input") == len(shown) == 3
     assert f"{document['psnr']:.2f}" in text
     assert "SHA-256 " + "ab" * 32 in text
@@ -143,6 +156,110 @@ def test_ticks_are_round_and_inside():
 def test_binned_means_keep_the_mean():
     points = [Point(x, 40 - x, "") for x in range(24)]
     assert binned_means(points) == [(1.5 + 4 * i, 38.5 - 4 * i) for i in range(6)]
+
+
+def overlaps(labels):
+    return [
+        (one.text, other.text)
+        for index, one in enumerate(labels)
+        for other in labels[index + 1 :]
+        if one.meets(other.box)
+    ]
+
+
+def test_names_of_near_marks_do_not_cover_each_other_or_marks():
+    marks = [
+        *(("aindnet-fast", 200.0, 120.0), ("aindnet-fast*", 230.0, 118.0), ("nlm", 210.0, 125.0)),
+        *(("bm3d", 410.0, 20.0), ("wavelet", 60.0, 262.0)),
+    ]
+    labels = place_labels(marks)
+    assert [label.text for label in labels] == [name for name, _, _ in marks]
+    assert not overlaps(labels)
+    for label in labels:
+        assert label.box[0] >= 0
+        assert label.box[2] <= 430
+        assert not any(label.meets((x - 4, y - 4, x + 4, y + 4)) for _, x, y in marks)
+    assert place_labels(marks) == labels
+    alone = place_labels(marks[:1])[0]
+    assert (alone.anchor, alone.y) == ("start", 120.0)
+
+
+def test_a_name_too_long_for_either_side_stands_inside_over_or_under_its_mark():
+    (label,) = place_labels([("a_program_of_thirty_characters", 215.0, 100.0)])
+    assert label.box[0] >= 0
+    assert label.box[2] <= 430
+    assert not label.meets((211, 96, 219, 104))
+
+
+def test_many_marks_at_one_place_still_have_names_apart():
+    assert not overlaps(place_labels([(f"method{k}", 200.0 + k, 150.0 - k) for k in range(12)]))
+
+
+def test_the_quality_chart_places_the_names_of_methods(pairs_folder):
+    ours = OurModel(FakeDenoiser())
+    evaluation = evaluate(
+        open_dataset("pairs", pairs_folder), [Noisy(), ours, ours.with_ensemble()]
+    )
+    document = evaluation_document(
+        evaluation, model="fake", model_hash=None, provenance=provenance(), ours="fake"
+    )
+    for method in document["methods"]:
+        method["seconds_per_megapixel"], method["psnr"] = 1.0, 30.0
+    svg = next(svg for title, _, svg in charts(document) if title == "Quality against time")
+    places = re.findall(r'<text class="mark" x="([\d.]+)" y="([\d.]+)"', svg)
+    assert len(places) == len(set(places)) == 2
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(7, False), (8, True)])
+def test_lines_are_drawn_and_spoken_of_from_eight_images_on(measured, count, drawn):
+    _, _, _, document = measured
+    document["per_image"] = [{"name": f"p{k}", "noise_sigma": 2.0 + k} for k in range(count)]
+    for method in document["methods"]:
+        method["per_image"] = [{"name": f"p{k}", "psnr": 40.0 - k} for k in range(count)]
+    _, caption, svg = next(c for c in charts(document) if c[0] == "PSNR against noise level")
+    assert ("lines join means" in caption) is drawn
+    assert ("<polyline" in svg) is drawn
+    assert ('<line class="trend"' in svg) is drawn
+
+
+def test_series_differ_by_their_marks_as_well_as_their_colours():
+    assert len(set(MARKS[:8])) == 8
+    one = Series("one", 3, (Point(1, 1, "here"),))
+    axis = Axis("x", 0, 2)
+    assert MARKS[3] in scatter_chart([one], axis, axis)
+    assert MARKS[3] in legend([one])
+
+
+def test_wide_tables_are_set_denser_and_their_headings_may_break(measured, tmp_path):
+    _, _, _, document = measured
+    write_report(document, [], tmp_path)
+    assert '<table class="methods">' in (tmp_path / "report.html").read_text()
+    document["metrics"] += ["psnr_luma", "ssim_float", "ssim_matlab_grey", "ssim_matlab_volume"]
+    write_report(document, [], tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert '<table class="methods dense">' in text
+    assert "<th>ssim_<wbr>matlab_<wbr>volume</th>" in text
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_the_printed_table_is_never_cut(capsys, monkeypatch, fake_denoiser, pairs_folder, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    more = ["psnr_luma", "ssim_float", "ssim_matlab_grey", "ssim_matlab_volume"]
+    arguments = ["evaluate", "pairs", "--root", str(pairs_folder), "--ensemble", "--peer", "nlm"]
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, *(word for name in more for word in ("--metric", name))])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    rows = [line for line in out.splitlines() if line[:1] in "┃│"]
+    assert len(rows) == 1 + 4
+    head, *values = (re.split("[┃│]", line)[1:-1] for line in rows)
+    assert [cell.strip() for cell in head] == [
+        *("method", "PSNR, dB", "SSIM", *more, "ours − this", "s/MP", "MB"),
+    ]
+    for row in values:
+        assert re.fullmatch(r"\d\d\.\d\d", row[3].strip())
+        assert all(re.fullmatch(r"0\.\d{4}", cell.strip()) for cell in row[4:7])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -231,7 +348,7 @@ def test_the_self_ensemble_has_a_mark_of_its_own(pairs_folder, tmp_path):
     )
     write_report(document, [], tmp_path)
     text = (tmp_path / "report.html").read_text()
-    keys = dict(re.findall(r'<span class="key c(\d)">([^<]+)</span>', text))
+    keys = dict(re.findall(r'<span class="key c(\d)"><svg.*?</svg>([^<]+)</span>', text))
     assert sorted(keys.values()) == ["fake", "fake*", "noisy"]
     assert all(f"--c{colour}:" in text for colour in keys)
 

@@ -6,12 +6,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
 WIDTH, HEIGHT = 430, 310
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 44
+RADIUS = 4
+LETTER, LINE = 10.0, 17.0
+"""Room for a letter and for a line of text, at the size that print gives them."""
+
+_CIRCLE = "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z"
+MARKS = (
+    _CIRCLE,
+    "m-3.5-3.5h7v7h-7z",
+    "m0-4.8l4.5 8h-9z",
+    "m0-4.9l4.9 4.9l-4.9 4.9l-4.9-4.9z",
+    "m0 4.8l4.5-8h-9z",
+    "m-1.4-4.4h2.8v3h3v2.8h-3v3h-2.8v-3h-3v-2.8h3z",
+    "m-4-4h8l-8 8h8z",
+    "m-4.8-1.7h9.6v3.4h-9.6z",
+    _CIRCLE,
+)
+"""The outline of a mark by its series' colour, so that print without colours tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +50,34 @@ class Series:
     trend: bool = False
     named: bool = False
     """Whether each mark carries its series' name beside it."""
+
+    @property
+    def line(self) -> list[tuple[float, float]]:
+        """The corners of the trend; empty where the points are too few for two means."""
+        means = binned_means(self.points) if self.trend and self.points else []
+        return means if len(means) > 1 else []
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text at its place: its anchor's position, and the box that it covers."""
+
+    text: str
+    x: float
+    y: float
+    anchor: str
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        width = LETTER * len(self.text)
+        left = self.x - width if self.anchor == "end" else self.x
+        return left, self.y - LINE / 2, left + width, self.y + LINE / 2
+
+    def meets(self, other: tuple[float, float, float, float]) -> bool:
+        """Whether the label covers part of a box."""
+        left, top, right, bottom = self.box
+        return left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
 
 
 @dataclass(frozen=True)
@@ -103,16 +148,53 @@ def scatter_chart(series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bool 
         )
     for one in series:
         parts.append(f'<g class="series c{one.colour}">')
-        if one.trend:
+        if one.line:
             parts.append(_trend(one, x, y))
         for point in one.points:
-            where = f'cx="{_px(x, point.x)}" cy="{_py(y, point.y)}"'
-            parts.append(f"<circle {where} r='4'><title>{escape(point.label)}</title></circle>")
-            if one.named:
-                parts.append(_name(one.name, x, y, point))
+            outline = f"M{_px(x, point.x)} {_py(y, point.y)}{MARKS[one.colour]}"
+            title = f"<title>{escape(point.label)}</title>"
+            parts.append(f'<path class="dot" d="{outline}">{title}</path>')
         parts.append("</g>")
+    parts += _names(series, x, y)
     parts.append("</svg>")
     return "".join(parts)
+
+
+def legend(series: Sequence[Series]) -> str:
+    """The marks, and lines where some are drawn, with the names of their series."""
+    items = []
+    for one in series:
+        line = '<line class="trend" x1="1" y1="6" x2="33" y2="6"/>' if one.line else ""
+        mark = f'<path class="dot" d="M17 6{MARKS[one.colour]}"/>'
+        items.append(
+            f'<span class="key c{one.colour}"><svg class="swatch" viewBox="0 0 34 12">{line}{mark}'
+            f"</svg>{escape(one.name)}</span>"
+        )
+    return f'<div class="legend">{"".join(items)}</div>'
+
+
+def place_labels(marks: Sequence[tuple[str, float, float]]) -> list[Label]:
+    """A place beside each mark (name, x, y) where its name covers no other name and no mark.
+
+    Names go from the top down: right of the mark or left of it, at its height or, half a line at a
+    time, above and below. Where the chart is too full, a name may cover marks, then names.
+    """
+    dots = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for _, x, y in marks]
+    placed: dict[int, Label] = {}
+    for index in sorted(range(len(marks)), key=lambda i: (marks[i][2], marks[i][1])):
+        name, x, y = marks[index]
+        sides = (Label(name, x + 9, y, "start"), Label(name, x - 9, y, "end"))
+        fitting = [s for s in sides if s.box[0] >= LEFT and s.box[2] <= WIDTH - RIGHT / 2]
+        if not fitting:  # too long for either side: over or under the mark, as far right as it goes
+            room = WIDTH - RIGHT / 2 - LETTER * len(name)
+            fitting = [Label(name, max(RIGHT / 2, min(x + 9, room)), y, "start")]
+        names = [label.box for label in placed.values()]
+        places = [replace(side, y=y + shift) for shift in _shifts() for side in fitting]
+        inside = [p for p in places if p.box[1] >= 0 and p.box[3] <= HEIGHT - BOTTOM]
+        free = [p for p in inside if not any(p.meets(box) for box in names)]
+        clear = [p for p in free if not any(p.meets(dot) for dot in dots)]
+        placed[index] = (clear or free or fitting)[0]
+    return [placed[index] for index in range(len(marks))]
 
 
 def binned_means(points: Sequence[Point], bins: int = 6) -> list[tuple[float, float]]:
@@ -147,18 +229,30 @@ def _grid(x: Axis, y: Axis) -> list[str]:
 
 
 def _trend(series: Series, x: Axis, y: Axis) -> str:
-    corners = " ".join(f"{_px(x, a)},{_py(y, b)}" for a, b in binned_means(series.points))
+    corners = " ".join(f"{_px(x, a)},{_py(y, b)}" for a, b in series.line)
     return f'<polyline class="trend" points="{corners}"/>'
 
 
-def _name(name: str, x: Axis, y: Axis, point: Point) -> str:
-    at = _px(x, point.x)
-    right = at > 0.75 * WIDTH
-    anchor, shift = ("end", -9) if right else ("start", 9)
-    return (
-        f'<text class="mark" x="{at}" y="{_py(y, point.y)}" dx="{shift}" dy="4" '
-        f'style="text-anchor:{anchor}">{escape(name)}</text>'
-    )
+def _names(series: Sequence[Series], x: Axis, y: Axis) -> list[str]:
+    """The names of marks, with a thin line to the mark of each that stands above or below it."""
+    marks = [(s.name, _px(x, p.x), _py(y, p.y)) for s in series if s.named for p in s.points]
+    parts = []
+    for label, (name, at, height) in zip(place_labels(marks), marks, strict=True):
+        if abs(label.y - height) > LINE / 2:
+            parts.append(
+                f'<line class="leader" x1="{at}" y1="{height}" x2="{label.x}" y2="{label.y}"/>'
+            )
+        parts.append(
+            f'<text class="mark" x="{label.x:.1f}" y="{label.y:.1f}" dy="4" '
+            f'style="text-anchor:{label.anchor}">{escape(name)}</text>'
+        )
+    return parts
+
+
+def _shifts() -> list[float]:
+    """Heights to try for a label, the nearest first."""
+    steps = int(HEIGHT / (LINE / 2))
+    return [0.0, *(sign * LINE / 2 * step for step in range(1, steps) for sign in (-1, 1))]
 
 
 def _px(axis: Axis, value: float) -> float:

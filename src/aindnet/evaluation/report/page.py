@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from aindnet.evaluation.report.charts import Point, Series, axis_over, scatter_chart
+from aindnet.evaluation.report.charts import Point, Series, axis_over, legend, scatter_chart
 from aindnet.evaluation.report.markdown import conventions
 from aindnet.evaluation.report.showcases import Showcase
 from aindnet.evaluation.report.tables import (
@@ -130,8 +130,9 @@ def _over_noise(
         return None
     x = axis_over("noise in the image, 8-bit levels (RMS)", [p.x for s in series for p in s.points])
     y = axis_over("PSNR, dB", [p.y for s in series for p in s.points])
-    caption = "Each image under every method; lines join means of equally many images."
-    return ("PSNR against noise level", caption, scatter_chart(series, x, y) + _legend(series))
+    lines = "; lines join means of equally many images" if any(s.line for s in series) else ""
+    caption = f"Each image under every method{lines}."
+    return ("PSNR against noise level", caption, scatter_chart(series, x, y) + legend(series))
 
 
 def _over_time(
@@ -152,13 +153,6 @@ def _over_time(
     machine = document["machine"]
     caption = f"On {machine['processor']}, {machine['cores']} cores; what else ran there counts in."
     return ("Quality against time", caption, scatter_chart(series, x, y))
-
-
-def _legend(series: Sequence[Series]) -> str:
-    from markupsafe import escape
-
-    items = "".join(f'<span class="key c{s.colour}">{escape(s.name)}</span>' for s in series)
-    return f'<div class="legend">{items}</div>'
 
 
 @lru_cache(maxsize=1)
