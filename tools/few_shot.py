@@ -7,7 +7,7 @@ is for testing; pairs to adapt with are crops of the others, drawn by the seed f
 `aindnet adapt` takes. "Elsewhere" are the
 other cameras' crops, RENOIR and the SIDD sample: what is forgotten. Runs of the same base that are
 in OUTPUT/runs.jsonl are not done again; `--only`, `--counts`, `--seeds` and `--variants` do a part,
-`--table` none.
+`--table` none (of `--seeds` alone where they are given).
 Source: Kim et al., CVPR 2020, Table 5.
 """
 
@@ -39,6 +39,8 @@ from aindnet.training.transfer.pairs import PhotoPair
 from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
 from aindnet.training.transfer.recipe import AdaptationRecipe
 
+FAR_OFF = 1.0
+"""dB."""
 NOISY_ALONE = "noisy_alone"
 """Field of a variant that learns from the noisy sides alone, as `aindnet adapt --noisy`."""
 
@@ -266,10 +268,13 @@ def by_camera(rows: list[dict[str, Any]], variant: str = "transfer") -> str:
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Curves with error bars, in the domain and elsewhere."""
+    """Curves with error bars, in the domain and elsewhere, of the variants with several counts;
+    beyond half a decibel on a logarithmic axis where one is far off.
+    """
     import matplotlib.pyplot as plt
 
     counts, gains = summary(rows)
+    gains = {variant: by_count for variant, by_count in gains.items() if len(by_count) > 1}
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for axis, which, title in zip(
         axes, (0, 1), ("other scenes, same camera", "elsewhere"), strict=True
@@ -286,6 +291,10 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axis.set(xscale="log", xlabel="real pairs", ylabel="gain over the base, dB", title=title)
         axis.set_xticks([_place(n) for n in counts], [str(n) for n in counts])
         axis.axhline(0, color="grey", linewidth=0.8)
+        if axis.get_ylim()[0] < -FAR_OFF:
+            axis.set_yscale("symlog", linthresh=FAR_OFF / 2)
+            axis.set_yticks([-8, -4, -2, -1, -0.5, -0.25, 0, 0.25, 0.5])
+            axis.yaxis.set_major_formatter("{x:g}")
     axes[0].legend()
     figure.savefig(path, dpi=90)
 
@@ -320,7 +329,9 @@ def main() -> None:
     rows = [
         row
         for row in map(json.loads, log.read_text().splitlines())
-        if row["base"] == sha and row.get("settings") == known.get(row["variant"])
+        if row["base"] == sha
+        and row.get("settings") == known.get(row["variant"])
+        and (not row["count"] or row["seed"] in (arguments.seeds or experiment.seeds))
     ]
     for part in (table(rows), paired(rows), by_camera(rows)):
         print(part, end="\n\n")
