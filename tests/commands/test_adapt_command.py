@@ -16,7 +16,7 @@ from aindnet.pretrained import ModelCard, load_camera_profile, load_model, save_
 from restore_networks import small_network
 from transfer_scenes import PHOTOS, frames, scene, tinted_network, with_noise
 
-BUDGET = ("--budget", "25 steps")
+BUDGET = ("--recipe", Path(__file__).with_name("quick_adaptation.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +177,12 @@ def test_a_recipe_says_the_rest(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text("method: gains\nbudget: 1h\nlearning_rate: 1.0e-3\ncamera: {jpeg: 0.0}\n")
+    recipe.write_text(
+        "method: gains\nbudget: 1h\ncrop: 64\nlearning_rate: 1.0e-3\ncamera: {jpeg: 0.0}\n"
+    )
     output = tmp_path / "mine.safetensors"
     call_it = ("--pairs", folder, "--output", output, "--model", model, "--json")
-    assert call(*call_it, "--recipe", recipe, *BUDGET) == 0
+    assert call(*call_it, "--recipe", recipe, "--budget", "25 steps") == 0
     about = printed(capsys)["about"]
     assert (about["method"], about["steps"]) == ("gains", 25)
     assert load_camera_profile(output).about == about

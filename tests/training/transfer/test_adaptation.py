@@ -455,14 +455,15 @@ def test_an_adaptation_that_remembers_moves_less_elsewhere() -> None:
     division = divide(pairs(30.0), crop=48, seed=0)
     elsewhere = [r.read(r.pair.noisy)[None] for r in _other_cameras(division, QUICK)]
     moved = []
-    for remember in (0.0, 1.0, 10.0):
-        recipe = replace(QUICK, shares=(1.0,), simulated_share=0.5, remember=remember)
+    for remember in (0.0, 10.0):
+        recipe = replace(
+            QUICK, budget="25 steps", shares=(1.0,), simulated_share=0.5, remember=remember
+        )
         adapted = adapt(base, pairs(30.0), recipe).network
         with torch.inference_mode():
             changes = [adapted(photo).denoised - base(photo).denoised for photo in elsewhere]
         moved.append(float(torch.stack([c.square().mean() for c in changes]).mean().sqrt()))
-    assert moved[2] < 0.7 * moved[1]
-    assert moved[1] < 0.9 * moved[0]
+    assert moved[1] < 0.7 * moved[0]
 
 
 def test_photos_that_are_too_small_are_refused() -> None:
