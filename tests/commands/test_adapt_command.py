@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +201,20 @@ def test_a_retrained_model_is_a_whole_model(model: Path, folder: Path, tmp_path:
     assert load_model(output).card.name == "mine"
 
 
-def test_check_tells_what_can_be_used(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = tmp_path / "pairs"
+def swapped(folder: Path, root: Path, names: Sequence[str]) -> Path:
+    """The pairs of `folder` in `root`, those of `names` with their sides swapped."""
     for side, other in (("noisy", "clean"), ("clean", "noisy")):
         (root / side).mkdir(parents=True)
         for name in PHOTOS:
-            source = other if name == "rocket" else side
-            (root / side / f"{name}.png").write_bytes(
-                (folder / source / f"{name}.png").read_bytes()
-            )
+            source = folder / (other if name in names else side) / f"{name}.png"
+            (root / side / source.name).write_bytes(source.read_bytes())
+    return root
+
+
+def test_check_tells_what_can_be_used(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = swapped(folder, tmp_path / "pairs", ["rocket"])
     assert call("--pairs", root, "--check", "--json") == 1
     document = printed(capsys)
     assert set(document["pairs"]) == set(PHOTOS) - {"rocket"}
@@ -221,11 +225,8 @@ def test_most_pairs_swapped_is_a_folder_swapped(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One pair that is of no use for another reason does not hide it."""
-    root = tmp_path / "pairs"
-    for side, other in (("noisy", "clean"), ("clean", "noisy")):
-        (root / side).mkdir(parents=True)
-        for name in PHOTOS:
-            (root / side / f"{name}.png").write_bytes((folder / other / f"{name}.png").read_bytes())
+    root = swapped(folder, tmp_path / "pairs", PHOTOS)
+    for side in ("noisy", "clean"):
         write_image(root / side / "white.png", np.full((192, 400, 3), 255, np.uint8))
     assert call("--pairs", root, "--output", tmp_path / "a.safetensors") == 2
     said = f"in {len(PHOTOS)} of {len(PHOTOS) + 1} pairs the clean photo is the noisier one"

@@ -91,6 +91,7 @@ def remembering_loss(denoised: Tensor, known: Tensor, noise_level: Tensor) -> Te
     Mean square distance of each image over a tenth of its mean noise level (B, C, H, W or what
     broadcasts to it) + 2/255: about what the network before leaves of noise, so that a step of
     that size costs as much as in L1, and smaller ones less.
+    Source: after Li and Hoiem, "Learning without Forgetting", ECCV 2016, for images on [0, 1].
     """
     left = 0.1 * noise_level.mean(dim=(1, 2, 3)) + REMEMBERING_OFFSET
     distance = (denoised.float() - known.float()).square().mean(dim=(1, 2, 3))
