@@ -313,7 +313,8 @@ def test_what_the_start_made_of_other_photos_is_remembered(photos: Path, tmp_pat
             before, after = (load_model(path).network(noisy).denoised for path in (start, trained))
         moved.append(float((after - before).square().mean()))
     assert 0 < moved[1] < 0.5 * moved[0]
-    for wrong in ({"initial": None}, {"processed": PhotosOfAKind()}, {"remember": -1.0}):
+    few = {"processed": PhotosOfAKind(share=0.1)}  # of a batch of four, none
+    for wrong in ({"initial": None}, {"processed": PhotosOfAKind()}, few, {"remember": -1.0}):
         given = {"initial": str(start), "processed": kind, "remember": 1.0} | wrong
         with pytest.raises(RecipeError, match="remember"):
             recipe(photos, tmp_path, **given)

@@ -157,10 +157,12 @@ class TrainingRecipe:
         begins = [begin for begin, _, _ in self.stages]
         if begins != sorted(set(begins)) or not begins[-1] < 1:
             raise RecipeError("recipe: `stages` must begin one after the other, before 1")
-        if self.remember and not (self.initial and 0 < self.processed.share < 1):
+        of_both = all(0 < round(self.processed.share * n) < n for _, _, n in self.stages)
+        if self.remember and not (self.initial and of_both):
             raise RecipeError(
                 "recipe: `remember` holds a run to what `initial` made of the photos beside those "
-                "of `processed`; name a model to start from, and a share between 0 and 1"
+                "of `processed`; name a model to start from, and a share that gives every stage's "
+                "batch some of both"
             )
         self._check_numbers()
         for name in ("budget", "validate_every", "checkpoint_every"):
