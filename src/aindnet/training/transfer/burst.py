@@ -8,62 +8,34 @@ clipped at black, biases it a little, the less the more frames there are.
 
 from __future__ import annotations
 
-import hashlib
-import warnings
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aindnet.errors import BurstError
-from aindnet.training.transfer.inspection import block_means, displacement, levels, noise_share
+from aindnet.training.transfer.frames import (
+    Frame,
+    banded,
+    clipped_share,
+    find_shifts,
+    move_back,
+    moved,
+    of_one_light,
+    of_one_size,
+    of_other_noise,
+    sum_of_frames,
+    without_copies,
+)
+from aindnet.training.transfer.inspection import block_means
 from aindnet.training.transfer.pairs import VARIANCE_BLOCK, Image, PhotoPair
 
-WHOLE = slice(None)
-MAX_SHIFT = 16
-"""Pixels that a frame may lie beside the others; whole pixels are moved back."""
-MAX_RESIDUAL = 0.35
-"""Pixels that may be left then: interpolation would smooth the noise."""
-MAX_FLICKER = 0.02
-"""Share by which a frame's brightness may differ from the burst's."""
-LEAST_FLICKER = 0.002
-"""Share below which a difference of brightness is not told from noise, and left as it is."""
-DARK = 16.0
-"""Levels below which a channel's brightness is not compared."""
-CHANNELS = ("red", "green", "blue")
-MAX_MOVED = 0.01
-"""Share of blocks in which something may have moved."""
 MAX_CLIPPED = 0.4
 """Share of pixels that may be white or black."""
-MAX_NOISE_RATIO = 2.0
-"""Of a frame's noise variance to the others': it was denoised, or taken at another ISO."""
 LEAST_NOISE = 0.3
 """Deviation between frames, 8-bit levels: below it they are copies of one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One photo of a burst: (H, W, 3), uint8 or uint16."""
-
-    name: str
-    image: Image
-    size: tuple[int, int] | None = None
-    """Width and height of the photo that it is the middle of; None: all of it."""
-    brightness: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Of each channel over the burst's, as flicker leaves it."""
-
-    @property
-    def whole_size(self) -> tuple[int, int]:
-        """Width and height of the photo."""
-        return self.size or (self.image.shape[1], self.image.shape[0])
-
-    def levels(self, rows: slice = WHOLE, columns: slice = WHOLE) -> npt.NDArray[np.float32]:
-        """In 8-bit levels, of the burst's brightness."""
-        light = np.array(self.brightness, np.float32)
-        return np.asarray(levels(self.image[rows, columns]) / light, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,21 +84,21 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     if len(frames) < 2:
         raise BurstError(f"{scene}: {len(frames)} frame; a burst needs 2 at least, better 8")
     left_out: dict[str, str] = {}
-    frames = _different(_of_one_size(frames, left_out), left_out)
+    frames = without_copies(of_one_size(frames, left_out), left_out)
     if len(frames) < 2:
         raise _too_few(scene, left_out)
     if min(frames[0].image.shape[:2]) < VARIANCE_BLOCK:
         raise BurstError(f"{scene}: frames of less than {VARIANCE_BLOCK} pixels a side")
-    kept = _of_one_light(frames, left_out)
-    shifts = _shifts(kept, left_out)
-    aligned = _aligned([frame for frame in kept if frame.name in shifts], shifts)
-    for find in (_banded, _moved, _of_other_noise):
+    kept = of_one_light(frames, left_out)
+    shifts = find_shifts(kept, left_out)
+    aligned = move_back([frame for frame in kept if frame.name in shifts], shifts)
+    for find in (banded, moved, of_other_noise):
         for frame, reason in find(aligned):
             left_out[frame.name] = reason
         aligned = [frame for frame in aligned if frame.name not in left_out]
     if len(aligned) < 2:
         raise _too_few(scene, left_out)
-    clipped = _clipped(aligned)
+    clipped = clipped_share(aligned)
     if clipped > MAX_CLIPPED:
         raise BurstError(
             f"{scene}: {100 * clipped:.0f} % of the pixels are white or black; expose it anew"
@@ -142,7 +114,7 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
 
 def burst_pairs(burst: Burst) -> list[PhotoPair]:
     """Each frame with the mean of the others."""
-    total = np.asarray(_total(burst.frames), np.float32)
+    total = np.asarray(sum_of_frames(burst.frames), np.float32)
     others = len(burst.frames) - 1
     return [
         PhotoPair(
@@ -156,201 +128,9 @@ def burst_pairs(burst: Burst) -> list[PhotoPair]:
     ]
 
 
-def _of_one_light(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
-    """The frames whose brightness, in each channel, is about the burst's, with what they differ
-    by.
-    """
-    ratios = _ratios([levels(frame.image) for frame in frames])
-    light = _percentile(ratios, 50, (1, 2))
-    light = light / np.median(light, axis=0)  # a block's median leans to where frames are off
-    kept = []
-    for frame, found in zip(frames, light, strict=True):
-        worst = int(np.argmax(np.abs(found - 1)))
-        flicker = _from_middle(frames) * float(found[worst] - 1)
-        if abs(flicker) > MAX_FLICKER:
-            alike = float(np.ptp(found)) < MAX_FLICKER
-            which = "light" if alike else f"{CHANNELS[worst]} light (white balance)"
-            left_out[frame.name] = f"its {which} differs by {100 * flicker:+.1f} %"
-        else:
-            red, green, blue = np.where(np.abs(found - 1) > LEAST_FLICKER, found, 1.0).tolist()
-            kept.append(replace(frame, brightness=(red, green, blue)))
-    return kept
-
-
-def _ratios(images: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Of each image's block means to the median image's: (images, H // 16, W // 16, 3); NaN where
-    it is dark, and clipped noise brightens it.
-    """
-    means = np.stack([block_means(image) for image in images])
-    middle = np.median(means, axis=0)
-    return np.where(middle >= DARK, means / np.maximum(middle, DARK), np.float32(np.nan))
-
-
-def _percentile(
-    ratios: npt.NDArray[np.float32], share: float, axes: tuple[int, ...]
-) -> npt.NDArray[np.float64]:
-    """Of the ratios that there are; 1 where there is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of places that are dark throughout
-        found = np.nanpercentile(ratios, share, axis=axes)
-    return np.nan_to_num(np.asarray(found, np.float64), nan=1.0)
-
-
-def _from_middle(frames: Sequence[Frame]) -> int:
-    """What a frame's distance from the median of all is multiplied by: that of two lies halfway."""
-    return 2 if len(frames) == 2 else 1
-
-
-def _banded(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
-    """The frames whose light differs from row to row, or column to column, as a pulsing lamp's
-    does while the shutter runs over the sensor.
-    """
-    if len(frames) < 2:
-        return []
-    found = []
-    for frame, ratios in zip(frames, _ratios([f.levels() for f in frames]), strict=True):
-        for axis, along in ((1, "row to row"), (0, "column to column")):
-            # What most of a row or column shares; what moved in a part of it is no band.
-            low, high = (_percentile(ratios, share, (axis, 2)) for share in (30, 70))
-            bands = np.maximum(np.maximum(low - 1, 1 - high), 0.0)
-            band = _from_middle(frames) * float(np.percentile(bands, 90))
-            if band > MAX_FLICKER:
-                found.append((frame, f"its light differs from {along}, by {100 * band:.1f} %"))
-                break
-    return found
-
-
 def _too_few(scene: str, left_out: dict[str, str]) -> BurstError:
     reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
     return BurstError(f"{scene}: fewer than 2 usable frames ({reasons}); shoot it again")
-
-
-def _of_one_size(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
-    """The frames of the size that most have; why others are left out."""
-    sizes = Counter((frame.whole_size, frame.image.dtype) for frame in frames)
-    (common, dtype), _ = sizes.most_common(1)[0]
-    for frame in frames:
-        if (frame.whole_size, frame.image.dtype) != (common, dtype):
-            width, height = frame.whole_size
-            left_out[frame.name] = (
-                f"{width}×{height} pixels of {8 * frame.image.itemsize} bits, others "
-                f"{common[0]}×{common[1]} of {8 * dtype.itemsize}"
-            )
-    return [frame for frame in frames if frame.name not in left_out]
-
-
-def _different(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
-    """The frames without copies: a copy's noise would be in its own target."""
-    first: dict[bytes, str] = {}
-    for frame in frames:
-        digest = hashlib.sha256(frame.image.tobytes()).digest()
-        if digest in first:
-            left_out[frame.name] = f"a copy of {first[digest]}"
-        else:
-            first[digest] = frame.name
-    return [frame for frame in frames if frame.name not in left_out]
-
-
-def _of_other_noise(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
-    """Frames whose noise is not the others': denoised before, or of another ISO."""
-    if len(frames) < 3:
-        return _two_of_other_noise(*frames) if len(frames) == 2 else []
-    total = _total(frames)
-    others = len(frames) - 1
-    apart = []
-    for frame in frames:
-        difference = frame.levels() - (total - frame.levels()) / others
-        squares = block_means(np.square(difference).astype(np.float32)).mean(axis=2)
-        apart.append(float(np.median(squares)))
-    # Each is v + (sum of the others' v) / others²: solved for v.
-    whole = sum(apart) / (1 + 1 / others)
-    weight = 1 - 1 / others**2
-    noise = np.maximum((np.array(apart) - whole / others**2) / weight, 0.0)
-    usual = float(np.median(noise))
-    return [
-        (frame, f"its noise is another ({each**0.5:.1f} of 255, of most {usual**0.5:.1f})")
-        for frame, each in zip(frames, noise, strict=True)
-        if not usual / MAX_NOISE_RATIO <= each <= usual * MAX_NOISE_RATIO
-    ]
-
-
-def _two_of_other_noise(one: Frame, other: Frame) -> list[tuple[Frame, str]]:
-    """Both, where their noise differs; which of them is as the camera took it is not known."""
-    share, _ = noise_share(one.levels(), other.levels())
-    # Of variances v and r·v, of independent noise.
-    if abs(share) <= (MAX_NOISE_RATIO - 1) / (MAX_NOISE_RATIO + 1):
-        return []
-    more, less = (one, other) if share > 0 else (other, one)
-    reason = f"{less.name} has less noise than {more.name}: denoised, or of another ISO"
-    return [(one, reason), (other, reason)]
-
-
-def _total(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
-    """Sum of the frames, in levels of the burst's brightness, one of them in memory at a time."""
-    total = np.zeros(frames[0].image.shape)
-    for frame in frames:
-        total += frame.levels()
-    return total
-
-
-def _shifts(frames: Sequence[Frame], left_out: dict[str, str]) -> dict[str, tuple[int, int]]:
-    """Whole pixels that each frame lies beside the middle one; why others are left out."""
-    if not frames:
-        return {}
-    anchor = levels(frames[len(frames) // 2].image)
-    found = {f.name: displacement(levels(f.image), anchor) for f in frames}
-    # The anchor may be the one that moved: the burst's median place is the reference.
-    place = np.percentile([*found.values()], 50, axis=0, method="lower")
-    shifts = {}
-    for name, shift in found.items():
-        dy, dx = shift[0] - float(place[0]), shift[1] - float(place[1])
-        whole = round(dy), round(dx)
-        residual = max(abs(dy - whole[0]), abs(dx - whole[1]))
-        if max(map(abs, whole)) > MAX_SHIFT or residual > MAX_RESIDUAL:
-            left_out[name] = f"the camera moved by {dy:+.1f}, {dx:+.1f} pixels"
-        else:
-            shifts[name] = whole
-    return shifts
-
-
-def _clipped(frames: Sequence[Frame]) -> float:
-    """Share of the mean's pixels at white or black."""
-    mean = _total(frames) / len(frames)
-    return float(((mean >= 254) | (mean <= 1)).any(axis=2).mean())
-
-
-def _moved(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
-    """The frames in which something is where it is not in most."""
-    if len(frames) < 2:
-        return []
-    means = np.stack([block_means(frame.levels()) for frame in frames])
-    middle = np.median(means, axis=0)
-    found = []
-    for frame, mean in zip(frames, means, strict=True):
-        difference = np.abs(mean - middle).max(axis=2)
-        # Six times the deviation that noise gives block means, and two levels, is no motion; the
-        # median of two frames lies halfway between them.
-        bound = (1.0 if len(frames) == 2 else 2.0) + 6 * 1.4826 * float(np.median(difference))
-        share = float((difference > bound).mean())
-        if share > MAX_MOVED:
-            found.append((frame, f"something moved in {100 * share:.0f} % of it"))
-    return found
-
-
-def _aligned(frames: Sequence[Frame], shifts: dict[str, tuple[int, int]]) -> list[Frame]:
-    """The frames moved back by whole pixels, cut to what all of them show."""
-    if not any(any(shift) for shift in shifts.values()):
-        return list(frames)
-    found = np.array(list(shifts.values()))
-    (top, left), (bottom, right) = -found.min(axis=0).clip(max=0), found.max(axis=0).clip(min=0)
-    height, width = frames[0].image.shape[:2]
-    moved = []
-    for frame in frames:
-        dy, dx = shifts[frame.name]
-        rows = slice(top + dy, height - bottom + dy)
-        columns = slice(left + dx, width - right + dx)
-        moved.append(replace(frame, image=frame.image[rows, columns]))
-    return moved
 
 
 def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
@@ -359,7 +139,7 @@ def _variance(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
     (H // 16, W // 16), mean over the block's pixels and channels, on the [0, 1] scale squared.
     """
     count = len(frames)
-    mean = _total(frames) / count
+    mean = sum_of_frames(frames) / count
     squares = np.zeros_like(mean)
     for frame in frames:
         squares += np.square(frame.levels() - mean)
