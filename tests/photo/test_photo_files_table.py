@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 
 import pytest
+from tool_modules import load_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,14 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_table_is_what_a_survey_finds(tmp_path: Path) -> None:
     pytest.importorskip("pillow_heif")
     pytest.importorskip("pillow_jxl")
-    spec = importlib.util.spec_from_file_location("survey", ROOT / "tools/survey_photo_files.py")
-    assert spec is not None
-    assert spec.loader is not None
-    survey = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["survey"] = survey
-    spec.loader.exec_module(survey)
+    survey = load_tool("survey_photo_files")
     document = (ROOT / "docs/photo-files.md").read_text()
     table = document.split(survey.BEGIN)[1].split(survey.END)[0].strip()
     assert survey.markdown(survey.survey(tmp_path)).strip() == table
