@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tool_modules import load_tool
 
 ROOT = Path(__file__).resolve().parents[2]
