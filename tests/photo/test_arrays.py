@@ -63,6 +63,20 @@ def test_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_to_pictures_of_many_rows(tmp_path: Path, orientation: int) -> None:
+    from PIL import ImageOps
+
+    y, x = np.mgrid[:600, :900]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray((np.stack([x, y, x + y], axis=2) // 6).astype(np.uint8))
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened)).astype(int)
+    assert np.abs(read_image(tmp_path / "a.jpg") - expected).mean() < 0.5
+
+
 def test_alpha_is_left_out(tmp_path: Path) -> None:
     image = noise((5, 6, 4), "uint8")
     Image.fromarray(image).save(tmp_path / "a.png")

@@ -36,7 +36,7 @@ def read_image(path: str | Path) -> Image:
                 "convert it to PNG or TIFF first"
             )
         try:
-            image = open_vips(source).autorot()
+            image = _upright(open_vips(source))
             dtype = dtype_of(image, source)
             colours = 1 if image.bands in (1, 2) else 3
             if image.interpretation == "cmyk" or image.bands not in (1, 2, 3, 4):
@@ -49,6 +49,13 @@ def read_image(path: str | Path) -> Image:
         source.check_unchanged()
     pixels = np.frombuffer(data, dtype).reshape(image.height, image.width, colours)
     return pixels[..., 0].copy() if colours == 1 else pixels.copy()
+
+
+def _upright(image: Any) -> Any:
+    """A libvips image that is read top to bottom, turned as its EXIF orientation wants it shown."""
+    turn = image.get("orientation") if image.get_typeof("orientation") else 1
+    # Turning asks for rows in another order than they are decoded in.
+    return image if turn == 1 else image.copy_memory().autorot()
 
 
 def write_image(path: str | Path, image: Image, *, overwrite: bool = True) -> None:
