@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -12,12 +13,19 @@ from aindnet.errors import ImageWriteError
 from aindnet.photo.atomic import PARTIAL_SUFFIX, AtomicFile, remove_leftovers
 
 
-@pytest.fixture(params=["nameless", "hidden"])
+def no_links(*_: object, **__: object) -> None:
+    """`os.link` as on FAT and exFAT."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.fixture(params=["nameless", "hidden", "without links"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "nameless" and not hasattr(os, "O_TMPFILE"):
         pytest.skip("this system has no nameless files")
-    if request.param == "hidden":
+    if request.param != "nameless":
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    if request.param == "without links":
+        monkeypatch.setattr(os, "link", no_links)
     return str(request.param)
 
 
@@ -110,3 +118,14 @@ def test_other_runs_leave_a_file_alone_that_is_being_put_in_place(
     put(tmp_path / "a.bin", b"new", overwrite=True)
     assert (tmp_path / "a.bin").read_bytes() == b"new"
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_failed_renaming_leaves_no_placeholder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "replace", no_links)
+    with pytest.raises(ImageWriteError, match="not permitted"):
+        put(tmp_path / "a.bin", b"new", overwrite=False)
+    assert names(tmp_path) == []

@@ -2,6 +2,8 @@
 
 Where the file system can (Linux), the file has no name at all until then, so that not even a
 killed process leaves a piece behind; elsewhere it has a hidden temporary name beside the output.
+Where there are no hard links either (FAT, exFAT), an empty file has the name for the moment of
+renaming.
 """
 
 from __future__ import annotations
@@ -70,13 +72,35 @@ class AtomicFile:
             elif self._overwrite:
                 os.replace(self._temporary, self.path)
             else:
-                os.link(self._temporary, self.path)
-                self._temporary.unlink()
+                self._name_new(self._temporary)
             self._temporary = None
         except OSError as error:
             raise _write_error(self.path, error) from error
         os.close(self.descriptor)
         self.descriptor = -1
+
+    def _name_new(self, temporary: Path) -> None:
+        """Rename, where nothing has the name yet."""
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # No hard links (FAT, exFAT, some network mounts), each with an error of its own; or
+            # something else, which the placeholder meets too.
+            self._replace_placeholder(temporary)
+        else:
+            temporary.unlink()
+
+    def _replace_placeholder(self, temporary: Path) -> None:
+        """Take the name by an empty file, which another's file cannot be, and replace that."""
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            os.replace(temporary, self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise
 
     def _link(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
