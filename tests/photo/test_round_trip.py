@@ -312,6 +312,32 @@ def test_another_kind_of_output_says_what_it_costs(
     assert np.abs(red - np.clip(expected, 0, 1)).mean() < 0.02
 
 
+@pytest.mark.parametrize(("suffix", "bits"), [("tif", 12), ("heic", 10), ("avif", 10)])
+def test_avif_keeps_the_depth_that_it_can(
+    tmp_path: Path, suffix: str, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyvips
+
+    ramp = np.linspace(0, 65535, 256 * 64).astype(np.uint16).reshape(64, 256)
+    image = np.repeat(ramp[..., np.newaxis], 3, axis=2)
+    source = save_tiff(tmp_path / "in.tif", image)
+    if suffix == "heic":
+        library = pytest.importorskip("pillow_heif")
+        monkeypatch.setattr(library.options, "SAVE_HDR_TO_12_BIT", False)
+        with (tmp_path / "in.heic").open("wb") as file:
+            library.encode("RGB;16", (256, 64), image.tobytes(), file, quality=100, chroma=444)
+    elif suffix == "avif":
+        deep = pyvips.Image.new_from_array(image).copy(interpretation="rgb16")
+        deep.heifsave(str(tmp_path / "in.avif"), compression="av1", bitdepth=bits, Q=95)
+    notices = pass_through(source.with_suffix(f".{suffix}"), tmp_path / "out.avif")
+    expected = ["16 bit written as 12 bit: AVIF has no deeper"] if suffix == "tif" else []
+    assert notices == expected
+    written = pyvips.Image.new_from_file(str(tmp_path / "out.avif"))
+    assert written.get("bits-per-sample") == bits
+    error = np.abs(written.numpy().astype(float) - image) * (2**bits / 65536)
+    assert error.mean() < 1
+
+
 @pytest.mark.parametrize("name", ["rgb 16", "grey 16", "tiled", "big-endian"])
 def test_streamed_files_come_out_the_same(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

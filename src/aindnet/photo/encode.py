@@ -17,6 +17,8 @@ JPEG_QUALITY = 92
 """The lowest quality that a JPEG is written with; a source of higher quality raises it."""
 OTHER_QUALITY = 95
 """JPEGs from sources of other kinds, and lossy WebP and AVIF, whose quality can't be read back."""
+AVIF_DEEPEST = 12
+"""Bits per sample."""
 
 # Encoders hold the whole picture for these niceties.
 _MEMORY_LIMIT_PIXELS = 64_000_000
@@ -24,8 +26,13 @@ PAETH = 0x80
 """libpng's filter that suits photos."""
 
 
-def save_options(kind: Format, traits: Traits, same_kind: bool, pixels: int) -> dict[str, Any]:
-    """libvips' options that make the file at least as good as the source was."""
+def save_options(
+    kind: Format, traits: Traits, same_kind: bool, pixels: int, *, deep: bool = False
+) -> dict[str, Any]:
+    """libvips' options that make the file at least as good as the source was.
+
+    `deep`: the samples to write are of 16 bit.
+    """
     small = pixels <= _MEMORY_LIMIT_PIXELS
     if kind is JPEG:
         quality = max(traits.quality or OTHER_QUALITY, JPEG_QUALITY)
@@ -43,7 +50,7 @@ def save_options(kind: Format, traits: Traits, same_kind: bool, pixels: int) -> 
         options: dict[str, Any] = {"Q": OTHER_QUALITY, "smart_subsample": True}
         return {**({"lossless": True, "exact": True} if lossless else options), "keep": "none"}
     if kind is AVIF:
-        bits = traits.bits if same_kind and traits.bits else 8
+        bits = (traits.bits or AVIF_DEEPEST) if deep else 8
         return {"Q": OTHER_QUALITY, "bitdepth": bits, "subsample_mode": "off", "effort": 4}
     if kind is TIFF:
         options = {"compression": traits.compression, "predictor": traits.predictor, "keep": "none"}

@@ -178,9 +178,12 @@ class PhotoWriter:
         metadata = self.photo.metadata
         options = {}
         if self.kind not in (HEIC, JXL):
+            deep = image.format == "ushort"
             options = encode.save_options(
-                self.kind, page.traits, self._same_kind, page.height * page.width
+                self.kind, page.traits, self._same_kind, page.height * page.width, deep=deep
             )
+            if self.kind is AVIF and deep and page.traits.bits is None:
+                metadata.notice(f"16 bit written as {options['bitdepth']} bit: AVIF has no deeper")
         if self.kind is TIFF:
             self._add_tiff_page(page, image, options)
         elif self.kind in (HEIC, JXL):
