@@ -28,6 +28,8 @@ TIFFS: dict[str, Callable[[Path], Path]] = {
     "grey alpha": lambda p: save_tiff(
         p, picture(channels=2), extrasamples=["unassalpha"], planarconfig="contig"
     ),
+    "rgb infrared": lambda p: save_tiff(p, picture("uint16", 4), extrasamples=["unspecified"]),
+    "grey mask": lambda p: save_tiff(p, picture(channels=2), planarconfig="contig"),
     "deflate": lambda p: save_tiff(p, picture("uint16"), compression="zlib", predictor=True),
     "lzw": lambda p: save_pillow(p, picture(), compression="tiff_lzw"),
     "packbits": lambda p: save_pillow(p, picture(), compression="packbits"),
@@ -310,6 +312,24 @@ def test_another_kind_of_output_says_what_it_costs(
         red = np.asarray(new.convert("RGB"))[..., 0] / 255
     expected = picture(dtype, 4)[..., 0] / (65535 if dtype == "uint16" else 1)
     assert np.abs(red - np.clip(expected, 0, 1)).mean() < 0.02
+
+
+def test_a_channel_that_is_not_said_to_be_alpha_becomes_none(tmp_path: Path) -> None:
+    image = picture(channels=4)
+    save_tiff(tmp_path / "in.tif", image, extrasamples=["unspecified"])
+    for suffix in ("png", "jpg"):
+        (notice,) = pass_through(tmp_path / "in.tif", tmp_path / f"out.{suffix}")
+        assert "not said to be alpha left out" in notice
+    with Image.open(tmp_path / "out.png") as new:
+        np.testing.assert_array_equal(np.asarray(new), image[..., :3])
+
+
+@pytest.mark.parametrize("extra", ["assocalpha", "unassalpha"])
+def test_alpha_is_said_to_be_apart_from_the_colours(tmp_path: Path, extra: str) -> None:
+    save_tiff(tmp_path / "in.tif", picture(channels=4), extrasamples=[extra])
+    pass_through(tmp_path / "in.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert [kind.name for kind in file.pages[0].extrasamples] == ["UNASSALPHA"]
 
 
 @pytest.mark.parametrize(("suffix", "bits"), [("tif", 12), ("heic", 10), ("avif", 10)])

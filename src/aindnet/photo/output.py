@@ -136,14 +136,18 @@ class PhotoWriter:
         return np.dtype(page.dtype if page.dtype.name in depths else depths[-1])
 
     def _channels(self, page: Page) -> int:
-        return page.channels - 1 if page.has_alpha and not self.kind.alpha else page.channels
+        kept = self.kind is TIFF or (self.kind.alpha and not page.traits.extra_unspecified)
+        return page.channels - 1 if page.has_extra and not kept else page.channels
 
     def _fitted(self, page: Page, samples: Rows) -> Rows:
         """The samples in the depth and channels that the output's kind has."""
         dtype = self._dtype(page)
         notice = self.photo.metadata.notice
         if samples.shape[2] != self._channels(page):
-            notice(f"alpha left out: {self.kind.name} has none")
+            if page.traits.extra_unspecified:
+                notice("channel that is not said to be alpha left out: TIFF alone can hold it")
+            else:
+                notice(f"alpha left out: {self.kind.name} has none")
             samples = samples[..., : self._channels(page)]
         if samples.dtype != dtype:
             notice(f"{samples.dtype} samples written as {dtype}: {self.kind.name} has no deeper")
@@ -214,7 +218,8 @@ class PhotoWriter:
                 self._copy(spool, 0)
             finally:
                 os.close(spool)
-        self._assembler.add(start, carried, page.icc, self.path)
+        unspecified = page.traits.extra_unspecified
+        self._assembler.add(start, carried, page.icc, self.path, extra_unspecified=unspecified)
 
     def _wrap(self, image: Any, options: dict[str, Any], metadata: Metadata) -> None:
         """Encode, and put the metadata around the picture."""

@@ -104,8 +104,8 @@ class Page:
         return self.channels <= 2
 
     @property
-    def has_alpha(self) -> bool:
-        """Whether the last channel is alpha, which is never touched."""
+    def has_extra(self) -> bool:
+        """Whether the last channel is no colour (alpha, mostly), and so never touched."""
         return self.channels in (2, 4)
 
     @property

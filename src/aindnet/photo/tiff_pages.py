@@ -20,9 +20,9 @@ _COMPRESSIONS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "pa
 _PREDICTORS = {2: "horizontal", 3: "float"}
 _FLOAT_FORMAT = 3
 _PALETTE = 3
-_ASSOCIATED_ALPHA = 1
+_UNSPECIFIED, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
 _OWN_BLOCKS = (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP, tiff.ICC)
-_UNDEFINED, _BYTE, _RATIONAL = 7, 1, 5
+_UNDEFINED, _BYTE, _SHORT, _RATIONAL = 7, 1, 3, 5
 
 
 def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metadata) -> Traits:
@@ -39,7 +39,8 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         metadata.notice(f"{bits} bit written as 8 bit")
     if page.number(tiff.PHOTOMETRIC, 1) == _PALETTE:
         metadata.notice("palette written out as RGB")
-    if page.numbers(tiff.EXTRA_SAMPLES) == [_ASSOCIATED_ALPHA]:
+    extra = page.numbers(tiff.EXTRA_SAMPLES)
+    if extra == [_ASSOCIATED_ALPHA]:
         metadata.notice("alpha that was multiplied into the colours is written apart from them")
     if tiff.SUB_IFDS in page.tags:
         metadata.notice("smaller copies inside the file (pyramid, preview) left out")
@@ -50,6 +51,7 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         compression=_COMPRESSIONS.get(page.number(tiff.COMPRESSION, 1), "deflate"),
         predictor=_PREDICTORS.get(page.number(tiff.PREDICTOR, 1), "none"),
         tile=tile,
+        extra_unspecified=extra not in ([_ASSOCIATED_ALPHA], [_UNASSOCIATED_ALPHA]),
         big=file.big,
     )
 
@@ -98,7 +100,7 @@ def directory_from(metadata: Metadata) -> Directory:
         ):
             data = struct.pack("<II", round(value * 1000), 1000)
             directory.tags[code] = tiff.Tag(_RATIONAL, 1, data)
-        directory.put(tiff.RESOLUTION_UNIT, 3, [2])
+        directory.put(tiff.RESOLUTION_UNIT, _SHORT, [2])
     return directory
 
 
@@ -109,10 +111,19 @@ class TiffAssembler:
         self._file = file
         self._link_at: int | None = None
 
-    def add(self, start: int, carried: Directory, icc: bytes | None, output: Any) -> None:
+    def add(
+        self,
+        start: int,
+        carried: Directory,
+        icc: bytes | None,
+        output: Any,
+        *,
+        extra_unspecified: bool = False,
+    ) -> None:
         """Put the page that was encoded as a TIFF of its own from `start` on into the file.
 
-        `carried` holds the source's tags. The encoder's offsets count from `start`.
+        `carried` holds the source's tags. The encoder's offsets count from `start`; it calls every
+        channel beyond the colours alpha, which one that is `extra_unspecified` is not.
         """
         descriptor = self._file.descriptor
         encoded = tiff.read_tiff(lambda at, length: os.pread(descriptor, length, start + at))
@@ -127,6 +138,8 @@ class TiffAssembler:
         for code in list(merged.tags):
             if code not in tiff.STRUCTURE:
                 del merged.tags[code]
+        if extra_unspecified and tiff.EXTRA_SAMPLES in merged.tags:
+            merged.put(tiff.EXTRA_SAMPLES, _SHORT, [_UNSPECIFIED])
         source = carried.swapped_to(page.order)
         merged.tags |= carried_tags(source)
         merged.children = source.children

@@ -25,5 +25,7 @@ class Traits:
     """TIFF: libvips' name of the predictor."""
     tile: tuple[int, int] | None = None
     """TIFF: width and height of the tiles; None for strips."""
+    extra_unspecified: bool = False
+    """TIFF: the channel beyond the colours is not said to be alpha (infrared of a scan, a mask)."""
     big: bool = False
     """TIFF: 64-bit offsets."""
