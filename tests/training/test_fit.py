@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,7 +15,6 @@ from aindnet.camera import CameraRecipe
 from aindnet.errors import DatasetError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
-from aindnet.training import TrainingRecipe
 from aindnet.training.photos import Tiles, load_tiles, random_crops
 from aindnet.training.recipe import PhotosOfAKind
 
@@ -32,44 +30,7 @@ from aindnet.training.data import (
 )
 from aindnet.training.fit import SaveModel, fit
 from aindnet.training.task import SyntheticNoiseTask
-
-SMALL = AINDNetConfig(
-    channels=(8, 16, 16),
-    encoder_blocks=(1, 1, 1),
-    decoder_blocks=(1, 1),
-    modulation_channels=8,
-    unshuffle=2,
-)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder of smooth pictures with edges."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    y, x = np.mgrid[:256, :300] / 40
-    for k in range(3):
-        picture = (
-            np.stack([np.sin(x * (1 + k) + c) * np.cos(y - c) for c in range(3)], -1) * 90 + 128
-        )
-        picture[(x.astype(int) + y.astype(int)) % 3 == 0] *= 0.7
-        Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / f"{k}.png")
-    return folder
-
-
-def recipe(photos: Path, tmp_path: Path, **changes: Any) -> TrainingRecipe:
-    settings: dict[str, Any] = {
-        "name": "tiny", "data": (photos,), "output": tmp_path / "runs", "network": SMALL,
-        "camera": CameraRecipe(jpeg=0.3), "budget": "12 steps", "stages": ((0.0, 32, 4),),
-        "validate_every": "6 steps", "checkpoint_every": "6 steps", "learning_rate": 2e-3,
-        "precision": "fp32", "accelerator": "cpu", "validation": (photos,), "synthetic_crops": 2,
-        "loss": "log_mse",
-    }  # fmt: skip
-    return TrainingRecipe(**(settings | changes))
-
-
-def weights(path: Path) -> torch.Tensor:
-    return torch.cat([v.flatten() for v in load_model(path).network.state_dict().values()])
+from training_runs import SMALL, recipe, weights
 
 
 def test_tiles_of_a_folder_and_their_crops(photos: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import sys
 import warnings
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint  # noqa: TID253
+from pytorch_lightning.callbacks import Callback  # noqa: TID253
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 
 from aindnet.errors import RecipeError, TrainingDivergedError
@@ -27,6 +28,13 @@ from aindnet.training.callbacks import (
     average_of_weights,
     check_finite,
     interruptible,
+)
+from aindnet.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    RemoveOldRun,
+    old_run,
+    read_checkpoint,
 )
 from aindnet.training.data import SyntheticNoiseData
 from aindnet.training.precision import lightning_precision
@@ -74,40 +82,6 @@ class SaveModel(Callback):
         save_model(self.path, pl_module.network, card)
 
 
-class RemoveOldRun(Callback):
-    """Removes the files of an earlier run, once this one has written a checkpoint of its own."""
-
-    def __init__(self, files: list[Path]) -> None:
-        self.files = files
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Look for the checkpoint."""
-        self.remove(trainer)
-
-    def remove(self, trainer: pl.Trainer) -> None:
-        """Remove them if there is a checkpoint."""
-        written = trainer.checkpoint_callback
-        if (
-            not self.files
-            or not isinstance(written, ModelCheckpoint)
-            or not written.last_model_path
-        ):
-            return
-        own = {Path(written.last_model_path).resolve(), Path(written.best_model_path).resolve()}
-        if trainer.is_global_zero:
-            for path in self.files:
-                if path.resolve() not in own:
-                    path.unlink(missing_ok=True)
-        self.files = []
-
-
 def fit(
     recipe: TrainingRecipe, *, file: str = "", resume: Path | None = None, overwrite: bool = False
 ) -> Path:
@@ -119,11 +93,10 @@ def fit(
     """
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
-    if resume is not None and resume.suffix != ".ckpt":
-        raise RecipeError(f"{resume}: --resume takes a checkpoint of a run, runs/NAME/last.ckpt")
-    if resume is not None and not resume.is_file():
-        raise RecipeError(f"{resume}: there is no such checkpoint")
-    old_run = [] if resume is not None else _old_run(recipe, folder, overwrite=overwrite)
+    checkpoint = None if resume is None else read_checkpoint(resume)
+    replaced = []
+    if checkpoint is None:
+        replaced = old_run(folder, folder / f"{recipe.name}.safetensors", overwrite=overwrite)
     network = _initial(recipe)
     recipe = replace(recipe, network=network.config)
     network.detach_map = recipe.detach_noise_level
@@ -133,9 +106,9 @@ def fit(
     task = SyntheticNoiseTask(recipe, network)
     budget = Budget(recipe, data)
     saver = SaveModel(recipe, folder, budget, file)
-    if resume is not None:
-        _check_resume(resume, task, budget)
-    remover = RemoveOldRun(old_run)
+    if checkpoint is not None:
+        _check_resume(checkpoint, task, budget)
+    remover = RemoveOldRun(replaced)
     trainer = _trainer(recipe, folder, budget, [saver, remover])
     with warnings.catch_warnings():
         # One endless stream made on the device: loader workers would only be in the way.
@@ -150,40 +123,34 @@ def fit(
     return saver.path
 
 
-def _old_run(recipe: TrainingRecipe, folder: Path, *, overwrite: bool) -> list[Path]:
-    """The files of a run that the folder holds. Raises `RecipeError` where they are to be kept."""
-    checkpoints = sorted(folder.glob("*.ckpt"))
-    model = folder / f"{recipe.name}.safetensors"
-    if not overwrite and (checkpoints or model.exists()):
-        last = folder / "last.ckpt"
-        go_on = f"go on with --resume {last}, " if last.is_file() else ""
-        raise RecipeError(
-            f"{folder}: holds a run already; {go_on}give another --name, or pass --overwrite"
-        )
-    return [*checkpoints, *folder.glob("events.out.tfevents*")]
-
-
-def _check_resume(resume: Path, task: SyntheticNoiseTask, budget: Budget) -> None:
-    """Raise `RecipeError` for a file that is no checkpoint, another network's or optimizer's, or
-    one at the budget's end.
+def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask, budget: Budget) -> None:
+    """Say what the recipe changes in the run. Raise `RecipeError` where the checkpoint is another
+    network's or optimizer's, or at the budget's end.
     """
-    try:
-        stored = torch.load(resume, map_location="cpu", weights_only=False)
-        shapes = {name: value.shape for name, value in stored["state_dict"].items()}
-        groups = [len(g["params"]) for g in stored["optimizer_states"][0]["param_groups"]]
-        step = int(stored.get("global_step", 0))
-    except Exception as error:  # a pickle can fail in any way
+    path, changed = checkpoint.path, checkpoint.changed(task.recipe)
+    shapes = {name: value.shape for name, value in task.state_dict().items()}
+    of_network = [each for each in changed if each.startswith("network.")]
+    if of_network or checkpoint.shapes != shapes:
+        which = f" ({', '.join(of_network)})" if of_network else ""
         raise RecipeError(
-            f"{resume}: not a readable checkpoint; --resume takes runs/NAME/last.ckpt"
-        ) from error
-    if shapes != {name: value.shape for name, value in task.state_dict().items()}:
-        raise RecipeError(f"{resume}: of another network; resume with the recipe and flags it has")
-    if groups != [len(g["params"]) for g in task.configure_optimizers().param_groups]:
-        raise RecipeError(
-            f"{resume}: of another optimizer; resume with the recipe and flags it has"
+            f"{path}: of another network{which}; resume with the recipe and flags it has"
         )
-    if budget.steps is not None and step >= budget.steps:
-        raise RecipeError(f"{resume}: the run is done, {step} steps; give it a longer --budget")
+    groups = [len(g["params"]) for g in task.configure_optimizers().param_groups]
+    if checkpoint.groups != groups:
+        raise RecipeError(f"{path}: of another optimizer; resume with the recipe and flags it has")
+    used = None
+    if budget.steps is not None and checkpoint.step >= budget.steps:
+        used = f"{checkpoint.step} steps"
+    if budget.seconds is not None and checkpoint.spent >= budget.seconds:
+        used = f"{checkpoint.spent / 60:.1f} minutes"
+    if used:
+        raise RecipeError(f"{path}: the run is done, {used}; give it a longer --budget")
+    if changed:
+        print(
+            f"aindnet: {path}: the run began with other settings, and goes on with the new ones: "
+            f"{', '.join(changed)}",
+            file=sys.stderr,
+        )
 
 
 WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks")
@@ -263,7 +230,8 @@ def _trainer(
             RunningStatistics(budget.data, recipe.own_batch),
             DivergenceGuard(),
             PrintedProgress(budget),
-            ModelCheckpoint(
+            Checkpoints(
+                recipe,
                 folder,
                 filename="{step}",
                 save_last=True,

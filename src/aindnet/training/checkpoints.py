@@ -1,0 +1,222 @@
+"""A run's checkpoints: when they are written, what may go on from them, what they replace."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint  # noqa: TID253
+
+from aindnet.errors import RecipeError
+from aindnet.training.recipe import TrainingRecipe
+
+LAST = "last.ckpt"
+SETTINGS = "aindnet_recipe"
+"""Under this a checkpoint has its recipe's `settings`."""
+FREE = (
+    *("name", "output", "budget", "description", "licence", "trained_on"),
+    *("validation", "real_pairs", "synthetic_crops", "validate_every", "checkpoint_every"),
+    *("precision", "compile", "accelerator", "devices", "nodes", "strategy"),
+)
+"""Fields that a resumed run may change and still be that run: how long and on what it runs, what it
+looks at and where it writes."""
+
+
+def settings(recipe: TrainingRecipe) -> dict[str, str]:
+    """What decides what a run learns, but for `FREE`: by field ("camera.jpeg"), its value.
+
+    `hold_out` counts only where it takes tiles from the training.
+    """
+    if recipe.validation:
+        recipe = dataclasses.replace(recipe, hold_out=0.0)
+    values = dataclasses.asdict(recipe)
+    return _flat({name: value for name, value in values.items() if name not in FREE})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (tuple, list)):
+            flat[prefix + name] = " ".join(str(each) for each in value)
+        else:
+            flat[prefix + name] = str(value)
+    return flat
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a resumed run must know of the file that it goes on from."""
+
+    path: Path
+    shapes: dict[str, torch.Size]
+    groups: list[int]
+    """Parameters in each of the optimizer's groups."""
+    step: int
+    spent: float
+    """Seconds of the budget."""
+    settings: dict[str, str] | None
+    """None where the file has none."""
+
+    def changed(self, recipe: TrainingRecipe) -> list[str]:
+        """In words, which `settings` of the recipe are others than the run's so far."""
+        if self.settings is None:
+            return []
+        now = settings(recipe)
+        return [
+            f"{name} {self.settings.get(name, 'unset')} → {now.get(name, 'unset')}"
+            for name in sorted(self.settings.keys() | now.keys())
+            if self.settings.get(name) != now.get(name)
+        ]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Raises `RecipeError` for a file that is no checkpoint."""
+    if path.suffix != ".ckpt":
+        raise RecipeError(f"{path}: --resume takes a checkpoint of a run, runs/NAME/{LAST}")
+    if not path.is_file():
+        raise RecipeError(f"{path}: there is no such checkpoint")
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=False)
+        return Checkpoint(
+            path=path,
+            shapes={name: value.shape for name, value in stored["state_dict"].items()},
+            groups=[len(g["params"]) for g in stored["optimizer_states"][0]["param_groups"]],
+            step=int(stored.get("global_step", 0)),
+            spent=float(stored.get("callbacks", {}).get("Budget", {}).get("spent", 0.0)),
+            settings=stored.get(SETTINGS),
+        )
+    except Exception as error:  # a pickle can fail in any way
+        raise RecipeError(
+            f"{path}: not a readable checkpoint; --resume takes runs/NAME/{LAST}"
+        ) from error
+
+
+class Checkpoints(ModelCheckpoint):
+    """Lightning's, with the recipe in them; and last.ckpt also where a run ends or is told to stop.
+
+    SIGINT (Ctrl-C) and SIGTERM end a run after the step that it is in, by a KeyboardInterrupt. A
+    second one ends it where it is, with the checkpoint that there is.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
+        self.recipe, self.last = recipe, folder / LAST
+        self._told = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From here on there is something to keep."""
+        super().on_train_start(trainer, pl_module)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._tell)
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        if self._told:
+            raise KeyboardInterrupt
+        self._told = True
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Write where it is time to, and stop where it was asked for."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        told = self._told
+        if trainer.world_size > 1:  # all ranks write, or none
+            told = bool(trainer.strategy.broadcast(told))
+        if told or trainer.should_stop:
+            self.last_model_path = str(self.last)
+            trainer.save_checkpoint(self.last)
+        if told:
+            if trainer.is_global_zero:
+                print(
+                    f"aindnet: stopped after step {trainer.global_step}; go on with --resume "
+                    f"{self.last}",
+                    file=sys.stderr,
+                )
+            raise KeyboardInterrupt
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the recipe."""
+        checkpoint[SETTINGS] = settings(self.recipe)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the signals back. The last checkpoint is there, and holds more than the average."""
+        self._give_back()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        while self._before:
+            number, handler = self._before.popitem()
+            with contextlib.suppress(TypeError):  # one that was not set from Python
+                signal.signal(number, handler)
+
+
+def old_run(folder: Path, model: Path, *, overwrite: bool) -> list[Path]:
+    """The files of a run that the folder holds. Raises `RecipeError` where they are to be kept."""
+    checkpoints = sorted(folder.glob("*.ckpt"))
+    if not overwrite and (checkpoints or model.exists()):
+        last = folder / LAST
+        go_on = f"go on with --resume {last}, " if last.is_file() else ""
+        raise RecipeError(
+            f"{folder}: holds a run already; {go_on}give another --name, or pass --overwrite"
+        )
+    return [*checkpoints, *folder.glob("events.out.tfevents*")]
+
+
+class RemoveOldRun(pl.Callback):
+    """Removes the files of an earlier run, once this one has written a checkpoint of its own."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Look for the checkpoint."""
+        self.remove(trainer)
+
+    def remove(self, trainer: pl.Trainer) -> None:
+        """Remove them if there is a checkpoint."""
+        written = trainer.checkpoint_callback
+        if (
+            not self.files
+            or not isinstance(written, ModelCheckpoint)
+            or not written.last_model_path
+        ):
+            return
+        own = {Path(written.last_model_path).resolve(), Path(written.best_model_path).resolve()}
+        if trainer.is_global_zero:
+            for path in self.files:
+                if path.resolve() not in own:
+                    path.unlink(missing_ok=True)
+        self.files = []
