@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import struct
 from pathlib import Path
 
@@ -13,7 +15,15 @@ from PIL import Image, ImageOps
 from aindnet.errors import ImageReadError
 from aindnet.photo import exif, tiff
 from aindnet.photo.photo import open_photo
-from photo_samples import XMP, exif_block, icc_profile, pass_through, picture, save_pillow
+from photo_samples import (
+    XMP,
+    exif_block,
+    icc_profile,
+    pass_through,
+    picture,
+    save_pillow,
+    save_tiff,
+)
 
 BLOCKS = {"jpg": "JPEG", "png": "PNG", "webp": "WebP"}
 
@@ -165,6 +175,62 @@ def test_a_jpeg_loses_its_thumbnail_but_not_its_tags(tmp_path: Path) -> None:
     assert data.count(b"\xff\xd8\xff") == 1
     with Image.open(tmp_path / "out.jpg") as new:
         assert new.getexif()[0x0110] == "Model 7"
+
+
+def resource(kind: int, data: bytes, name: bytes = b"") -> bytes:
+    """One of Photoshop's image resource blocks."""
+    label = bytes([len(name)]) + name
+    label += bytes(len(label) % 2)
+    return (
+        struct.pack(">4sH", b"8BIM", kind)
+        + label
+        + struct.pack(">I", len(data))
+        + data.ljust(len(data) + len(data) % 2, b"\0")
+    )
+
+
+NOISY = b"\xff\xd8\xff noisy"
+THUMBNAILS = resource(0x040C, NOISY), resource(0x0409, NOISY * 3, b"old")
+RESOURCES = resource(0x03ED, b"resolution"), resource(0x0404, b"\x1c\x02\x78\0\5hello")
+
+
+def test_photoshops_layers_and_thumbnails_are_not_carried_over(tmp_path: Path) -> None:
+    blocks = RESOURCES[0] + THUMBNAILS[0] + RESOURCES[1] + THUMBNAILS[1]
+    layers = b"Adobe Photoshop Document Data Block\0" + NOISY
+    tags = [(34377, 7, len(blocks), blocks, True), (37724, 7, len(layers), layers, True)]
+    save_tiff(tmp_path / "in.tif", picture(), extratags=tags)
+    for suffix in ("tif", "jpg"):
+        (notice,) = pass_through(tmp_path / "in.tif", tmp_path / f"out.{suffix}")
+        assert "layers left out" in notice
+        assert NOISY not in (tmp_path / f"out.{suffix}").read_bytes()
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert 37724 not in file.pages[0].tags
+    with Image.open(tmp_path / "out.tif") as new:
+        assert new.tag_v2[34377][0] == b"".join(RESOURCES)
+
+
+@pytest.mark.parametrize("size", [20, 100_000])
+@pytest.mark.parametrize("ends", [(), (4,), (25,), (60,), (60, 70)])
+def test_photoshops_thumbnails_in_jpegs_are_not_carried_over(
+    tmp_path: Path, ends: tuple[int, ...], size: int
+) -> None:
+    noisy = NOISY * (size // len(NOISY))
+    blocks = RESOURCES[0] + resource(0x040C, noisy) + RESOURCES[1]
+    places = [0, *ends, *range(60_000, len(blocks), 60_000), len(blocks)]
+    saved = io.BytesIO()
+    Image.fromarray(picture()).save(saved, "JPEG")
+    parts = [blocks[start:end] for start, end in itertools.pairwise(places)]
+    segments = b"".join(
+        struct.pack(">2sH", b"\xff\xed", 16 + len(part)) + b"Photoshop 3.0\0" + part
+        for part in parts
+    )
+    (tmp_path / "in.jpg").write_bytes(b"\xff\xd8" + segments + saved.getvalue()[2:])
+    assert pass_through(tmp_path / "in.jpg", tmp_path / "out.jpg") == []
+    written = (tmp_path / "out.jpg").read_bytes()
+    assert NOISY not in written
+    with open_photo(tmp_path / "in.jpg") as photo:
+        assert photo.metadata.iptc == b"\x1c\x02\x78\0\5hello"
+    assert b"Photoshop 3.0\0" + b"".join(RESOURCES) in written
 
 
 @pytest.mark.parametrize(

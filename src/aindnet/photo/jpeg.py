@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aindnet.errors import ImageReadError
+from aindnet.photo import photoshop
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
@@ -26,6 +27,7 @@ _MPF = b"MPF\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MAX_PAYLOAD = 65_533
 _MAX_SEGMENTS = 20_000
+_MAX_JOINED = 32
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 """In a scan's data: neither a stuffed byte nor a restart."""
 _CHUNK = 1 << 20
@@ -189,8 +191,6 @@ def read_metadata(header: JpegHeader) -> Metadata:
         elif marker == _APP11:
             metadata.notice("content credentials left out: they vouch for the old pixels")
             continue
-        elif marker == _APP13 and payload.startswith(_PHOTOSHOP):
-            metadata.iptc = _iptc(payload[len(_PHOTOSHOP) :])
         elif marker == _APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
             payload = payload[:12] + b"\0\0"  # without its thumbnail
             metadata.resolution = _density(payload)
@@ -201,7 +201,7 @@ def read_metadata(header: JpegHeader) -> Metadata:
         kept.append((marker, payload))
     if profile:
         metadata.icc = b"".join(profile[number] for number in sorted(profile))
-    metadata.verbatim = kept
+    metadata.verbatim = _settle_photoshop(kept, metadata)
     return metadata
 
 
@@ -211,20 +211,37 @@ def _density(jfif: bytes) -> tuple[float, float] | None:
     return (across * factor, down * factor) if factor and across and down else None
 
 
-def _iptc(blocks: bytes) -> bytes | None:
-    """The IPTC records in Photoshop's image resource blocks."""
-    at = 0
-    while blocks[at : at + 4] == b"8BIM" and at + 8 <= len(blocks):
-        (kind,) = struct.unpack_from(">H", blocks, at + 4)
-        name = (blocks[at + 6] // 2) * 2 + 2  # a length byte and its text, padded to even
-        start = at + 6 + name + 4
-        if start > len(blocks):
-            return None
-        (size,) = struct.unpack_from(">I", blocks, start - 4)
-        if kind == 0x0404:
-            return blocks[start : start + size]
-        at = start + size + size % 2
-    return None
+def _settle_photoshop(
+    segments: list[tuple[int, bytes]], metadata: Metadata
+) -> list[tuple[int, bytes]]:
+    """The segments without Photoshop's thumbnails, and its IPTC taken over.
+
+    A resource may go on in the next segment.
+    """
+    kept: list[tuple[int, bytes]] = []
+    whole = b""
+    parts: list[tuple[int, bytes]] = []
+    for marker, payload in segments:
+        if marker != _APP13 or not payload.startswith(_PHOTOSHOP):
+            kept.append((marker, payload))
+            continue
+        parts.append((marker, payload))
+        whole += payload[len(_PHOTOSHOP) :]
+        if len(parts) == _MAX_JOINED or not photoshop.is_cut(whole):
+            kept += _photoshop_segments(whole, parts, metadata)
+            whole, parts = b"", []
+    return kept + _photoshop_segments(whole, parts, metadata)
+
+
+def _photoshop_segments(
+    whole: bytes, parts: list[tuple[int, bytes]], metadata: Metadata
+) -> list[tuple[int, bytes]]:
+    metadata.iptc = metadata.iptc or photoshop.iptc(whole)
+    bare = photoshop.without_thumbnail(whole)
+    if bare == whole:
+        return parts
+    size = _MAX_PAYLOAD - len(_PHOTOSHOP)
+    return [(_APP13, _PHOTOSHOP + bare[i : i + size]) for i in range(0, len(bare), size)]
 
 
 def with_profile(segments: list[tuple[int, bytes]], icc: bytes | None) -> list[tuple[int, bytes]]:

@@ -18,6 +18,8 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, PREDICTOR, SAMPLE_FORMAT, EXTRA_SAMPLES = 277, 317, 339, 338
 STRIP_OFFSETS, TILE_OFFSETS, TILE_WIDTH, TILE_HEIGHT, SUB_IFDS = 273, 324, 322, 323, 330
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, DNG_VERSION = 282, 283, 296, 50706
+LAYERS = 37724
+"""Photoshop's ImageSourceData: never read, for it is large and of the picture before."""
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 34665, 34853, 40965
 
 STRUCTURE = frozenset(
@@ -100,6 +102,8 @@ class Directory:
     order: str = "<"
     tags: dict[int, Tag] = field(default_factory=dict)
     children: dict[int, Directory] = field(default_factory=dict)
+    layers: bool = False
+    """Whether Photoshop's layers were there."""
 
     def numbers(self, tag: int) -> list[int]:
         """The integers of a tag; empty if it is missing or of another type."""
@@ -226,6 +230,9 @@ def _read_directory(
         code, kind, elements = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, at)
         unit = _UNIT.get(kind, 0) * (2 if kind in _PAIRS else 1)
         length = unit * elements
+        if code == LAYERS:
+            directory.layers = True
+            continue
         if not 0 < length <= _MAX_TAG_BYTES:
             continue
         value_at = at + size - inline

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 from aindnet.errors import ImageReadError, ImageWriteError
-from aindnet.photo import tiff
+from aindnet.photo import photoshop, tiff
 from aindnet.photo.atomic import AtomicFile
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
@@ -44,6 +44,8 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         metadata.notice("alpha that was multiplied into the colours is written apart from them")
     if tiff.SUB_IFDS in page.tags:
         metadata.notice("smaller copies inside the file (pyramid, preview) left out")
+    if page.layers:
+        metadata.notice("Photoshop's layers left out: they are of the picture before")
     tile = None
     if tiff.TILE_WIDTH in page.tags:
         tile = page.number(tiff.TILE_WIDTH, 256), page.number(tiff.TILE_HEIGHT, 256)
@@ -75,11 +77,15 @@ def tiff_metadata(page: Directory) -> Metadata:
 
 def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, tiff.Tag]:
     """The tags that say nothing of how pixels are stored."""
-    return {
+    tags = {
         code: tag
         for code, tag in page.tags.items()
         if code not in tiff.STRUCTURE and code not in without
     }
+    resources = tags.pop(tiff.PHOTOSHOP, None)
+    if resources is not None and (data := photoshop.without_thumbnail(resources.data)):
+        tags[tiff.PHOTOSHOP] = tiff.Tag(resources.kind, len(data), data)
+    return tags
 
 
 def directory_from(metadata: Metadata) -> Directory:
