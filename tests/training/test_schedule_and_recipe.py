@@ -153,6 +153,27 @@ def test_own_photos_are_validated_on_where_the_recipe_s_are_not_there(tmp_path: 
     assert read()[0].validation == (Path("val.tar"),)
 
 
+def test_a_share_to_hold_out_goes_before_the_recipe_s_validation(tmp_path: Path) -> None:
+    path, there = tmp_path / "recipe.yaml", tmp_path / "there.tar"
+    there.touch()
+
+    def read(validation: Path, *flags: str) -> tuple[TrainingRecipe, list[str]]:
+        path.write_text(f"name: x\ndata: [none.tar]\nvalidation: [{validation}]")
+        return with_what_is_there(load_recipe(path, flags), flags)
+
+    for validation in (there, tmp_path / "gone.tar"):
+        for flags in (["--hold-out", "0.1"], ["--data", "mine", "--hold_out=0.1"]):
+            recipe, notices = read(validation, *flags)
+            assert (recipe.validation, recipe.hold_out, notices) == ((), 0.1, [])
+    recipe, _ = read(there, "--hold-out", "0.1", "--validation", str(there))
+    assert recipe.validation == (there,)
+    recipe, _ = read(there, "--hold-out", "0")
+    assert recipe.validation == (there,)
+    recipe, notices = read(tmp_path / "gone.tar", "--data", "mine", "--hold-out", "0")
+    assert (recipe.validation, recipe.hold_out) == ((), 0)
+    assert "no validation on clean photos" in notices[0]
+
+
 def test_the_card_of_own_photos_does_not_speak_of_the_recipe_s() -> None:
     flags = ["--data", "my/photos"]
     recipe, _ = with_what_is_there(load_recipe(ROOT / "recipes/fast.yaml", flags), flags)

@@ -54,7 +54,8 @@ class TrainingRecipe:
     """Clean photos for the synthetic validation set; never trained on."""
     hold_out: float = 0.0
     """Share of the tiles of `data`, its last ones, that are the synthetic validation set where
-    `validation` names none; never trained on."""
+    `validation` names none; never trained on. As a flag without --validation it goes before the
+    file's `validation`."""
     real_pairs: tuple[Path, ...] = ()
     """Folders with noisy/ and clean/ for validation on real noise; never trained on."""
     budget: str = "2h"
@@ -233,7 +234,8 @@ def with_what_is_there(
     """The recipe without validation photos that its file names and this machine lacks; notices.
 
     With `data` among the `flags`, a part of it takes their place, and the card says of photos and
-    licence what is true of those. What flags name stays.
+    licence what is true of those. With `hold_out` among them, the part that it names goes before
+    the file's `validation`. What flags name stays.
     """
     given = {
         re.split(r"[=.]", flag.lstrip("-").replace("_", "-"))[0]
@@ -248,12 +250,15 @@ def with_what_is_there(
             recipe = replace(recipe, trained_on=f"photos in {shown}")
         if "licence" not in given:
             recipe = replace(recipe, licence="as the photos that it was trained on allow")
+    if recipe.hold_out and "hold-out" in given and "validation" not in given:
+        recipe = replace(recipe, validation=())
     absent = [path for path in recipe.validation if not path.exists()]
-    if absent and "data" in given and not {"validation", "hold-out"} & given:
-        recipe = replace(recipe, validation=(), hold_out=HELD_OUT)
+    if absent and "data" in given and "validation" not in given:
+        held_out = recipe.hold_out if "hold-out" in given else HELD_OUT
+        recipe = replace(recipe, validation=(), hold_out=held_out)
+        instead = f"{held_out:.0%} of the tiles of --data are held out for validation instead"
         notices.append(
-            f"{absent[0]}: not there; {HELD_OUT:.0%} of the tiles of --data are held out for "
-            "validation instead"
+            f"{absent[0]}: not there; {instead if held_out else 'no validation on clean photos'}"
         )
     if "real-pairs" not in given:
         for path in recipe.real_pairs:
