@@ -23,7 +23,8 @@ BUDGET = ("--recipe", Path(__file__).with_name("quick_adaptation.yaml"))
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    save_model(path, tinted_network(), ModelCard(name="small"))
+    card = ModelCard(name="small", licence="Apache-2.0", trained_on="drawings")
+    save_model(path, tinted_network(), card)
     return path
 
 
@@ -198,7 +199,9 @@ def test_a_retrained_model_is_a_whole_model(model: Path, folder: Path, tmp_path:
         "--pairs", folder, "--output", output, "--model", model, "--method", "retrain", *BUDGET
     )
     assert code == 0
-    assert load_model(output).card.name == "mine"
+    card = load_model(output).card
+    assert (card.name, card.licence) == ("mine", PHOTOS_LICENCE)
+    assert card.trained_on.startswith("first, as small: drawings; then: ")
 
 
 def swapped(folder: Path, root: Path, names: Sequence[str]) -> Path:

@@ -31,18 +31,20 @@ def run(*arguments: object) -> int:
 def test_own_photos_are_all_that_is_needed(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[tuple[TrainingRecipe, bool]] = []
+    seen: list[tuple[TrainingRecipe, dict[str, Any]]] = []
 
     def stand_in(settings: TrainingRecipe, **options: Any) -> Path:
-        seen.append((settings, options["overwrite"]))
+        seen.append((settings, options))
         return Path("x.safetensors")
 
     monkeypatch.setattr(fit, "fit", stand_in)
-    assert run(recipe, "--data", "a", "b", "--overwrite", "--budget", "25m") == 0
-    [(settings, overwrite)] = seen
-    assert settings.data == (Path("a"), Path("b"))
+    flags = ("--data", "a", "my own/b", "--overwrite", "--budget=25m", "--output", "/home/me/runs")
+    assert run(recipe, *flags) == 0
+    [(settings, options)] = seen
+    assert settings.data == (Path("a"), Path("my own/b"))
     assert settings.hold_out == 0.05
-    assert overwrite
+    assert options["overwrite"]
+    assert options["file"] == "recipe.yaml --data a b --budget=25m --output runs"
     assert "val.tar: not there" in capsys.readouterr().err
 
 

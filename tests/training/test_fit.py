@@ -166,6 +166,23 @@ def test_a_run_writes_a_model_with_its_card(photos: Path, tmp_path: Path) -> Non
     assert list((tmp_path / "runs/tiny").glob("events.out.tfevents*"))
 
 
+def test_a_card_tells_of_the_start_and_is_no_freer(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = recipe(photos, tmp_path, budget="1 steps", validation=())
+    start = fit(replace(given, name="start", trained_on="pairs", licence="research only"))
+    kind = PhotosOfAKind(share=0.25, camera=CameraRecipe(jpeg=0.875))
+    changes: dict[str, Any] = {"name": "on", "trained_on": "tiles", "processed": kind}
+    file = "tiny.yaml --camera.jpeg 0.3"
+    card = load_model(fit(replace(given, initial=str(start), **changes), file=file)).card
+    assert card.trained_on == "first, as start: pairs; then: tiles"
+    assert card.licence == "research only"
+    assert "licence will be 'research only', not 'Apache-2.0'" in capsys.readouterr().err
+    assert "25% of each batch: " in card.noise_model
+    assert "0.875" in card.noise_model
+    assert card.recipe == f"{file}, seed 0, from start.safetensors"
+
+
 def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) -> None:
     whole = fit(recipe(photos, tmp_path / "whole"))
     # A checkpoint at step 8 of the same 12 steps.

@@ -93,7 +93,8 @@ def adapt(
     iso
         Lowest and highest ISO, for the same; by default the photos'.
     licence
-        Of the profile, for its header: at most as free as the photos are.
+        Of the profile, for its header: at most as free as the photos are. Where the model that it
+        starts from is less free, the profile is so too.
     check
         Only say which photos can be used, and why others cannot.
     seed
@@ -239,6 +240,7 @@ def _adapt(
     licence: str,
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.pretrained import ModelCard, save_camera_profile, save_model
+    from aindnet.pretrained.card import joined_licence
     from aindnet.training.transfer.adapt import adapt
     from aindnet.training.transfer.methods import PROFILE_METHODS
 
@@ -252,6 +254,10 @@ def _adapt(
             f"written; more pairs, other scenes or a longer --budget may help"
         )
     make, camera_model, iso = camera
+    if recipe.method != "scratch":
+        asked, licence = licence, joined_licence(licence, base.card.licence)
+        if licence != asked:
+            _say(f"the licence is {licence!r}: {base.card.name}, adapted here, is not as free")
     about = {
         "camera": name or camera_model or output.stem,
         "make": make,
@@ -283,6 +289,8 @@ def _adapt(
             recipe=json.dumps(about),
             date=str(about["date"]),
         )
+        if recipe.method != "scratch":
+            card = card.started_from(base.card)
         save_model(output, result.network, card)
     return result, about
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +53,18 @@ def train(
     from aindnet.training.fit import fit
 
     try:
-        path = fit(settings, file=recipe.name, resume=resume, overwrite=overwrite)
+        path = fit(settings, file=_for_card(recipe, flags), resume=resume, overwrite=overwrite)
     except TrainingDivergedError as error:
         print(f"aindnet: {error}", file=sys.stderr)
         return 1
     print(f"aindnet: wrote {path}", file=sys.stderr)
     return 0
+
+
+def _for_card(recipe: Path, flags: Sequence[str]) -> str:
+    """The recipe's file and its flags, as on a command line; of paths the names alone."""
+    said = [recipe.name]
+    for flag in flags:
+        name, sign, value = flag.rpartition("=") if flag.startswith("--") else ("", "", flag)
+        said.append(f"{name}{sign}{Path(value).name or value}")
+    return shlex.join(said)

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aindnet.errors import InvalidModelFileError
+
+FREE_LICENCES = frozenset(
+    {"apache-2.0", "mit", "isc", "bsd-2-clause", "bsd-3-clause", "cc0", "cc0-1.0", "unlicense"}
+)
+"""Under these weights may be made from others' and given on under any licence."""
+
+
+def joined_licence(own: str, start: str) -> str:
+    """The licence of weights that were made under `own` from those under `start`: the stricter.
+
+    Where neither is known to be free, both are in force. A start without one is not free.
+
+    >>> joined_licence("Apache-2.0", "research only"), joined_licence("research only", "MIT")
+    ('research only', 'research only')
+    >>> joined_licence("CC-BY-NC-4.0", "research only")
+    'research only; and CC-BY-NC-4.0'
+    """
+    start = start or "not stated by the model that it was made from"
+    if start.lower() in FREE_LICENCES or start in own:
+        return own
+    return start if own.lower() in FREE_LICENCES or own in start else f"{start}; and {own}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +47,7 @@ class ModelCard:
     """Whether the noisy photos it was taught were clipped to [0, 1], as files are. If not, as where
     Gaussian noise is added to an image and left, it is shown what lies beyond black and white."""
     recipe: str = ""
-    """The recipe's file name and what was overridden."""
+    """The recipe's file name, and the flags that overrode it, or how the model was made."""
     hardware: str = ""
     """What it was trained on, for how long and how many steps."""
     date: str = ""
@@ -41,6 +62,22 @@ class ModelCard:
     int8_command: str = ""
     """The command that calibrated int8 and measured the loss."""
     known_failures: str = ""
+
+    def started_from(self, start: ModelCard) -> ModelCard:
+        """This card, of weights that were trained on from another model's: with its data, and under
+        a licence that is no freer than either's.
+        """
+        trained_on, before = self.trained_on, start.trained_on
+        if trained_on != before:
+            trained_on = (
+                before
+                if trained_on and trained_on in before
+                else f"first, as {start.name}: {before or 'not stated'}; then: "
+                f"{trained_on or 'not stated'}"
+            )
+        return replace(
+            self, trained_on=trained_on, licence=joined_licence(self.licence, start.licence)
+        )
 
     def to_json(self) -> str:
         """The card as one JSON object."""

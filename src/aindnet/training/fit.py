@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 from aindnet.errors import RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_model
+from aindnet.pretrained.card import joined_licence
 from aindnet.training.callbacks import (
     Budget,
     DivergenceGuard,
@@ -46,8 +47,15 @@ from aindnet.training.task import SyntheticNoiseTask
 class SaveModel(Callback):
     """Writes the averaged weights as a model file at every validation and at the end."""
 
-    def __init__(self, recipe: TrainingRecipe, folder: Path, budget: Budget, file: str) -> None:
-        self.recipe, self.budget, self.file = recipe, budget, file
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        folder: Path,
+        budget: Budget,
+        file: str,
+        start: ModelCard | None,
+    ) -> None:
+        self.recipe, self.budget, self.file, self.start = recipe, budget, file, start
         self.path = folder / f"{recipe.name}.safetensors"
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -62,7 +70,7 @@ class SaveModel(Callback):
             description=self.recipe.description,
             licence=self.recipe.licence,
             trained_on=self.recipe.trained_on,
-            noise_model=str(self.recipe.camera),
+            noise_model=self.recipe.noise_model(),
             clipped=self.recipe.camera.round_8_bit,
             recipe=f"{self.file}, seed {self.recipe.seed}"
             + (f", from {Path(self.recipe.initial).name}" if self.recipe.initial else ""),
@@ -73,6 +81,8 @@ class SaveModel(Callback):
             ),
             date=datetime.date.today().isoformat(),
         )
+        if self.start is not None:
+            card = card.started_from(self.start)
         assert isinstance(pl_module, SyntheticNoiseTask)
         if not check_finite(pl_module.network.state_dict().values()):
             raise TrainingDivergedError(
@@ -87,6 +97,7 @@ def fit(
 ) -> Path:
     """Train by a recipe and return the path of the model file.
 
+    `file` is for the card: the recipe's file name, and the flags that overrode it.
     `resume` is a checkpoint of the same recipe: the run goes on with the budget that is left.
     `overwrite` lets a new run take the place of one that its folder holds.
     Raises `DatasetError`, `RecipeError`, or `TrainingDivergedError`.
@@ -97,7 +108,7 @@ def fit(
     replaced = []
     if checkpoint is None:
         replaced = old_run(folder, folder / f"{recipe.name}.safetensors", overwrite=overwrite)
-    network = _initial(recipe)
+    network, start = _initial(recipe)
     recipe = replace(recipe, network=network.config)
     network.detach_map = recipe.detach_noise_level
     _freeze(network, recipe)
@@ -105,9 +116,11 @@ def fit(
     data = SyntheticNoiseData(recipe)
     task = SyntheticNoiseTask(recipe, network)
     budget = Budget(recipe, data)
-    saver = SaveModel(recipe, folder, budget, file)
+    saver = SaveModel(recipe, folder, budget, file, start)
     if checkpoint is not None:
         _check_resume(checkpoint, task, budget)
+    if start is not None:
+        _say_licence(recipe, start)
     remover = RemoveOldRun(replaced)
     trainer = _trainer(recipe, folder, budget, [saver, remover])
     with warnings.catch_warnings():
@@ -157,16 +170,28 @@ WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "loo
 """Of a network's configuration: what a run may change in the model that it starts from."""
 
 
-def _initial(recipe: TrainingRecipe) -> AINDNet:
-    """A new network, or one with the weights of the model which the recipe names.
+def _say_licence(recipe: TrainingRecipe, start: ModelCard) -> None:
+    """Say, before anything is trained, where the model may not have the recipe's licence."""
+    licence = joined_licence(recipe.licence, start.licence)
+    if licence != recipe.licence:
+        print(
+            f"aindnet: the model's licence will be {licence!r}, not {recipe.licence!r}: "
+            f"{recipe.initial}, which it starts from, is not as free",
+            file=sys.stderr,
+        )
+
+
+def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
+    """A new network, or one with the weights of the model which the recipe names, and its card.
 
     Of `network`, limits and passes may be others than that model's: they have no weights.
     """
     if not recipe.initial:
-        return AINDNet(recipe.network)
-    network = load_model(recipe.initial).network
+        return AINDNet(recipe.network), None
+    start = load_model(recipe.initial)
+    network = start.network
     if recipe.network in (AINDNetConfig(), network.config):
-        return network
+        return network, start.card
     same = {name: getattr(network.config, name) for name in WITHOUT_WEIGHTS}
     if replace(recipe.network, **same) != network.config:
         raise RecipeError(
@@ -175,7 +200,7 @@ def _initial(recipe: TrainingRecipe) -> AINDNet:
         )
     changed = AINDNet(recipe.network)
     changed.load_state_dict(network.state_dict())
-    return changed
+    return changed, start.card
 
 
 def _freeze(network: AINDNet, recipe: TrainingRecipe) -> None:

@@ -211,6 +211,13 @@ class TrainingRecipe:
         if not 0 <= self.seed < 2**32 or self.synthetic_crops < 0:
             raise RecipeError("recipe: `seed` and `synthetic_crops` must be 0 or above")
 
+    def noise_model(self) -> str:
+        """The cameras of a batch, for the model card."""
+        said = str(self.camera)
+        if self.processed.share:
+            said += f"; {self.processed.share:.0%} of each batch: {self.processed.camera}"
+        return said
+
     def camera_at(self, progress: float) -> CameraRecipe:
         """The camera at `progress`, 0 … 1 of the budget."""
         if progress >= self.white_first:

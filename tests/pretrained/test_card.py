@@ -1,0 +1,59 @@
+"""What a card says of weights that were made from others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aindnet.pretrained import ModelCard, load_model, save_model
+from aindnet.pretrained.card import joined_licence
+from restore_networks import small_network
+from tool_modules import load_tool
+
+START = ModelCard(name="start", licence="research only", trained_on="pairs")
+
+
+@pytest.mark.parametrize(
+    ("own", "start", "joined"),
+    [
+        ("Apache-2.0", "research only", "research only"),
+        ("research only", "Apache-2.0", "research only"),
+        ("CC0-1.0", "MIT", "CC0-1.0"),
+        ("as its photos", "research only", "research only; and as its photos"),
+        ("research only; and as its photos", "research only", "research only; and as its photos"),
+        ("", "research only", "research only"),
+        ("Apache-2.0", "", "not stated by the model that it was made from"),
+    ],
+)
+def test_a_licence_is_no_freer_than_the_start_s(own: str, start: str, joined: str) -> None:
+    assert joined_licence(own, start) == joined
+
+
+def test_data_of_a_start_are_told_once() -> None:
+    then = ModelCard(name="then", licence="MIT", trained_on="tiles").started_from(START)
+    assert then.trained_on == "first, as start: pairs; then: tiles"
+    assert replace(START, name="again").started_from(START).trained_on == "pairs"
+    assert replace(START, trained_on="tiles").started_from(then).trained_on == then.trained_on
+    assert START.started_from(ModelCard(name="old")).trained_on == (
+        "first, as old: not stated; then: pairs"
+    )
+
+
+def test_a_mix_has_the_data_of_both_and_no_measurement_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = ModelCard(
+        name="second", licence="MIT", trained_on="tiles", quality={"set": {"psnr": 30.5}}
+    )
+    paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "mix")]
+    for path, card in zip(paths, (START, second), strict=False):
+        save_model(path, small_network(), card)
+    arguments = [str(path) for path in paths[:2]] + ["--share", "0.75", "--output", str(paths[2])]
+    monkeypatch.setattr("sys.argv", ["mix_models.py", *arguments])
+    load_tool("mix_models").main()
+    card = load_model(paths[2]).card
+    assert (card.name, card.licence, card.quality) == ("second", "research only", {})
+    assert card.trained_on == "first, as start: pairs; then: tiles"
+    assert card.recipe.startswith("0.25 · start (")
