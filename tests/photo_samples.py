@@ -110,7 +110,7 @@ def save_pillow(path: Path, image: np.ndarray, mode: str | None = None, **option
     return path
 
 
-def save_dng(path: Path, orientation: int = 1) -> Path:
+def save_dng(path: Path, orientation: int = 1, xmp: bytes = XMP) -> Path:
     """A small uncompressed DNG of a Bayer mosaic: a grey ramp under a warm light."""
     y, x = np.mgrid[:64, :96]
     light = np.clip(x / 96, 0.02, 0.9)
@@ -124,7 +124,7 @@ def save_dng(path: Path, orientation: int = 1) -> Path:
         (272, 2, 0, "Model 7", True),
         (274, 3, 1, orientation, True),
         (306, 2, 0, "2020:02:03 04:05:06", True),
-        (700, 1, len(XMP), XMP, True),
+        (700, 1, len(xmp), xmp, True),
         (33421, 3, 2, (2, 2), True),
         (33422, 1, 4, b"\x00\x01\x01\x02", True),
         (50706, 1, 4, b"\x01\x04\x00\x00", True),

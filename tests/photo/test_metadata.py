@@ -152,6 +152,26 @@ def test_kinds_whose_readers_ignore_exif_are_written_upright(
         assert np.abs(np.asarray(new) - expected).mean() < 3
 
 
+def test_xmp_says_upright_where_pixels_are_turned(tmp_path: Path) -> None:
+    attribute = b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF>'
+    old, new = (XMP.replace(b"/></rdf:RDF>", attribute % turn) for turn in (6, 1))
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    source = save_pillow(tmp_path / "in.jpg", picture(), exif=tags, xmp=old)
+    for suffix, expected in (("jpg", old), ("avif", new)):
+        assert pass_through(source, tmp_path / f"out.{suffix}") == []
+        with Image.open(tmp_path / f"out.{suffix}") as image:
+            assert image.info["xmp"] == expected
+    damaged = save_pillow(tmp_path / "damaged.jpg", picture(), exif=tags, xmp=old[:-30])
+    (notice,) = pass_through(damaged, tmp_path / "damaged.avif")
+    assert "XMP left out: it is damaged" in notice
+    # What other programs' decoders turn says so already, or is made to.
+    save_pillow(tmp_path / "in.avif", picture(), exif=tags, xmp=old)
+    pass_through(tmp_path / "in.avif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert bytes(file.pages[0].tags["XMP"].value) == new
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_thumbnail_goes_and_nothing_else(order: str) -> None:
     plain, block = exif_block(3, order=order), exif_block(3, thumbnail=True, order=order)

@@ -50,6 +50,21 @@ def test_output_is_an_upright_16_bit_tiff_with_the_metadata(
         assert not {33421, 33422, 50706, 50714} & set(page.tags.keys())
 
 
+def test_xmp_speaks_of_the_developed_picture(tmp_path: Path) -> None:
+    settings = (
+        b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"'
+        b' xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/"%b/></rdf:RDF>'
+    )
+    old, new = (
+        XMP.replace(b"/></rdf:RDF>", settings % each) for each in ((6, b' crs:Tint="3"'), (1, b""))
+    )
+    save_dng(tmp_path / "a.dng", 6, old)
+    (notice,) = pass_through(tmp_path / "a.dng", tmp_path / "a.tif")
+    assert "Camera Raw's settings in the XMP left out" in notice
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert bytes(file.pages[0].tags["XMP"].value) == new
+
+
 def test_half_size(tmp_path: Path) -> None:
     save_dng(tmp_path / "a.dng")
     with open_photo(tmp_path / "a.dng", half_size=True) as photo:

@@ -44,7 +44,8 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
     check_size(source.path, [(height, width)], limit)
     if name not in _CHANNELS:
         raise ImageReadError(f"{shown(source.path)}: HEIC of kind {image.mode}; convert it first")
-    metadata = Metadata(icc=info.get("icc_profile") or None, xmp=info.get("xmp") or None)
+    metadata = Metadata(icc=info.get("icc_profile") or None)
+    metadata.set_xmp(info.get("xmp"))
     metadata.set_exif(info.get("exif"), turned=True)
     if len(file) > 1 or info.get("depth_images") or info.get("aux"):
         metadata.notice("further pictures in the file (bursts, depth, gain map) left out")

@@ -162,7 +162,8 @@ def open_jxl(source: SourceFile, limit: int | None) -> Photo:
             "convert it to 16-bit TIFF or PNG first (djxl)"
         )
     blocks = {box.box_type: bytes(box.data) for box in boxes}
-    metadata = Metadata(icc=bytes(icc) if icc else None, xmp=blocks.get(b"xml "))
+    metadata = Metadata(icc=bytes(icc) if icc else None)
+    metadata.set_xmp(blocks.get(b"xml "))
     exif = blocks.get(b"Exif")
     # The box starts with the block's offset; some writers leave that out.
     metadata.set_exif(exif[4:] if exif and exif[:2] not in (b"II", b"MM") else exif, turned=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aindnet.photo import exif as exif_block
+from aindnet.photo import xmp as xmp_packet
 
 
 @dataclass
@@ -48,3 +50,32 @@ class Metadata:
             return
         block = exif_block.without_thumbnail(block)
         self.exif = exif_block.upright(block) if turned else block
+
+    def stand_upright(self) -> None:
+        """Say, in EXIF and XMP, that the pixels stand upright, for they were turned."""
+        if self.exif:
+            self.exif = exif_block.upright(self.exif)
+        self._patch_xmp(xmp_packet.upright)
+
+    def set_xmp(self, packet: bytes | None) -> None:
+        """Take over the XMP of a file whose decoder turned the pixels."""
+        self.xmp = packet or None
+        self._patch_xmp(xmp_packet.upright)
+
+    def drop_develop_settings(self) -> None:
+        """Take Camera Raw's settings out of the XMP: they would be applied a second time."""
+        before = self.xmp
+        self._patch_xmp(xmp_packet.without_develop_settings)
+        if self.xmp and self.xmp != before:
+            self.notice("Camera Raw's settings in the XMP left out: they are for the RAW file")
+
+    def _patch_xmp(self, patch: Callable[[bytes], bytes]) -> None:
+        if self.xmp is None:
+            return
+        try:
+            self.xmp = patch(self.xmp)
+        except xmp_packet.DamagedXmpError:
+            self.xmp = None
+            self.notice(
+                "XMP left out: it is damaged, and what it says of the pixels no longer holds"
+            )

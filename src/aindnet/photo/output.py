@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from aindnet.errors import ImageWriteError
-from aindnet.photo import encode, exif, jpeg, png, webp
+from aindnet.photo import encode, jpeg, png, webp
 from aindnet.photo.atomic import AtomicFile, check_free
 from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
@@ -174,8 +174,7 @@ class PhotoWriter:
         turn = metadata.orientation
         if self.kind not in _TURNED_BY_READERS or turn == 1:
             return image
-        assert metadata.exif is not None
-        metadata.exif = exif.upright(metadata.exif)
+        metadata.stand_upright()
         return turned(image, turn)
 
     def _encode(self, page: Page, image: Any) -> None:

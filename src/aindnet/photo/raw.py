@@ -81,7 +81,8 @@ def _metadata(source: SourceFile, height: int, width: int) -> Metadata:
     if directory is None:
         metadata.notice("the RAW file's metadata is not understood and was left out")
         return metadata
-    metadata.xmp = directory.blob(tiff.XMP)
+    metadata.set_xmp(directory.blob(tiff.XMP))
+    metadata.drop_develop_settings()
     metadata.iptc = directory.blob(tiff.IPTC)
     kept = {code: directory.tags[code] for code in _DESCRIPTIVE if code in directory.tags}
     described = Directory(directory.order, kept, directory.children)

@@ -90,7 +90,8 @@ def _open_avif(source: SourceFile, limit: int | None) -> Photo:
     image = open_vips(source)
     if _field(image, "n-pages") not in (None, 1):
         raise ImageReadError(f"{shown(source.path)}: several pictures in one AVIF; split it first")
-    metadata = Metadata(icc=_field(image, "icc-profile-data"), xmp=_field(image, "xmp-data"))
+    metadata = Metadata(icc=_field(image, "icc-profile-data"))
+    metadata.set_xmp(_field(image, "xmp-data"))
     metadata.set_exif(_field(image, "exif-data"), turned=True)
     traits = Traits(bits=_field(image, "bits-per-sample"))
     return _by_vips(source, limit, metadata, traits, grey=_is_monochrome(source))
