@@ -9,7 +9,7 @@ import skimage.data
 import torch
 
 from aindnet.network import AINDNet
-from aindnet.training.transfer.burst import Frame
+from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.pairs import PhotoPair
 from restore_networks import small_network
 

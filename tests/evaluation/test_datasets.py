@@ -257,7 +257,9 @@ def test_the_packs_at_hand(shared):
     pair = polyu.samples[0].read()
     assert pair.noisy.shape == (512, 512, 3)
     assert len(open_dataset("renoir", shared / "data" / "real" / "renoir").samples) == 13
-    assert len(open_dataset("sidd-sample", shared / "data" / "real" / "sidd-sample").samples) == 4
+    sidd = open_dataset("sidd-sample", shared / "data" / "real" / "sidd-sample").samples
+    assert len(sidd) == 4
+    assert len({sample.group for sample in sidd}) == 3  # two are of one photo
 
 
 def test_a_subset_has_a_photo_under_every_noise_or_not_at_all(tmp_path):

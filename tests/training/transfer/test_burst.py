@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aindnet.errors import BurstError
-from aindnet.training.transfer.burst import Frame, burst_pairs, check_burst
+from aindnet.training.transfer.burst import burst_pairs, check_burst
+from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.inspection import levels
 from aindnet.training.transfer.pairs import Region, whole
 from transfer_scenes import frames, scene, with_noise

@@ -17,7 +17,7 @@ from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets import DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
 from aindnet.photo.exif import Camera, camera
-from aindnet.training.transfer.burst import Frame
+from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.pairs import PhotoPair
 
 WINDOW = 3072, 2048
@@ -123,8 +123,7 @@ def read_dataset(
     do not overlap: what is held out of one must not be in another. Raises `DatasetError`, also for
     a data set without truth.
     """
-    packed = name == "polyu" and (root / "index.csv").is_file()
-    kind: Literal["fullres", "crops"] = "fullres" if packed else "crops"
+    kind: Literal["fullres", "crops"] = "fullres" if side_by_side(name, root) else "crops"
     options = DatasetOptions(kind=kind, match_brightness=match_brightness)
     dataset = open_dataset(name, root, options).subset(contains=only)
     pairs, window = [], window_for(len(dataset.samples))
@@ -135,6 +134,13 @@ def read_dataset(
         noisy, clean = (_middle(_colour(side), window) for side in (pair.noisy, pair.clean))
         pairs.append(PhotoPair(sample.name, noisy, clean, sample.group or sample.name))
     return pairs
+
+
+def side_by_side(name: str, root: Path) -> bool:
+    """Whether the data set's pairs are known to show nothing twice: PolyU's pack of full-resolution
+    crops.
+    """
+    return name == "polyu" and (root / "index.csv").is_file()
 
 
 def marks(folders: Sequence[Path]) -> list[str]:

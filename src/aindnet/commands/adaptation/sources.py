@@ -8,13 +8,20 @@ from pathlib import Path
 
 import torch
 
-from aindnet.commands.adaptation.photos import marks, read_bursts, read_dataset, read_pairs
+from aindnet.commands.adaptation.photos import (
+    marks,
+    read_bursts,
+    read_dataset,
+    read_pairs,
+    side_by_side,
+)
 from aindnet.errors import BurstError, UnusablePairsError
 from aindnet.photo.exif import Camera
 from aindnet.restore import Denoiser
 from aindnet.training.transfer.burst import burst_pairs, check_burst
 from aindnet.training.transfer.inspection import inspect, matched
-from aindnet.training.transfer.pairs import PhotoPair, too_small
+from aindnet.training.transfer.overlap import overlapping
+from aindnet.training.transfer.pairs import SCENES_TO_HOLD_OUT_WHOLE, PhotoPair, too_small
 from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
 
 
@@ -47,9 +54,24 @@ class Material:
                 self.rejected[pair.name] = reason
             else:
                 good.append(pair)
-        self.pairs = good
-        kept = {pair.name for pair in good}
+        self._keep(good)
+
+    def _keep(self, pairs: list[PhotoPair]) -> None:
+        self.pairs = pairs
+        kept = {pair.name for pair in pairs}
         self.cameras = {name: taken for name, taken in self.cameras.items() if name in kept}
+
+    def leave_out_overlaps(self, names: set[str]) -> None:
+        """Reject those of the pairs that show a part of others, but where whole scenes are held
+        out.
+        """
+        if self.scenes >= SCENES_TO_HOLD_OUT_WHOLE:
+            return
+        for name, other in overlapping([p for p in self.pairs if p.name in names]).items():
+            self.rejected[name] = (
+                f"shows a part of what {other} shows: what one is judged by, the other would teach"
+            )
+        self._keep([pair for pair in self.pairs if pair.name not in self.rejected])
 
     def missing(self) -> str:
         """What is wanting for an adaptation; empty where nothing is."""
@@ -69,6 +91,7 @@ def from_pairs(
     and, but for a `check`, for the first file that is no half of a pair.
     """
     material = Material("pairs")
+    unplaced: set[str] = set()
     for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
         taken: dict[str, Camera] = {}
         if layout == "pairs":
@@ -97,11 +120,14 @@ def from_pairs(
                 good = matched(pair)
                 material.matched[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
             material.pairs.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
+            if not side_by_side(layout, folder):
+                unplaced.add(mark + pair.name)
         if 2 * swapped > len(pairs):
             raise UnusablePairsError(
                 f"{folder}: in {swapped} of {len(pairs)} pairs the clean photo is the noisier one; "
                 "swap the two folders"
             )
+    material.leave_out_overlaps(unplaced)
     return material
 
 

@@ -163,7 +163,10 @@ def _how_many(kept: int, all_of_them: int) -> str:
 def load_sidd_sample(root: Path) -> Dataset:
     """A few SIDD crops as a pairs folder: strong phone noise, far too few for a SIDD number."""
     protocol = "A few 256×256 crops; not the SIDD validation set."
-    return load_pairs(root, name="sidd-sample", title="SIDD sample", protocol=protocol)
+    dataset = load_pairs(root, name="sidd-sample", title="SIDD sample", protocol=protocol)
+    # 0010-0013 is crop 13 of photo 10.
+    samples = tuple(replace(s, group=s.name.split("-")[0]) for s in dataset.samples)
+    return replace(dataset, samples=samples)
 
 
 def read_index(path: Path, columns: set[str]) -> list[dict[str, str]]:
