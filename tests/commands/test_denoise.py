@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -13,8 +14,10 @@ import tifffile
 
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
+from aindnet.commands.batch.manifest import Manifest
 from aindnet.errors import InvalidImageError
 from aindnet.photo import read_image, write_image
+from aindnet.photo.atomic import AtomicFile
 from denoise_stand_ins import NOISE_LEVEL, StandInDenoiser
 
 
@@ -236,7 +239,7 @@ def test_resume_skips_what_is_done_and_redoes_what_is_not(
     statuses = []
     for change in (None, None, "output", "input", "strength"):
         if change == "output":
-            (out / "a.png").write_bytes(b"damaged")
+            (out / "a.png").unlink()
         if change == "input":
             write_image(photos / "b.jpg", np.full((30, 30, 3), 9, np.uint8))
         if change == "strength":
@@ -257,6 +260,93 @@ def test_resume_makes_a_lost_noise_map_again(
     _, document = run_json(capsys, *call)
     assert [result["status"][0] for result in document["results"]] == list("dsss")
     assert (tmp_path / "out/a.noise.png").is_file()
+
+
+def test_resume_keeps_a_result_that_was_changed(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["denoise", photos, "--output", out, "--resume"]
+    assert run(*call) == 0
+    (out / "a.png").write_bytes(b"retouched")
+    code, document = run_json(capsys, *call, "--strength", "0.5")
+    assert code == 1
+    assert [result["status"][0] for result in document["results"]] == list("fddd")
+    assert "a.png: was changed since" in document["results"][0]["error"]
+    assert "--overwrite" in document["results"][0]["error"]
+    assert (out / "a.png").read_bytes() == b"retouched"
+    _, document = run_json(capsys, *call, "--strength", "0.5", "--overwrite")
+    assert [result["status"][0] for result in document["results"]] == list("dsss")
+
+
+def test_resume_keeps_a_picture_beside_a_result_that_no_run_made(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    call = ["denoise", photos, "--output", out, "--resume"]
+    assert run(*call) == 0
+    (out / "a.noise.png").write_bytes(b"mine")
+    _, document = run_json(capsys, *call, "--noise-map")
+    assert [result["status"][0] for result in document["results"]] == list("fddd")
+    assert (out / "a.noise.png").read_bytes() == b"mine"
+
+
+def test_resume_keeps_a_file_where_an_earlier_run_failed_to_save(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(_: AtomicFile) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    call = ["denoise", photos, "--output", tmp_path / "out", "--resume"]
+    with monkeypatch.context() as full:
+        full.setattr(AtomicFile, "_link", no_space)
+        assert run(*call) == 1
+    own = tmp_path / "out/a.png"
+    own.write_bytes(b"mine")
+    assert run(*call) == 1
+    assert own.read_bytes() == b"mine"
+
+
+def test_resume_does_a_photo_again_whose_run_was_killed_before_it_was_recorded(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    call = ["denoise", photos, "--output", tmp_path / "out", "--resume", "--noise-map"]
+    with monkeypatch.context() as early:
+        early.setattr(Manifest, "finish", killed)
+        assert run(*call) == 1
+    assert (tmp_path / "out/a.png").is_file()
+    assert run(*call) == 0
+
+
+def test_resume_keeps_a_result_that_changes_while_it_is_made_again(
+    photos: Path, tmp_path: Path, stand_in: StandInDenoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ["denoise", photos, "--output", tmp_path / "out", "--resume"]
+    assert run(*call) == 0
+    own = tmp_path / "out/a.png"
+    bands = stand_in.bands
+
+    def meanwhile(source: Any, **options: Any) -> Any:
+        own.write_bytes(b"retouched")
+        return bands(source, **options)
+
+    monkeypatch.setattr(stand_in, "bands", meanwhile)
+    assert run(*call, "--strength", "0.5") == 1
+    assert own.read_bytes() == b"retouched"
+
+
+def test_resume_of_a_single_photo_says_that_there_is_no_record(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("denoise", photos / "a.png") == 0
+    capsys.readouterr()
+    assert run("denoise", photos / "a.png", "--resume") == 1
+    error = capsys.readouterr().err
+    assert "a.denoised.png: exists already, and is in no record of an earlier run" in error
+    assert "pass --overwrite" in error
 
 
 def test_resume_does_not_take_over_foreign_files(

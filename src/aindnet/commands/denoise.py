@@ -85,7 +85,8 @@ def denoise(
     pixel_limit
         Megapixels above which a file is refused as a trap; 0 lifts the limit.
     resume
-        Skip what an earlier run of the same settings finished.
+        Skip what an earlier run of the same settings finished; its files that were changed since
+        are kept.
     overwrite
         Replace files that exist.
     jobs

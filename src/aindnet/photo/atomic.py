@@ -9,8 +9,11 @@ renaming.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +22,21 @@ from aindnet.errors import ImageWriteError
 from aindnet.photo.paths import reason, shown
 
 PARTIAL_SUFFIX = ".aindnet-part"
+
+_tell: ContextVar[Callable[[Path, str], None] | None] = ContextVar("_tell", default=None)
+
+
+@contextlib.contextmanager
+def before_naming(tell: Callable[[Path, str], None]) -> Iterator[None]:
+    """Within this, `tell` hears of each file of this thread right before it has its name.
+
+    It is given the path and the content's SHA-256; what it raises keeps the file from its name.
+    """
+    before = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(before)
 
 
 class AtomicFile:
@@ -67,6 +85,8 @@ class AtomicFile:
         """Flush to disk and give the file its name, in one step that either happens or not."""
         try:
             os.fsync(self.descriptor)
+            if (tell := _tell.get()) is not None:
+                tell(self.path, self._sha256())
             if self._temporary is None:
                 self._link()
             elif self._overwrite:
@@ -78,6 +98,11 @@ class AtomicFile:
             raise _write_error(self.path, error) from error
         os.close(self.descriptor)
         self.descriptor = -1
+
+    def _sha256(self) -> str:
+        with open(os.dup(self.descriptor), "rb") as file:
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _name_new(self, temporary: Path) -> None:
         """Rename, where nothing has the name yet."""
@@ -194,7 +219,7 @@ def _hidden_name(path: Path) -> Path:
 
 def _write_error(path: Path, error: OSError | ValueError) -> ImageWriteError:
     if isinstance(error, FileExistsError):
-        return ImageWriteError(f"{shown(path)}: exists already; pass --overwrite or --resume")
+        return ImageWriteError(f"{shown(path)}: exists already; pass --overwrite to replace it")
     why = reason(error) if isinstance(error, OSError) else "impossible file name"
     return ImageWriteError(
         f"{shown(path)}: cannot be written ({why}); check the folder, its permissions and space"

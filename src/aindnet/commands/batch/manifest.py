@@ -1,8 +1,10 @@
-"""The record of finished work in an output folder: what `--resume` goes by.
+"""The record of work in an output folder: what `--resume` goes by.
 
-One JSON line per finished photo in a hidden file, appended in one write, so that a killed run
-leaves a good record. Runs side by side share the file: a lock on one byte of it, chosen by the
-output's name, says who works on what, and the system lets go of it however a run ends.
+One JSON line in a hidden file per file that is about to have its name, and one per finished photo,
+each appended in one write, so that a killed run leaves a good record. A file is an earlier run's,
+and may be replaced, only where its content is what was recorded. Runs side by side share the
+record: a lock on one byte of it, chosen by the output's name, says who works on what, and the
+system lets go of it however a run ends.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +45,15 @@ class Entry:
     input_sha256: str
     settings: str
     output_sha256: str
-    """Empty for a photo that was begun; its output may stand there without a whole record."""
     noise_level: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file, the output or a picture beside it, that was about to have its name."""
+
+    file: str
+    sha256: str
 
 
 class Manifest:
@@ -55,6 +65,7 @@ class Manifest:
         self._mutex = threading.Lock()
         self._claimed: set[str] = set()
         self._entries: dict[str, Entry] = {}
+        self._made: defaultdict[str, set[str]] = defaultdict(set)
         self._read_to = 0
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -90,23 +101,47 @@ class Manifest:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _place(name))
 
     def find(self, output: Path) -> Entry | None:
-        """What is recorded of an output, by this run or any other."""
+        """What is recorded of a finished output, by this run or any other."""
         with self._mutex:
             self._read_on()
             return self._entries.get(self._name(output))
 
-    def begin(self, output: Path, *, input_sha256: str, settings: str) -> None:
-        """Record that the output will be this run's, so that a later one may replace it."""
-        self._append(Entry(self._name(output), input_sha256, settings, "", 0.0))
+    def knows(self, file: Path) -> bool:
+        """Whether this run or any other made a file of this name, or was about to."""
+        with self._mutex:
+            self._read_on()
+            return self._name(file) in self._made
 
-    def finish(self, output: Path, *, input_sha256: str, settings: str, noise_level: float) -> None:
+    def is_as_made(self, file: Path) -> bool:
+        """Whether a file is just what this run or any other put there under its name."""
+        return (
+            self.knows(file) and os.path.isfile(file) and hash_bytes_of(file) in self._hashes(file)
+        )
+
+    def _hashes(self, file: Path) -> frozenset[str]:
+        with self._mutex:
+            return frozenset(self._made[self._name(file)])
+
+    def expect(self, file: Path, sha256: str) -> None:
+        """Record what a file will be, before it has its name, so that a later run knows it."""
+        self._append(Made(self._name(file), sha256))
+
+    def finish(
+        self,
+        output: Path,
+        *,
+        input_sha256: str,
+        settings: str,
+        output_sha256: str,
+        noise_level: float,
+    ) -> None:
         """Record a finished output."""
-        whole = hash_bytes_of(output)
-        self._append(Entry(self._name(output), input_sha256, settings, whole, noise_level))
+        name = self._name(output)
+        self._append(Entry(name, input_sha256, settings, output_sha256, noise_level))
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: Entry | Made) -> None:
         # The line break comes first too: it ends a line that a killed run may have cut.
-        line = "\n" + json.dumps(entry.__dict__) + "\n"
+        line = "\n" + json.dumps(asdict(entry)) + "\n"
         try:
             os.write(self._descriptor, line.encode())
         except OSError as error:
@@ -126,8 +161,11 @@ class Manifest:
         self._read_to += len(whole)
         for line in whole.splitlines():
             entry = _parse(line)
-            if entry is not None:
+            if isinstance(entry, Made):
+                self._made[entry.file].add(entry.sha256)
+            elif entry is not None:
                 self._entries[entry.output] = entry
+                self._made[entry.output].add(entry.output_sha256)
 
     def _name(self, output: Path) -> str:
         return os.path.relpath(output, self.root)
@@ -137,13 +175,13 @@ class Manifest:
         os.close(self._descriptor)
 
 
-def _parse(line: bytes) -> Entry | None:
-    """An entry; None for an empty, cut or foreign line."""
+def _parse(line: bytes) -> Entry | Made | None:
+    """What a line records; None for an empty, cut or foreign one."""
     try:
-        entry = Entry(**json.loads(line))
+        fields = json.loads(line)
+        return Made(**fields) if "file" in fields else Entry(**fields)
     except (ValueError, TypeError):
         return None
-    return entry
 
 
 def _place(name: str) -> int:

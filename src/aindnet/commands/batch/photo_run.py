@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aindnet.commands.batch.jobs import Job
+from aindnet.commands.batch.manifest import Manifest
 from aindnet.commands.batch.pictures import CompareSheet, NoiseMap
 from aindnet.commands.batch.settings import BandDenoiser, Settings
+from aindnet.errors import ImageWriteError
 from aindnet.photo import Photo, PhotoWriter, open_photo, writer
-from aindnet.photo.atomic import check_free, make_folder
+from aindnet.photo.atomic import before_naming, make_folder
+from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, SampleReader
 
 
@@ -35,9 +38,13 @@ class PhotoRun:
 
     job: Job
     settings: Settings
-    overwrite: bool
+    record: Manifest | None = None
+    """Where what is written is recorded; what `--resume` may replace is in it."""
     photo: Photo | None = None
     noise: Mean = field(default_factory=Mean)
+    hashes: dict[Path, str] = field(default_factory=dict)
+    """SHA-256 of each file that was written and recorded."""
+    _made_before: set[Path] = field(default_factory=set)
     _writer: PhotoWriter | None = None
     _maps: list[NoiseMap] = field(default_factory=list)
     _sheets: list[CompareSheet] = field(default_factory=list)
@@ -58,17 +65,44 @@ class PhotoRun:
         self.photo.pages[0].preload()
 
     def _check(self, *paths: Path) -> None:
-        """Raise `ImageWriteError` for an input, or without `overwrite` for what is there."""
+        """Raise `ImageWriteError` for an input, and for what is there and may not be replaced."""
         for path in paths:
             self.job.check_no_input(path)
-            if not self.overwrite:
-                check_free(path)
+            if os.path.lexists(path) and not self._replaces(path):
+                self._check_made_before(path)
+                self._made_before.add(path)
+
+    def _replaces(self, path: Path) -> bool:
+        return self.settings.overwrite or path in self._made_before
+
+    def _check_made_before(self, path: Path) -> None:
+        """Raise `ImageWriteError` for what is not just as an earlier run made it, to be resumed."""
+        record = self.record
+        if record is None:
+            raise ImageWriteError(f"{shown(path)}: exists already; pass --overwrite to replace it")
+        if not self.settings.resume:
+            raise ImageWriteError(
+                f"{shown(path)}: exists already; pass --resume to go on from an earlier run, or "
+                "--overwrite to replace it"
+            )
+        if not record.knows(path):
+            raise ImageWriteError(
+                f"{shown(path)}: exists already, and is in no record of an earlier run (runs over "
+                "folders or with --resume keep one); pass --overwrite to replace it"
+            )
+        if not record.is_as_made(path):
+            raise ImageWriteError(
+                f"{shown(path)}: was changed since it was made, and is kept; pass --overwrite to "
+                "make it again"
+            )
 
     def denoise(self, denoiser: BandDenoiser, advance: Callable[[int], None]) -> None:
         """Run the network over all pages; `advance` is told of finished pixels."""
         assert self.photo is not None
         make_folder(self.job.output.parent)
-        self._writer = writer(self.photo, self.job.output, overwrite=self.overwrite)
+        self._writer = writer(
+            self.photo, self.job.output, overwrite=self._replaces(self.job.output)
+        )
         for number, page in enumerate(self.photo.pages, 1):
             self._denoise_page(page, number, denoiser, advance)
 
@@ -108,20 +142,34 @@ class PhotoRun:
 
     def save(self) -> None:
         """Encode, and give the files their names, the photo's last. Raises `ImageWriteError`."""
+        if self.record is None:
+            self._save()
+        else:
+            with before_naming(self._expect):
+                self._save()
+
+    def _expect(self, path: Path, sha256: str) -> None:
+        """Record a file; raise `ImageWriteError` if the one that it replaces changed meanwhile."""
+        assert self.record is not None
+        if path in self._made_before and os.path.lexists(path):
+            self._check_made_before(path)
+        self.record.expect(path, sha256)
+        self.hashes[path] = sha256
+
+    def _save(self) -> None:
         assert self.photo is not None
         assert self._writer is not None
-        overwrite = self.overwrite
         # One that took the place of an older one stays, whatever comes: the older is gone.
         new = {path for path in self.asides(len(self.photo.pages)) if not os.path.lexists(path)}
         made: list[Path] = []
         turn = self.photo.metadata.orientation
         try:
             for noise_map in self._maps:
-                noise_map.save(turn, overwrite=overwrite)
+                noise_map.save(turn, overwrite=self._replaces(noise_map.path))
                 made.append(noise_map.path)
             for number, sheet in enumerate(self._sheets, 1):
                 path = self._aside("compare", number)
-                sheet.save(path, turn, overwrite=overwrite)
+                sheet.save(path, turn, overwrite=self._replaces(path))
                 made.append(path)
             self._writer.commit()
         except BaseException:

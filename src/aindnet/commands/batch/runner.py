@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from aindnet.commands.batch.jobs import Job, Refused
-from aindnet.commands.batch.manifest import Manifest, hash_bytes_of, hash_settings
+from aindnet.commands.batch.manifest import Entry, Manifest, hash_bytes_of, hash_settings
 from aindnet.commands.batch.photo_run import PhotoRun
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
@@ -159,7 +158,6 @@ class BatchRunner:
         task = _Task(job)
 
         def prepare() -> None:
-            overwrite = self._settings.overwrite
             if self._keep_record:
                 task.manifest = self._manifest(job.root)
                 if not task.manifest.claim(job.output):
@@ -169,27 +167,21 @@ class BatchRunner:
                     return
                 task.input_sha256 = hash_bytes_of(job.input)
                 known = task.manifest.find(job.output)
-                if self._settings.resume and known is not None:
-                    overwrite = True
-                    if self._whole(task):
-                        level = known.noise_level
-                        task.outcome = Outcome(job.input, job.output, "skipped", noise_level=level)
-                        return
+                if self._settings.resume and known is not None and self._whole(task, known):
+                    level = known.noise_level
+                    task.outcome = Outcome(job.input, job.output, "skipped", noise_level=level)
+                    return
             self._tidy(job.output.parent)
-            task.run = PhotoRun(job, self._settings, overwrite)
+            task.run = PhotoRun(job, self._settings, task.manifest)
             task.run.open()
 
         self._guard(task, prepare)
         return task
 
-    def _whole(self, task: _Task) -> bool:
+    def _whole(self, task: _Task, entry: Entry) -> bool:
         """Whether the output stands as it was made from this very input with these settings."""
-        assert task.manifest is not None
-        entry = task.manifest.find(task.job.output)
-        if entry is None or not entry.output_sha256:
-            return False
         same = (entry.input_sha256, entry.settings) == (task.input_sha256, self._settings_hash)
-        asides = PhotoRun(task.job, self._settings, overwrite=True).asides()
+        asides = PhotoRun(task.job, self._settings).asides()
         exists = all(path.is_file() for path in (task.job.output, *asides))
         return same and exists and hash_bytes_of(task.job.output) == entry.output_sha256
 
@@ -219,13 +211,16 @@ class BatchRunner:
         run, job, manifest = task.run, task.job, task.manifest
         assert run is not None
         assert run.photo is not None
-        known = {"input_sha256": task.input_sha256, "settings": self._settings_hash}
-        if manifest is not None and (run.overwrite or not os.path.lexists(job.output)):
-            manifest.begin(job.output, **known)
         run.save()
         level = run.noise.value
         if manifest is not None:
-            manifest.finish(job.output, noise_level=level, **known)
+            manifest.finish(
+                job.output,
+                input_sha256=task.input_sha256,
+                settings=self._settings_hash,
+                output_sha256=run.hashes[job.output],
+                noise_level=level,
+            )
         task.outcome = Outcome(
             job.input,
             job.output,
