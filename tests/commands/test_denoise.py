@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -347,6 +348,22 @@ def test_resume_of_a_single_photo_says_that_there_is_no_record(
     error = capsys.readouterr().err
     assert "a.denoised.png: exists already, and is in no record of an earlier run" in error
     assert "pass --overwrite" in error
+
+
+def test_without_locks_a_run_says_so_and_goes_on(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
+    code = run("denoise", photos, "--output", tmp_path / "out")
+    assert code == 0
+    assert visible(tmp_path / "out") == ["a.png", "b.jpg", "sub/c.tif", "sub/d.webp"]
+    assert capsys.readouterr().err.count("cannot be locked (No locks available)") == 1
 
 
 def test_resume_does_not_take_over_foreign_files(

@@ -9,9 +9,12 @@ system lets go of it however a run ends.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import sys
 import threading
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -66,6 +69,7 @@ class Manifest:
         self._claimed: set[str] = set()
         self._entries: dict[str, Entry] = {}
         self._made: defaultdict[str, set[str]] = defaultdict(set)
+        self._without_locks = False
         self._read_to = 0
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -85,10 +89,22 @@ class Manifest:
                 return False
             try:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-            except OSError:
-                return False
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    return False
+                self._go_on_without_locks(error)
             self._claimed.add(name)
             return True
+
+    def _go_on_without_locks(self, error: OSError) -> None:
+        # Two runs would do the same work twice; neither replaces what is not its own.
+        if not self._without_locks:
+            self._without_locks = True
+            print(
+                f"aindnet: {shown(self.path)}: cannot be locked ({reason(error)}); "
+                "let no other run work on this folder meanwhile",
+                file=sys.stderr,
+            )
 
     def release(self, output: Path) -> None:
         """Let go of a claim."""
@@ -98,7 +114,8 @@ class Manifest:
         with self._mutex:
             if name in self._claimed:
                 self._claimed.remove(name)
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _place(name))
+                with contextlib.suppress(OSError):  # claimed where there are no locks
+                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _place(name))
 
     def find(self, output: Path) -> Entry | None:
         """What is recorded of a finished output, by this run or any other."""
