@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -190,22 +190,60 @@ def run(
                     print(row, file=sys.stderr, flush=True)
 
 
-Gains = dict[str, dict[int | str, np.ndarray]]
+class Gains(NamedTuple):
+    """Gains of one variant at one count over the plain model, one row for each camera."""
+
+    values: np.ndarray
+    """(cameras, 2): in the domain and elsewhere, dB; the mean of the camera's seeds. Its seeds are
+    tested on the same crops, so that they are no samples of other cameras."""
+    runs: int
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(2,)."""
+        return self.values.mean(axis=0)
+
+    @property
+    def error(self) -> np.ndarray:
+        """Standard error over cameras, (2,); zero of one."""
+        return standard_error(self.values)
 
 
-def summary(rows: list[dict[str, Any]]) -> tuple[list[int | str], Gains]:
-    """Counts, and variant → count → (runs, 2): gains over the base, in the domain and elsewhere."""
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over the first axis; zero of one value."""
+    if len(values) < 2:
+        return np.zeros(values.shape[1:])
+    return values.std(axis=0, ddof=1) / len(values) ** 0.5
+
+
+def summary(
+    rows: list[dict[str, Any]],
+) -> tuple[list[int | str], dict[str, dict[int | str, Gains]]]:
+    """Counts, and variant → count → gains."""
     base = {row["camera"]: row for row in rows if row["count"] == 0}
-    gains: dict[str, dict[int | str, list[tuple[float, float]]]]
-    gains = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[int | str, dict[str, list[tuple[float, float]]]]]
+    found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in rows:
         if row["count"] and row["camera"] in base:
             zero = base[row["camera"]]
-            gains[row["variant"]][row["count"]].append(
+            found[row["variant"]][row["count"]][row["camera"]].append(
                 (row["psnr"] - zero["psnr"], row["elsewhere"] - zero["elsewhere"])
             )
-    counts = sorted({n for by_count in gains.values() for n in by_count}, key=_place)
-    return counts, {v: {n: np.array(g) for n, g in b.items()} for v, b in gains.items()}
+    counts = sorted({n for by_count in found.values() for n in by_count}, key=_place)
+    return counts, {
+        variant: {count: _gains(cameras) for count, cameras in by_count.items()}
+        for variant, by_count in found.items()
+    }
+
+
+def _gains(cameras: dict[str, list[tuple[float, float]]]) -> Gains:
+    means = [np.mean(seeds, axis=0) for seeds in cameras.values()]
+    return Gains(np.array(means), sum(map(len, cameras.values())))
+
+
+def _spread(error: float, cameras: int, digits: int) -> str:
+    """Nothing of one camera, which says nothing of others."""
+    return f" ± {error:.{digits}f}" if cameras > 1 else ""
 
 
 def _place(count: int | str) -> float:
@@ -214,8 +252,8 @@ def _place(count: int | str) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gains in Markdown, in the domain ± standard error over cameras and seeds / elsewhere; the
-    number of runs in brackets."""
+    """Gains in Markdown, in the domain ± standard error over cameras / elsewhere; the number of
+    runs in brackets."""
     counts, gains = summary(rows)
     lines = [
         f"| variant | pairs: {' | '.join(map(str, counts))} |",
@@ -227,27 +265,27 @@ def table(rows: list[dict[str, Any]]) -> str:
             if count not in by_count:
                 cells.append("")
                 continue
-            values = by_count[count]
-            error = values.std(axis=0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else (0, 0)
-            mean = values.mean(axis=0)
-            cells.append(f"{mean[0]:+.2f} ± {error[0]:.2f} / {mean[1]:+.2f} ({len(values)})")
+            own = by_count[count]
+            spread = _spread(own.error[0], len(own.values), 2)
+            cells.append(f"{own.mean[0]:+.2f}{spread} / {own.mean[1]:+.2f} ({own.runs})")
         lines.append(f"| {variant} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def paired(rows: list[dict[str, Any]], one: str = "transfer", other: str = "retrain") -> str:
-    """What one variant gains over another on the same pairs, run by run, in Markdown."""
+    """What one variant gains over another on the same pairs, in Markdown: mean and standard error
+    over cameras, and the worst run."""
     found = {(r["camera"], r["count"], r["seed"], r["variant"]): r["psnr"] for r in rows}
-    by_count: dict[int | str, list[float]] = defaultdict(list)
+    by_count: dict[int | str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (camera, count, seed, variant), value in found.items():
         if variant == one and (twin := found.get((camera, count, seed, other))) is not None:
-            by_count[count].append(value - twin)
+            by_count[count][camera].append(value - twin)
     lines = [f"| pairs | {one} − {other}, dB | worst run | runs |", "|---|---|---|---|"]
     for count in sorted(by_count, key=_place):
-        values = np.array(by_count[count])
-        error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-        mean, worst = values.mean(), values.min()
-        lines.append(f"| {count} | {mean:+.3f} ± {error:.3f} | {worst:+.3f} | {len(values)} |")
+        runs = [value for seeds in by_count[count].values() for value in seeds]
+        means = np.array([np.mean(seeds) for seeds in by_count[count].values()])
+        spread = _spread(float(standard_error(means)), len(means), 3)
+        lines.append(f"| {count} | {means.mean():+.3f}{spread} | {min(runs):+.3f} | {len(runs)} |")
     return "\n".join(lines)
 
 
@@ -262,7 +300,7 @@ def by_camera(rows: list[dict[str, Any]], variant: str = "transfer") -> str:
     for camera in cameras:
         _, gains = summary([row for row in rows if row["camera"] == camera])
         own = gains.get(variant, {})
-        cells = [f"{own[n][:, 0].mean():+.2f} ({len(own[n])})" if n in own else "" for n in counts]
+        cells = [f"{own[n].mean[0]:+.2f} ({own[n].runs})" if n in own else "" for n in counts]
         lines.append(f"| {camera} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -281,11 +319,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     ):
         for variant, by_count in gains.items():
             have = [count for count in counts if count in by_count]
-            means = [by_count[count][:, which].mean() for count in have]
-            errors = [
-                by_count[count][:, which].std() / max(len(by_count[count]) - 1, 1) ** 0.5
-                for count in have
-            ]
+            means = [by_count[count].mean[which] for count in have]
+            errors = [by_count[count].error[which] for count in have]
             places = [_place(count) for count in have]
             axis.errorbar(places, means, errors, label=variant, marker="o", capsize=3)
         axis.set(xscale="log", xlabel="real pairs", ylabel="gain over the base, dB", title=title)
