@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from aindnet.camera import CameraRecipe, simulate
-from aindnet.network import AINDNetConfig
+from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.training import load_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -42,9 +43,26 @@ def test_the_gaussian_recipes_make_white_noise_and_nothing_else(name: str, chann
     assert float(neighbours.abs().max()) < 0.08
 
 
-def test_the_flags_that_a_recipe_s_comment_names_are_flags() -> None:
-    flags = "--network.channels 64 128 256 --network.modulation-channels 64"
-    flags += " --network.modulation-stride 1 --network.unshuffle 1 --budget 25m"
-    recipe = load_recipe(RECIPES / "gaussian.yaml", flags.split())
-    assert recipe.network.channels == (64, 128, 256)
-    assert recipe.network.unshuffle == 1
+@pytest.mark.parametrize(("name", "channels"), [("gaussian", 3), ("gaussian_grey", 1)])
+def test_the_flags_for_the_full_network_make_it(name: str, channels: int) -> None:
+    path = RECIPES / f"{name}.yaml"
+    comment = path.read_text("utf-8").replace("\n# ", " ")
+    flags = comment.partition("The full network, on a GPU: ")[2].partition(";")[0].split()
+    assert "--budget" in flags
+    network = load_recipe(path, flags).network
+    same = {
+        each: getattr(network, each) for each in ("normalization", "map_limit", "feature_limit")
+    }
+    assert network == replace(AINDNetConfig(image_channels=channels), **same)
+    if channels == 3:
+        with torch.device("meta"):
+            weights = sum(each.numel() for each in AINDNet(network).parameters())
+        assert weights == 13_764_014
+
+
+def test_the_full_recipe_has_the_content_and_camera_of_the_fast_one() -> None:
+    full, fast = (load_recipe(RECIPES / f"{name}.yaml") for name in ("full", "fast"))
+    for name in ("camera", "processed", "soft_content", "soft_range", "patterns", "low_contrast"):
+        assert getattr(full, name) == getattr(fast, name), name
+    assert replace(full.network, normalization="instance", map_limit=None, feature_limit=None,
+                   mean_limit=None) == AINDNetConfig()  # fmt: skip
