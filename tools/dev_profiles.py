@@ -2,16 +2,22 @@
 
     python tools/dev_profiles.py --data DATA --output profiles
 
-Each is one call of `aindnet adapt`, which is printed first; a camera that gains nothing gets no
-file, and is named at the end. The pairs are for research only, and so are the profiles: they lie
-outside the package. A profile belongs to one model: after a new one they are made again.
+Each is one call of `aindnet adapt`, which is printed first. An old profile stays until the new one
+is whole, or until it is known that the camera gains nothing; such cameras are named at the end. The
+pairs are for research only, and so are the profiles: they lie outside the package. A profile
+belongs to one model: after a new one they are made again.
 """
 
 from __future__ import annotations
 
+import csv
+import json
+import os
+import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -45,10 +51,47 @@ def arguments_of(name: str, data: Path, output: Path, budget: str, model: str | 
         prefix, camera, model_name = POLYU_CAMERAS[name]
         pairs = ["--pairs", str(data / "real/polyu"), "--layout", "polyu", "--only", prefix]
         named = ["--name", camera, "--camera-model", model_name]
+        if iso := isos_of(data / "real/polyu/index.csv", prefix):
+            named += ["--iso", *(str(each) for each in iso)]
     chosen = ["--model", model] if model else []
     path = output / f"{name}.safetensors"
     named += ["--licence", LICENCE]
     return [*pairs, *named, "--budget", budget, *chosen, "--output", str(path)]
+
+
+def isos_of(index: Path, prefix: str) -> tuple[int, int] | None:
+    """Lowest and highest ISO of a camera's crops of full resolution, by the index of PolyU's pack.
+
+    Their own files do not say it; the published crops of the same scenes do
+    (Canon5D2_5_160_3200_chair_11_real.JPG: f-number, exposure time, ISO). None without an index.
+    """
+    if not index.is_file():
+        return None
+    with index.open(encoding="utf-8", newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["name"].startswith(prefix)]
+    learned_from = {row["scene"] for row in rows if row["kind"] == "full-res-crop"}
+    named = [
+        re.match(r"[^_]+_[^_]+_[^_]+_(\d+)_", row["source_file"])
+        for row in rows
+        if row["scene"] in learned_from and row["kind"] == "official-crop"
+    ]
+    isos = [int(each[1]) for each in named if each]
+    return (min(isos), max(isos)) if isos else None
+
+
+def adapt(arguments: list[str]) -> bool:
+    """Run `aindnet adapt`; False where it says that nothing is gained.
+
+    Raises `CalledProcessError` where it says anything else.
+    """
+    command = [sys.executable, "-m", "aindnet", "adapt", *arguments, "--json"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if run.returncode == 1 and run.stdout:
+        document = json.loads(run.stdout)
+        if document["output"] is None and document["error"]:
+            return False
+    run.check_returncode()
+    return True
 
 
 def main(
@@ -79,21 +122,31 @@ def main(
         print(f"--only {sorted(unknown)[0]}: there are {', '.join(names)}", file=sys.stderr)
         return 2
     base = load_model(model).sha256
-    failed = []
+    without, failed = [], []
+    output.mkdir(parents=True, exist_ok=True)
     for name in only or names:
         path = output / f"{name}.safetensors"
         if path.exists() and load_camera_profile(path).base_sha256 == base:
             print(f"{path} is there already", flush=True)
             continue
-        path.unlink(missing_ok=True)
-        arguments = arguments_of(name, data, output, budget, model)
-        print(shlex.join(["aindnet", "adapt", *arguments]), flush=True)
-        command = [sys.executable, "-m", "aindnet", "adapt", *arguments]
-        if subprocess.run(command, check=False).returncode:
-            failed.append(name)
+        shown = arguments_of(name, data, output, budget, model)
+        print(shlex.join(["aindnet", "adapt", *shown]), flush=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=output) as folder:
+            try:
+                gained = adapt(arguments_of(name, data, Path(folder), budget, model))
+            except subprocess.CalledProcessError:
+                failed.append(name)
+                continue
+            if gained:
+                os.replace(Path(folder) / path.name, path)
+            else:
+                path.unlink(missing_ok=True)
+                without.append(name)
+    if without:
+        print(f"no profile, as nothing is gained: {', '.join(without)}", file=sys.stderr)
     if failed:
-        print(f"no profile: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+        print(f"not made, older files stay: {', '.join(failed)}", file=sys.stderr)
+    return 1 if without or failed else 0
 
 
 if __name__ == "__main__":
