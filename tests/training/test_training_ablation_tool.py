@@ -1,0 +1,43 @@
+"""Every row of `recipes/training_ablation.yaml` is a recipe, and each differs from the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from aindnet.training import load_recipe
+from tool_modules import TOOLS, load_tool
+
+ROOT = TOOLS.parent
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return load_tool("training_ablation")
+
+
+def test_every_row_is_a_recipe_of_its_own(tool: ModuleType, tmp_path: Path) -> None:
+    plan = yaml.safe_load((ROOT / "recipes/training_ablation.yaml").read_text("utf-8"))
+    read = []
+    for row in plan["rows"]:
+        recipe = tool.recipe_of(plan, row, tmp_path)
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
+        read.append(load_recipe(path))
+    assert {path.parent for recipe in read for path in recipe.data} == {tmp_path / "clean"}
+    assert all(recipe != read[0] for recipe in read[1:])
+    assert len({str(recipe) for recipe in read}) == len(read)
+
+
+def test_a_mapping_s_fields_are_changed_one_by_one_and_priors_as_a_whole(tool: ModuleType) -> None:
+    fields = {"camera": {"priors": {"cameras": 0.3}, "jpeg": 0.5}, "patterns": 0.1}
+    changes = {"camera": {"priors": {"uniform": 1.0}}}
+    assert tool.changed(fields, changes) == {
+        "camera": {"priors": {"uniform": 1.0}, "jpeg": 0.5},
+        "patterns": 0.1,
+    }
