@@ -13,7 +13,7 @@ from PIL import Image
 
 from aindnet.camera import CameraRecipe
 from aindnet.errors import DatasetError, RecipeError, TrainingDivergedError
-from aindnet.network import AINDNetConfig, RunningNorm
+from aindnet.network import AINDNet, AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training.photos import Tiles, load_tiles, random_crops
 from aindnet.training.recipe import PhotosOfAKind
@@ -21,6 +21,7 @@ from aindnet.training.recipe import PhotosOfAKind
 pytest.importorskip("pytorch_lightning")
 from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
 from aindnet.training.data import (
+    Batch,
     SyntheticNoiseData,
     _all_real_pairs,
     real_pairs,
@@ -296,6 +297,35 @@ def test_what_the_start_made_of_other_photos_is_remembered(photos: Path, tmp_pat
         given = {"initial": str(start), "processed": kind, "remember": 1.0} | wrong
         with pytest.raises(RecipeError, match="remember"):
             recipe(photos, tmp_path, **given)
+
+
+@pytest.mark.parametrize("normalization", ["running", "none", "instance"])
+def test_what_is_remembered_is_what_inference_gives(
+    photos: Path, tmp_path: Path, normalization: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the batch's statistics, nor by averages that follow it."""
+    limit = None if normalization == "instance" else 0.1
+    network = AINDNet(replace(SMALL, normalization=normalization, feature_limit=limit))
+    for module in network.modules():
+        if isinstance(module, RunningNorm):
+            module.mean.add_(0.1)
+    kind = PhotosOfAKind(share=0.5)
+    given = recipe(photos, tmp_path, initial="start", processed=kind, remember=1.0)
+    with torch.inference_mode():
+        noisy = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        expected = network.eval()(noisy[:2]).denoised
+    task = SyntheticNoiseTask(given, network.train())
+    monkeypatch.setattr(task, "log_dict", lambda *_: None)
+    told: list[torch.Tensor] = []
+
+    def keep(*_: Any, known: torch.Tensor, **__: Any) -> Any:
+        told.append(known)
+        return SimpleNamespace(restoration=0, noise_level=0, remembering=0, total=0)
+
+    monkeypatch.setattr("aindnet.training.task.synthetic_noise_loss", keep)
+    for _ in range(2):
+        task.training_step(Batch(noisy, noisy, noisy, "synthetic", processed=2), 0)
+        torch.testing.assert_close(told.pop(), expected)
 
 
 def test_a_resumed_run_remembers_its_start(photos: Path, tmp_path: Path) -> None:

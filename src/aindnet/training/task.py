@@ -25,6 +25,11 @@ def psnr_8_bit(image: Tensor, reference: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / mse.clamp_min(1e-4))
 
 
+def frozen(network: AINDNet) -> AINDNet:
+    """A copy that does not learn: in evaluation, without gradients."""
+    return copy.deepcopy(network).requires_grad_(False).eval()
+
+
 class SyntheticNoiseTask(pl.LightningModule):
     """Denoise simulated photos and estimate their noise; validate on simulated and real ones."""
 
@@ -33,7 +38,8 @@ class SyntheticNoiseTask(pl.LightningModule):
         self.recipe = recipe
         self.network = network
         # In a list, so that it is no part of checkpoints and averages: a resumed run has it anew.
-        self.before = [copy.deepcopy(network).requires_grad_(False)] if recipe.remember else []
+        # In evaluation: what it gives is what inference gives, and its averages stay as they are.
+        self.before = [frozen(network)] if recipe.remember else []
         self.runner: Any = network
         if recipe.compile:
             self.runner = torch.compile(network)
