@@ -99,3 +99,8 @@ def test_tiles_held_out_count_where_there_are_no_others(photos: Path, tmp_path: 
     stored = Checkpoint(Path("last.ckpt"), {}, [], 0, 0.0, settings(given))
     assert stored.changed(replace(given, hold_out=0.1, validation=(tmp_path,))) == []
     assert stored.changed(replace(given, hold_out=0.1, validation=())) == ["hold_out 0.0 → 0.1"]
+    others = replace(given, camera=CameraRecipe(jpeg=0.3, priors={"uniform": 1.0}))
+    [changed] = stored.changed(others)
+    assert changed.startswith("camera.priors {'cameras': ")
+    del (stored.settings or {})["camera.priors"]  # as of a version that had no such field
+    assert stored.changed(others) == []

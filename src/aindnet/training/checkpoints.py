@@ -7,7 +7,6 @@ import dataclasses
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -39,19 +38,19 @@ def settings(recipe: TrainingRecipe) -> dict[str, str]:
     """
     if recipe.validation:
         recipe = dataclasses.replace(recipe, hold_out=0.0)
-    values = dataclasses.asdict(recipe)
-    return _flat({name: value for name, value in values.items() if name not in FREE})
+    return {name: value for name, value in _flat(recipe).items() if name not in FREE}
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(part: Any, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
+    for each in dataclasses.fields(part):
+        value = getattr(part, each.name)
+        if dataclasses.is_dataclass(value):
+            flat |= _flat(value, f"{prefix}{each.name}.")
         elif isinstance(value, (tuple, list)):
-            flat[prefix + name] = " ".join(str(each) for each in value)
+            flat[prefix + each.name] = " ".join(str(item) for item in value)
         else:
-            flat[prefix + name] = str(value)
+            flat[prefix + each.name] = str(value)
     return flat
 
 
@@ -70,14 +69,15 @@ class Checkpoint:
     """None where the file has none."""
 
     def changed(self, recipe: TrainingRecipe) -> list[str]:
-        """In words, which `settings` of the recipe are others than the run's so far."""
-        if self.settings is None:
-            return []
-        now = settings(recipe)
+        """In words, which `settings` of the recipe are others than the run's so far.
+
+        Fields that were not there yet when the checkpoint was written say nothing.
+        """
+        then, now = self.settings or {}, settings(recipe)
         return [
-            f"{name} {self.settings.get(name, 'unset')} → {now.get(name, 'unset')}"
-            for name in sorted(self.settings.keys() | now.keys())
-            if self.settings.get(name) != now.get(name)
+            f"{name} {then[name]} → {now[name]}"
+            for name in sorted(then.keys() & now.keys())
+            if then[name] != now[name]
         ]
 
 
