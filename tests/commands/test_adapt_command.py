@@ -60,6 +60,7 @@ def test_pairs_to_a_profile_that_denoise_takes(
     assert about["gain_db"] > 0
     assert about["gain_interval_db"][0] > 0
     assert about["licence"] == PHOTOS_LICENCE
+    assert about["files"] == ["other"]
     assert about["scenes"] == len(PHOTOS)
     profile = load_camera_profile(output)
     assert profile.base_sha256 == load_model(model).sha256

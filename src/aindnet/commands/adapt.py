@@ -103,6 +103,7 @@ def adapt(
         Print one JSON document on stdout.
     """
     from aindnet.commands.adaptation import sources
+    from aindnet.commands.adaptation.file_kinds import kinds_of_pairs, kinds_of_photos
 
     if sum((bool(pairs), bool(burst), noisy is not None)) != 1:
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
@@ -122,11 +123,15 @@ def adapt(
     settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
     base = None if check else _base(model)
     if pairs:
-        material = sources.from_pairs(pairs, layout or ("pairs",) * len(pairs), only, check=check)
+        layouts = layout or ("pairs",) * len(pairs)
+        material = sources.from_pairs(pairs, layouts, only, check=check)
+        files = kinds_of_pairs(pairs, layouts)
     elif noisy is not None:
         material = sources.from_noisy(noisy, model, settings.seed)
+        files = kinds_of_photos([noisy])
     else:
         material = sources.from_bursts(burst)
+        files = kinds_of_photos(burst)
     material.leave_out_small(settings.crop)
     _tell(material)
     document: dict[str, Any] = {
@@ -145,7 +150,7 @@ def adapt(
     try:
         said = _camera(material, camera_make, camera_model, iso)
         result, about = _adapt(
-            material, output, base, settings, name, said, licence or PHOTOS_LICENCE
+            material, output, base, settings, name, said, licence or PHOTOS_LICENCE, files
         )
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
@@ -238,6 +243,7 @@ def _adapt(
     name: str | None,
     camera: tuple[str, str, tuple[int, int] | None],
     licence: str,
+    files: list[str],
 ) -> tuple[Adaptation, dict[str, Any]]:
     from aindnet.pretrained import ModelCard, save_camera_profile, save_model
     from aindnet.pretrained.card import joined_licence
@@ -263,6 +269,7 @@ def _adapt(
         "make": make,
         "model": camera_model,
         "iso": iso,
+        "files": files,
         "licence": licence,
         "method": recipe.method,
         "source": material.source,

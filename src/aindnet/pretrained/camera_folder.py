@@ -26,6 +26,28 @@ class FoundProfile:
     make: str
     model: str
     iso: tuple[int, int] | None
+    files: tuple[str, ...] = ()
+    """Kinds of the photos that it was learned from: "JPEG", "HEIC" (as the camera made them), "RAW"
+    (developed here), "other"; empty where it does not say."""
+
+    def strangeness(self, kind: str) -> int:
+        """0 where it was learned from files of the photo's kind, 1 where that is not known, 2 else.
+
+        A camera's own noise reduction and compression leave other noise than RAW files have.
+        """
+        if not kind or not self.files:
+            return 1
+        return 0 if kind in self.files else 2
+
+    def cautions(self, kind: str) -> list[str]:
+        """What may be wrong with it for a photo of its camera, in words for the user."""
+        said = []
+        if self.strangeness(kind) == 2:
+            learned = ", ".join(self.files)
+            said.append(f"learned from other files than {kind} ({learned}), whose noise is another")
+        if self.iso is None:
+            said.append("it does not say for which ISO it is")
+        return said
 
     def distance(self, make: str, model: str, iso: int | None) -> float:
         """Stops from the photo's ISO to the profile's range; infinite for another camera."""
@@ -84,10 +106,12 @@ def choose_profile(
     model: str,
     iso: int | None,
     preferred_base: str = "",
+    kind: str = "",
 ) -> FoundProfile | None:
     """The profile of the photo's camera whose ISO is nearest; None where none is near.
 
-    Of equally near ones, one of the model with the hash `preferred_base`.
+    Of near ones, rather one learned from files of the photo's `kind` (`FoundProfile.files`); of
+    equally near ones, one of the model with the hash `preferred_base`.
 
     >>> low, high = (FoundProfile(Path(n), "", "SONY", "ILCE-7M3", r)
     ...              for n, r in (("low", (100, 800)), ("high", (1600, 6400))))
@@ -97,13 +121,16 @@ def choose_profile(
     >>> choose_profile([low, high], "SONY", "ILCE-7M3", 51200), choose_profile([low], "", "X", 400)
     (None, None)
     """
-    if not profiles:
-        return None
-    nearest = min(
-        profiles,
-        key=lambda each: (each.distance(make, model, iso), each.base_sha256 != preferred_base),
+    near = [each for each in profiles if each.distance(make, model, iso) <= FARTHEST_ISO]
+    return min(
+        near,
+        key=lambda each: (
+            each.strangeness(kind),
+            each.distance(make, model, iso),
+            each.base_sha256 != preferred_base,
+        ),
+        default=None,
     )
-    return nearest if nearest.distance(make, model, iso) <= FARTHEST_ISO else None
 
 
 def _found(path: Path, profile: CameraProfile) -> FoundProfile:
@@ -115,6 +142,7 @@ def _found(path: Path, profile: CameraProfile) -> FoundProfile:
         make=str(about.get("make") or ""),
         model=str(about.get("model") or ""),
         iso=(int(iso[0]), int(iso[1])) if iso else None,
+        files=tuple(str(each) for each in about.get("files") or ()),
     )
 
 

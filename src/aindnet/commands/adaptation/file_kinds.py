@@ -1,0 +1,52 @@
+"""What kind of files photos are: their noise is another where the camera processed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from aindnet.commands.batch.jobs import made_here
+from aindnet.errors import ImageReadError
+from aindnet.photo import SUFFIXES
+from aindnet.photo.formats import HEADER_BYTES, HEIC, JPEG, RAW, Format, sniff
+
+OTHER = "other"
+"""Developed by another program, by whatever settings: PNG, TIFF and the like."""
+OF_LAYOUTS = {"polyu": JPEG.name, "cc": JPEG.name, "nam": JPEG.name}
+"""What the photos of data sets were, whatever their crops are stored as; those of others are
+developed by programs."""
+
+
+def file_kind(format: Format) -> str:
+    """JPEG and HEIC are as the camera made them, RAW is developed here; or `OTHER`."""
+    return format.name if format in (JPEG, HEIC, RAW) else OTHER
+
+
+def kinds_of_pairs(folders: Sequence[Path], layouts: Sequence[str]) -> list[str]:
+    """The kinds of the noisy sides of folders of pairs and data sets, sorted."""
+    kinds: set[str] = set()
+    for folder, layout in zip(folders, layouts, strict=True):
+        if layout == "pairs":
+            kinds |= _kinds_in(folder / "noisy")
+        else:
+            kinds.add(OF_LAYOUTS.get(layout, OTHER))
+    return sorted(kinds)
+
+
+def kinds_of_photos(folders: Iterable[Path]) -> list[str]:
+    """The kinds of all photos in folders, sorted."""
+    return sorted({kind for folder in folders for kind in _kinds_in(folder)})
+
+
+def _kinds_in(folder: Path) -> set[str]:
+    kinds = set()
+    for path in folder.rglob("*"):
+        hidden = path.name.startswith(".")
+        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file() or made_here(path):
+            continue
+        try:
+            with path.open("rb") as stream:
+                kinds.add(file_kind(sniff(stream.read(HEADER_BYTES), path)))
+        except (OSError, ImageReadError):
+            continue  # the adaptation names what cannot be read
+    return kinds

@@ -1,0 +1,57 @@
+"""Which of a folder's profiles a photo needs, and what may be wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+from aindnet.pretrained.camera_folder import FoundProfile, choose_profile, find_profiles
+from restore_networks import small_network
+
+
+def profile(name: str, iso: tuple[int, int] | None, *files: str) -> FoundProfile:
+    return FoundProfile(Path(name), "", "SONY", "ILCE-7M3", iso, files)
+
+
+@pytest.mark.parametrize(
+    ("kind", "iso", "name"),
+    [
+        ("RAW", 400, "raw"),  # one stop away, and of its kind
+        ("JPEG", 400, "jpeg"),
+        ("RAW", 100, "unknown"),  # the RAW profile's ISO is too far: what may be of its kind
+        ("HEIC", 800, "unknown"),
+        ("", 400, "jpeg"),
+    ],
+)
+def test_a_profile_of_the_photo_s_kind_of_file_goes_first(kind: str, iso: int, name: str) -> None:
+    found = [
+        profile("jpeg", (200, 800), "JPEG"),
+        profile("raw", (800, 3200), "RAW"),
+        profile("unknown", (100, 800)),
+    ]
+    chosen = choose_profile(found, "SONY", "ILCE-7M3", iso, kind=kind)
+    assert chosen is not None
+    assert chosen.path.name == name
+
+
+def test_what_may_be_wrong_is_said() -> None:
+    of_jpeg = profile("jpeg", (100, 800), "JPEG", "other")
+    assert of_jpeg.cautions("JPEG") == of_jpeg.cautions("") == []
+    assert of_jpeg.cautions("RAW") == [
+        "learned from other files than RAW (JPEG, other), whose noise is another"
+    ]
+    assert profile("old", None).cautions("RAW") == ["it does not say for which ISO it is"]
+
+
+def test_profiles_say_their_files_or_do_not(tmp_path: Path) -> None:
+    save_model(tmp_path / "small.safetensors", small_network(), ModelCard(name="small"))
+    base = load_model(tmp_path / "small.safetensors")
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (("a", {"files": ["JPEG", "RAW"]}), ("b", {}))
+    for name, more in cases:
+        about = {"model": "ILCE-7M3", "iso": [100, 400]} | more
+        save_camera_profile(tmp_path / "p" / f"{name}.safetensors", base.network, base, about)
+    found, _ = find_profiles(tmp_path / "p", {base.sha256})
+    assert [each.files for each in found] == [("JPEG", "RAW"), ()]
