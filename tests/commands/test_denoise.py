@@ -163,6 +163,21 @@ def test_bad_inputs_are_named_and_the_others_done(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
+def test_paths_that_cannot_be_reached_are_named_and_the_others_done(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "n" * 300  # pathlib's tests raise for it, as for a folder without permission
+    inputs = [tmp_path / f"{long}.png", photos / "a.png"]
+    code, document = run_json(capsys, "denoise", *inputs, "--output", tmp_path / "out")
+    assert code == 1
+    assert [result["status"] for result in document["results"]] == ["failed", "done"]
+    assert "File name too long; check the path" in document["results"][0]["error"]
+    for output in (tmp_path / long, tmp_path / long / "x.png"):
+        code, document = run_json(capsys, "denoise", photos / "a.png", "--output", output)
+        assert code == 1
+        assert "choose another --output" in document["results"][0]["error"]
+
+
 def test_unwritable_output_is_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocked = photos / "a.png" / "out"  # a file where a folder should be
     assert run("denoise", photos / "b.jpg", "--output", blocked) == 1

@@ -1,18 +1,21 @@
 """Every published layout, read from a tiny stand-in of exactly that layout."""
 
 import csv
+import errno
 import io
+import os
 import tarfile
 
 import numpy as np
 import pytest
 from skimage.io import imsave
 
-from aindnet.errors import DatasetError
+from aindnet.errors import DatasetError, ImageWriteError
 from aindnet.evaluation.datasets import DatasetOptions, PairFilter, open_dataset
 from aindnet.evaluation.datasets.brightness import match_brightness
 from aindnet.evaluation.datasets.gaussian import add_gaussian_noise
 from aindnet.evaluation.metrics import psnr
+from aindnet.evaluation.whole_files import require_writable_file, whole_file
 from evaluation_stand_ins import save, smooth_photo, with_noise
 
 
@@ -309,3 +312,19 @@ def test_noise_levels_that_are_none_or_given_twice_are_refused(tmp_path, sigmas)
         open_dataset("gaussian", tmp_path, DatasetOptions(sigmas=sigmas))
     with pytest.raises(DatasetError, match="--folder"):
         open_dataset("gaussian", tmp_path, DatasetOptions(folders=("x", "x")))
+
+
+def test_paths_that_cannot_be_reached_are_named(tmp_path, monkeypatch):
+    long = tmp_path / ("n" * 300)
+    with pytest.raises(DatasetError, match="no such folder"):
+        open_dataset("pairs", long)
+    require_writable_file(long / "report.html")
+    with pytest.raises(ImageWriteError, match="File name too long"), whole_file(long / "a.html"):
+        pass
+
+    def closed(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "listdir", closed)
+    with pytest.raises(DatasetError, match="Permission denied; check the path"):
+        open_dataset("noisy", tmp_path)

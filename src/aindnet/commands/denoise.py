@@ -137,7 +137,7 @@ def denoise(
             progress,
             backend=_choices(denoiser, tile, compiled, by_camera.identity if by_camera else camera),
             choose=by_camera,
-            keep_record=resume or any(path.is_dir() for path in inputs),
+            keep_record=resume or any(os.path.isdir(path) for path in inputs),
             in_flight=jobs,
         )
         with terminate_like_ctrl_c():
@@ -228,7 +228,7 @@ def _camera_folder(camera: str | None) -> Path | None:
         from aindnet.pretrained.camera_folder import camera_folder
 
         return camera_folder()
-    return Path(camera) if camera and Path(camera).is_dir() else None
+    return Path(camera) if camera and os.path.isdir(camera) else None
 
 
 def _by_camera(denoiser: Any, folder: Path, model: str | None, options: dict[str, Any]) -> Any:
@@ -253,5 +253,5 @@ def _choices(denoiser: Any, tile: int | None, compiled: bool, camera: str | None
         "precision": denoiser.precision,
         "tile": tile,
         **({"compiled": True} if compiled else {}),
-        "camera": hash_bytes_of(Path(camera)) if camera and Path(camera).is_file() else camera,
+        "camera": hash_bytes_of(Path(camera)) if camera and os.path.isfile(camera) else camera,
     }

@@ -14,15 +14,16 @@ from aindnet.errors import ImageWriteError
 
 def require_writable_file(path: Path) -> None:
     """Raise `ImageWriteError` where no file can be written; nothing is made yet."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ImageWriteError(f"{path}: is a folder; name a file in it")
     require_writable_folder(path.parent)
 
 
 def require_writable_folder(path: Path) -> None:
     """Raise `ImageWriteError` where no folder can be made or written to; nothing is made yet."""
-    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
-    if not there.is_dir():
+    places = (path.absolute(), *path.absolute().parents)
+    there = next(each for each in places if os.path.exists(each))
+    if not os.path.isdir(there):
         raise ImageWriteError(f"{path}: {there} is a file, not a folder; choose another place")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ImageWriteError(f"{path}: {there} cannot be written to; choose another place")

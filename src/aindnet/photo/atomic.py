@@ -191,7 +191,7 @@ def make_folder(folder: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files of killed runs; those of runs at work are locked and stay."""
-    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}") if os.path.isdir(folder) else ():
         with contextlib.suppress(OSError):  # another run is as quick, or the folder is read-only
             descriptor = os.open(path, os.O_RDWR)
             try:

@@ -14,6 +14,7 @@ from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 from aindnet.photo.formats import FORMATS, RAW, SUFFIXES, format_for_output
 from aindnet.photo.paths import reason, shown
 
+# os.path's tests take an unreachable path for nothing, where pathlib's raise; opening it says why.
 _PICTURES = (".noise", ".compare")
 _NEVER_WRITTEN = frozenset(
     (*RAW.suffixes, ".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".exr", ".pdf")
@@ -72,12 +73,12 @@ def find_jobs(
     output that is named as one file.
     """
     single = len(inputs) == 1
-    named = output is not None and output.suffix.lower() in _WRITTEN and not output.is_dir()
+    named = output is not None and output.suffix.lower() in _WRITTEN and not os.path.isdir(output)
     if named and not single:
         raise AindnetError(f"--output {output}: several inputs need a folder; name one")
     found: list[Job | Refused] = []
     for path in inputs:
-        if path.is_dir():
+        if os.path.isdir(path):
             found.extend(_folder_jobs(path, output))
         else:
             found.append(_file_job(path, output, single=single))
@@ -94,9 +95,9 @@ def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused
         return Refused(path, error)
     if output is None:
         target = beside_input(path)
-    elif single and output.suffix.lower() in _WRITTEN and not output.is_dir():
+    elif single and output.suffix.lower() in _WRITTEN and not os.path.isdir(output):
         target = output
-    elif single and output.suffix.lower() in _NEVER_WRITTEN and not output.is_dir():
+    elif single and output.suffix.lower() in _NEVER_WRITTEN and not os.path.isdir(output):
         try:
             format_for_output(output)
         except ImageWriteError as error:
@@ -144,7 +145,7 @@ def _size(path: Path) -> int:
 def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
     """Image files of a folder and the folders in it, by name; each folder once, however linked."""
     seen: set[tuple[int, int]] = set()
-    if output is not None and output.is_dir() and not os.path.samefile(folder, output):
+    if output is not None and os.path.isdir(output) and not os.path.samefile(folder, output):
         seen.add(_identity(output))  # results of an earlier run are no input
     waiting = [folder]
     while waiting:
@@ -160,7 +161,7 @@ def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
         folders = []
         for name in names:
             path = current / name
-            if path.is_dir():
+            if os.path.isdir(path):
                 if not name.startswith("."):  # thumbnails, trash, versions
                     folders.append(path)
             elif _is_input(path):

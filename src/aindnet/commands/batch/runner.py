@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -182,7 +183,7 @@ class BatchRunner:
         """Whether the output stands as it was made from this very input with these settings."""
         same = (entry.input_sha256, entry.settings) == (task.input_sha256, self._settings_hash)
         asides = PhotoRun(task.job, self._settings).asides()
-        exists = all(path.is_file() for path in (task.job.output, *asides))
+        exists = all(os.path.isfile(path) for path in (task.job.output, *asides))
         return same and exists and hash_bytes_of(task.job.output) == entry.output_sha256
 
     def _denoise(self, task: _Task) -> None:

@@ -28,6 +28,7 @@ from aindnet.evaluation.datasets.sidd import (
     load_sidd_training,
     load_sidd_validation,
 )
+from aindnet.photo.paths import reason
 
 
 @dataclass(frozen=True)
@@ -99,4 +100,10 @@ def open_dataset(name: str, root: Path | None, options: DatasetOptions | None = 
         raise DatasetError(f"{name}: no such data set; there are samples, {', '.join(LOADERS)}")
     if root is None:
         raise DatasetError(f"{name}: say where the data set lies with --root DIR")
-    return LOADERS[name](root, options or DatasetOptions())
+    try:
+        return LOADERS[name](root, options or DatasetOptions())
+    except OSError as error:
+        place = error.filename or root
+        raise DatasetError(
+            f"{place}: {reason(error)}; check the path and its permissions"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -107,14 +108,14 @@ class Dataset:
 
 def require_folder(root: Path, what: str) -> Path:
     """The folder itself, or an error that says what it should hold."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DatasetError(f"{root}: no such folder; expected {what}")
     return root
 
 
 def require_file(path: Path, what: str) -> Path:
     """The file itself, or an error that says where to get it."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DatasetError(f"{path}: no such file; {what}")
     return path
 
