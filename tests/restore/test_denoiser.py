@@ -149,6 +149,18 @@ def test_arrays_that_are_no_image_are_refused(denoiser: Denoiser) -> None:
         denoiser(np.full((4, 4, 3), np.nan, np.float32))
 
 
+@pytest.mark.parametrize("name", ["strength", "chroma_strength"])
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_strengths_beyond_none_and_all_are_refused(
+    denoiser: Denoiser, name: str, value: float
+) -> None:
+    image = photo(32, 32)
+    with pytest.raises(ValueError, match=f"^{name} .*from 0"):
+        denoiser(image, **{name: value})  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=f"^{name} .*from 0"):
+        denoiser.bands(ArraySource(image), **{name: value})  # type: ignore[arg-type]
+
+
 def test_the_hash_follows_the_weights(network: AINDNet) -> None:
     other = small_network()
     options: dict[str, Any] = {"backend": "torch", "device": "cpu", "precision": "fp32"}

@@ -229,8 +229,10 @@ class Denoiser:
         An image is H×W, H×W×1 (grey), H×W×2 (grey, alpha), H×W×3 or H×W×4 (alpha is kept); uint8,
         uint16, or float with white at 1. `strength` 0 gives the input back, 1 the network's output;
         `chroma_strength` is the same for colour noise alone. `ensemble` averages eight mirrored and
-        rotated passes. Raises `InvalidImageError` for arrays of another kind.
+        rotated passes. Raises `InvalidImageError` for arrays of another kind, or `ValueError` for a
+        strength outside [0, 1].
         """
+        _check_strengths(strength, chroma_strength)
         images = [image] if isinstance(image, np.ndarray) else list(image)
         sources = [ArraySource(to_rgb(each)) for each in images]
         results = [np.empty((s.height, s.width, 6), np.float32) for s in sources]
@@ -262,12 +264,20 @@ class Denoiser:
     ) -> Iterator[Band]:
         """Denoise an image too large for memory: bands of finished rows, top to bottom.
 
-        Reads each row of `source` a few times; holds one row of tiles.
+        Reads each row of `source` a few times; holds one row of tiles. Raises `ValueError` for a
+        strength outside [0, 1].
         """
-        for _, band in self._engine.stream(
+        _check_strengths(strength, chroma_strength)
+        stream = self._engine.stream(
             [source], strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
-        ):
-            yield band
+        )
+        return (band for _, band in stream)
+
+
+def _check_strengths(strength: float, chroma_strength: float | None) -> None:
+    for name, value in (("strength", strength), ("chroma_strength", chroma_strength)):
+        if value is not None and not 0.0 <= value <= 1.0:  # NaN is not either
+            raise ValueError(f"{name} {value:g}: must be from 0 (no change) to 1 (all of it)")
 
 
 def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolicy:
