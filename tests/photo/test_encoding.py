@@ -17,7 +17,7 @@ from aindnet.photo.encoding import (
     LINEAR,
     SRGB,
     choose_encoding,
-    encoding_of_gamma,
+    encoding_of_curve,
     linear_from_srgb,
     srgb_from_linear,
 )
@@ -85,7 +85,7 @@ def test_curves_are_what_littlecms_makes_of_them(name: str) -> None:
 @pytest.mark.parametrize("cut", [0, 100, 131, 140, 300])
 def test_damaged_profiles_have_no_curve(cut: int) -> None:
     assert tone_curve(icc_profile()[:cut]) is None
-    assert choose_encoding("auto", icc_profile()[:cut], None) is SRGB
+    assert choose_encoding("auto", icc_profile()[:cut]) is SRGB
 
 
 def test_srgb_is_known() -> None:
@@ -95,16 +95,17 @@ def test_srgb_is_known() -> None:
 
 def test_which_files_are_worked_on_as_they_are() -> None:
     for curve, expected in (("gamma 2.2", SRGB), ("parametric 3", SRGB), ("linear", LINEAR)):
-        assert choose_encoding("auto", profile_with(CURVES[curve]), None) is expected
-    prophoto = choose_encoding("auto", profile_with(CURVES["gamma 1.8"]), None)
+        assert choose_encoding("auto", profile_with(CURVES[curve])) is expected
+    prophoto = choose_encoding("auto", profile_with(CURVES["gamma 1.8"]))
     assert not prophoto.identity
-    assert choose_encoding("srgb", profile_with(CURVES["linear"]), None) is SRGB
-    assert choose_encoding("linear", None, None) is LINEAR
-    assert choose_encoding("auto", None, 1.0) is LINEAR
-    assert choose_encoding("auto", None, None) is SRGB
+    assert choose_encoding("srgb", profile_with(CURVES["linear"])) is SRGB
+    assert choose_encoding("linear", None) is LINEAR
+    assert choose_encoding("auto", None) is SRGB
 
 
-@pytest.mark.parametrize("encoding", [LINEAR, encoding_of_gamma(1.8), SRGB])
+@pytest.mark.parametrize(
+    "encoding", [LINEAR, encoding_of_curve(np.linspace(0, 1, 4096) ** 1.8, "gamma 1.8"), SRGB]
+)
 def test_there_and_back(encoding: object) -> None:
     samples = np.linspace(-0.5, 3.0, 2001, dtype=np.float32)
     back = encoding.backward(encoding.forward(samples))  # type: ignore[attr-defined]

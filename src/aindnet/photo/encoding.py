@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from aindnet.photo.icc import CURVE_POINTS, tone_curve
+from aindnet.photo.icc import tone_curve
 
 Samples = npt.NDArray[np.float32]
 EncodingName = Literal["auto", "srgb", "linear"]
@@ -96,22 +96,11 @@ def encoding_of_curve(light: npt.NDArray[np.float64], name: str) -> Encoding:
     )
 
 
-def encoding_of_gamma(exponent: float) -> Encoding:
-    """The encoding of a file whose samples to the power of `exponent` are light."""
-    light = np.power(np.linspace(0.0, 1.0, CURVE_POINTS), exponent)
-    return encoding_of_curve(light, f"gamma {exponent:.2f}")
-
-
-def choose_encoding(name: EncodingName, icc: bytes | None, gamma: float | None) -> Encoding:
-    """The encoding of a file: as the user says, else by its profile, else by its gamma, else sRGB.
-
-    `gamma` is the exponent from samples to light where a file states one without a profile.
-    """
+def choose_encoding(name: EncodingName, icc: bytes | None) -> Encoding:
+    """The encoding of a file: as the user says, else by its profile, else sRGB."""
     if name == "srgb":
         return SRGB
     if name == "linear":
         return LINEAR
-    if icc is not None:
-        light = tone_curve(icc)
-        return SRGB if light is None else encoding_of_curve(light, "profile's curve")
-    return encoding_of_gamma(gamma) if gamma is not None else SRGB
+    light = tone_curve(icc) if icc is not None else None
+    return SRGB if light is None else encoding_of_curve(light, "profile's curve")

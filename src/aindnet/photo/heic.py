@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from aindnet.errors import ImageReadError, ImageWriteError, MissingExtraError
+from aindnet.photo.colour_codes import ColourCodes
 from aindnet.photo.decode import Rows, damaged
 from aindnet.photo.encode import OTHER_QUALITY
 from aindnet.photo.formats import HEIC
@@ -20,6 +21,16 @@ from aindnet.photo.traits import Traits
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _FAILURES = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError, LookupError)
+
+
+# H.273's numbers: the primaries that have coefficients of luma and chroma of their own.
+_MATRICES, _BT601 = {1: 1, 9: 9}, 6
+_LIGHT = (
+    "content_light_level",
+    "mastering_display_colour_volume",
+    "ambient_viewing_environment",
+    "nominal_diffuse_white_luminance",
+)
 
 
 def _library() -> Any:
@@ -46,6 +57,10 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
         raise ImageReadError(f"{shown(source.path)}: HEIC of kind {image.mode}; convert it first")
     metadata = Metadata(icc=info.get("icc_profile") or None)
     metadata.set_xmp(info.get("xmp"))
+    metadata.light = {key: info[key] for key in _LIGHT if info.get(key) is not None}
+    if metadata.icc is None and (stated := info.get("nclx_profile")):
+        codes = ColourCodes(stated["color_primaries"], stated["transfer_characteristics"])
+        metadata.set_codes(codes, grey=_CHANNELS[name] <= 2)
     metadata.set_exif(info.get("exif"), turned=True)
     if len(file) > 1 or info.get("depth_images") or info.get("aux"):
         metadata.notice("further pictures in the file (bursts, depth, gain map) left out")
@@ -87,8 +102,16 @@ def encode_heic(image: Any, metadata: Metadata, traits: Traits, path: Path) -> b
     if metadata.iptc:
         metadata.notice("IPTC left out: HEIC has no place for it")
     library.options.SAVE_HDR_TO_12_BIT = traits.bits != 10
-    blocks: dict[str, Any] = {"exif": metadata.exif, "xmp": metadata.xmp}
-    blocks["icc_profile"] = metadata.icc
+    blocks: dict[str, Any] = {"exif": metadata.exif, "xmp": metadata.xmp, **metadata.light}
+    if metadata.codes is None:
+        blocks["icc_profile"] = metadata.icc
+    else:
+        blocks |= {
+            "color_primaries": metadata.codes.primaries,
+            "transfer_characteristics": metadata.codes.transfer,
+            "matrix_coefficients": _MATRICES.get(metadata.codes.primaries, _BT601),
+            "full_range_flag": 1,
+        }
     blocks = {key: block for key, block in blocks.items() if block}
     output = io.BytesIO()
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aindnet.photo import exif as exif_block
 from aindnet.photo import xmp as xmp_packet
+from aindnet.photo.colour_codes import ColourCodes
 
 
 @dataclass
@@ -15,7 +16,9 @@ class Metadata:
     """Blocks as they stand in the file; None where it has none."""
 
     icc: bytes | None = None
-    """The colour profile."""
+    """The colour profile; made where the file states other colours than sRGB without one."""
+    codes: ColourCodes | None = None
+    """What the file states its colours by, for kinds that know it; beside `icc` it goes first."""
     exif: bytes | None = None
     """The EXIF block, from its byte-order mark on."""
     xmp: bytes | None = None
@@ -24,8 +27,8 @@ class Metadata:
     """IPTC records (IIM), without Photoshop's wrapping."""
     resolution: tuple[float, float] | None = None
     """Dots per inch, across and down."""
-    gamma: float | None = None
-    """The exponent from samples to light, where the file states it and has no profile."""
+    light: dict[str, Any] = field(default_factory=dict)
+    """HEIC: how bright an HDR picture is, in pillow-heif's words."""
     verbatim: Any = None
     """All of it in the file's own form, used when the output is of the same kind."""
     trailer: tuple[int, int] | None = None
@@ -56,6 +59,14 @@ class Metadata:
         if self.exif:
             self.exif = exif_block.upright(self.exif)
         self._patch_xmp(xmp_packet.upright)
+
+    def set_codes(self, codes: ColourCodes | None, *, grey: bool) -> None:
+        """Take over code points of colour, and make a profile of those that are not sRGB's."""
+        if codes is None or not codes.stated:
+            return
+        self.codes = codes
+        if not codes.srgb:
+            self.icc = self.icc or codes.profile(grey=grey)
 
     def set_xmp(self, packet: bytes | None) -> None:
         """Take over the XMP of a file whose decoder turned the pixels."""

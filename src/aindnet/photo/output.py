@@ -14,6 +14,7 @@ from aindnet.errors import ImageWriteError
 from aindnet.photo import encode, jpeg, png, webp
 from aindnet.photo.atomic import AtomicFile, check_free
 from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
+from aindnet.photo.encoding import choose_encoding
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
 from aindnet.photo.heic import check_heic, encode_heic
 from aindnet.photo.jxl import check_jxl, encode_jxl
@@ -30,6 +31,8 @@ _PIXELS_AT_ONCE = 1_000_000
 _CLASSIC_TIFF_LIMIT = 3_500_000_000
 _TURNED_BY_READERS = (AVIF, HEIC, JXL)
 _LOSSLESS = (TIFF, PNG)
+_WITHOUT_GREY = (AVIF, WEBP)
+_KNOW_COLOUR_CODES = (HEIC, PNG)
 
 
 class PhotoWriter:
@@ -73,8 +76,30 @@ class PhotoWriter:
                 raise ImageWriteError(
                     f"{name}: linear samples would band in {self.kind.name}; write it as .tif"
                 )
+        self._check_colours()
         self._check_codec()
         self._check_disk()
+
+    def _check_colours(self) -> None:
+        metadata, name = self.photo.metadata, shown(self.path)
+        codes = metadata.codes
+        stated = codes is None or codes.srgb or metadata.icc is not None
+        if codes is not None and not stated and self.kind not in _KNOW_COLOUR_CODES:
+            raise ImageWriteError(
+                f"{name}: {self.kind.name} cannot state this file's colours ({codes.name}); "
+                "write it as .png or .heic"
+            )
+        if self._grey_profile and not choose_encoding("auto", metadata.icc).identity:
+            raise ImageWriteError(
+                f"{name}: {self.kind.name} takes no profile of grey, and would show other tones; "
+                "write it as .png or .tif"
+            )
+
+    @property
+    def _grey_profile(self) -> bool:
+        """Whether a profile for one channel would be put on three."""
+        grey = self.photo.pages[0].grey and self.photo.metadata.icc is not None
+        return grey and self.kind in _WITHOUT_GREY
 
     def _check_codec(self) -> None:
         page = self.photo.pages[0]
@@ -179,6 +204,9 @@ class PhotoWriter:
 
     def _encode(self, page: Page, image: Any) -> None:
         metadata = self.photo.metadata
+        if self._grey_profile:
+            metadata.notice(f"profile of grey left out: {self.kind.name} has three colours")
+            metadata.icc = None
         options = {}
         if self.kind not in (HEIC, JXL):
             deep = image.format == "ushort"

@@ -236,7 +236,7 @@ def open_photo(
     try:
         photo = open_source(source, pixel_limit, half_size=half_size)
         for page in photo.pages:
-            page.encoding = choose_encoding(encoding, page.icc, photo.metadata.gamma)
+            page.encoding = choose_encoding(encoding, page.icc)
     except BaseException:
         source.close()
         raise

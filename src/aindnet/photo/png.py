@@ -6,7 +6,10 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from aindnet.errors import ImageReadError
+from aindnet.photo.colour_codes import SRGB_PRIMARIES, ColourCodes, make_profile
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
@@ -22,6 +25,11 @@ _CARRIED = {
     *(b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"oFFs", b"pCAL", b"sCAL"),
 }
 _PALETTE = 3
+GREY = (0, 4)
+"""Colour types without colour."""
+_SRGB_GAMMA = 2.2
+_CLOSE_GAMMA = 0.05  # relative: what the PNG specification takes for the same
+_CLOSE_PRIMARIES = 0.005
 _METRE = 0.0254
 
 
@@ -98,6 +106,30 @@ def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
     return metadata
 
 
+def colour_codes(header: PngHeader) -> ColourCodes | None:
+    """What a cICP chunk states."""
+    coding = header.find(b"cICP")
+    return ColourCodes(coding[0], coding[1]) if coding is not None and len(coding) == 4 else None
+
+
+def profile_of_gamma(header: PngHeader, *, grey: bool) -> bytes | None:
+    """A profile of what gAMA and cHRM state; None where sRGB, which is what nearly all PNGs are."""
+    gamma, primaries = header.find(b"gAMA"), header.find(b"cHRM")
+    if header.find(b"sRGB") is not None or gamma is None or len(gamma) != 4:
+        return None
+    value = int.from_bytes(gamma, "big") / 100_000
+    if not 0.1 < value < 10:
+        return None
+    stated = SRGB_PRIMARIES
+    if primaries is not None and len(primaries) == 32 and not grey:
+        white, colours = np.split(np.frombuffer(primaries, ">u4") / 100_000, [2])
+        stated = tuple(float(each) for each in (*colours, *white))
+    same = np.abs(np.subtract(stated, SRGB_PRIMARIES)).max() < _CLOSE_PRIMARIES
+    if same and abs(value * _SRGB_GAMMA - 1) < _CLOSE_GAMMA:
+        return None
+    return make_profile(stated, 1 / value, grey=grey)
+
+
 def _text(data: bytes) -> bytes | None:
     """The text of an iTXt chunk."""
     compressed = data[len(_XMP_KEYWORD) : len(_XMP_KEYWORD) + 1] == b"\1"
@@ -127,6 +159,9 @@ def chunks_of(metadata: Metadata, *, same_kind: bool) -> bytes:
     if same_kind:
         return b"".join(_chunk(kind, data) for kind, data in metadata.verbatim)
     chunks = []
+    if metadata.codes is not None and not metadata.codes.srgb:
+        coding = bytes([metadata.codes.primaries, metadata.codes.transfer, 0, 1])
+        chunks.append(_chunk(b"cICP", coding))
     if metadata.icc:
         chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
     if metadata.resolution:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aindnet.errors import ImageReadError
-from aindnet.photo import jpeg, png, tiff, webp
+from aindnet.photo import heif_boxes, jpeg, png, tiff, webp
 from aindnet.photo.decode import RowReader, damaged, open_vips
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP
 from aindnet.photo.heic import open_heic
@@ -18,8 +18,8 @@ from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff_pages import page_traits, tiff_metadata
 from aindnet.photo.traits import Traits
 
+_HEAD_BYTES = 1 << 20
 _COLOURS = ("b-w", "grey16", "srgb", "rgb16", "scrgb", "rgb")
-_LINEAR_TRANSFER = 8  # H.273, as a cICP chunk states it
 
 
 def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
@@ -60,24 +60,15 @@ def _open_png(source: SourceFile, limit: int | None) -> Photo:
     header = png.read_header(source)
     image = open_vips(source)
     metadata = png.read_metadata(header, _field(image, "icc-profile-data"))
-    metadata.gamma = _png_gamma(header)
+    codes, grey = png.colour_codes(header), header.colour_type in png.GREY
+    metadata.set_codes(codes, grey=grey)
+    if metadata.icc is None and codes is None:
+        metadata.icc = png.profile_of_gamma(header, grey=grey)
     if header.palette:
         metadata.notice("palette written out as RGB")
     elif header.bit_depth < 8:
         metadata.notice(f"{header.bit_depth} bit written as 8 bit")
     return _by_vips(source, limit, metadata, Traits(progressive=header.interlaced))
-
-
-def _png_gamma(header: png.PngHeader) -> float | None:
-    """What gAMA or cICP say; None where sRGB, which is what nearly all PNGs are."""
-    coding = header.find(b"cICP")
-    if coding is not None:
-        return 1.0 if coding[1:2] == bytes([_LINEAR_TRANSFER]) else None
-    gamma = header.find(b"gAMA")
-    if header.find(b"sRGB") is not None or gamma is None or len(gamma) != 4:
-        return None
-    value = int.from_bytes(gamma, "big") / 100_000
-    return 1 / value if 0.1 < value < 10 else None
 
 
 def _open_webp(source: SourceFile, limit: int | None) -> Photo:
@@ -93,8 +84,12 @@ def _open_avif(source: SourceFile, limit: int | None) -> Photo:
     metadata = Metadata(icc=_field(image, "icc-profile-data"))
     metadata.set_xmp(_field(image, "xmp-data"))
     metadata.set_exif(_field(image, "exif-data"), turned=True)
+    grey = _is_monochrome(source)
+    if metadata.icc is None:
+        head = source.read_at(0, _HEAD_BYTES)
+        metadata.set_codes(heif_boxes.colour_codes(head), grey=grey)
     traits = Traits(bits=_field(image, "bits-per-sample"))
-    return _by_vips(source, limit, metadata, traits, grey=_is_monochrome(source))
+    return _by_vips(source, limit, metadata, traits, grey=grey)
 
 
 def _is_monochrome(source: SourceFile) -> bool:
@@ -145,7 +140,11 @@ def _by_vips(
 ) -> Photo:
     image = open_vips(source)
     check_size(source.path, [(image.height, image.width)], limit)
-    page = _grey_page(source, image) if grey else _vips_page(source, 0, metadata.icc, metadata)
+    page = (
+        _grey_page(source, image, metadata.icc)
+        if grey
+        else _vips_page(source, 0, metadata.icc, metadata)
+    )
     page.traits = traits
     if page.icc != metadata.icc and source.format is JPEG:
         metadata.verbatim = jpeg.with_profile(metadata.verbatim, page.icc)
@@ -153,14 +152,14 @@ def _by_vips(
     return Photo(source, source.format, [page], metadata)
 
 
-def _grey_page(source: SourceFile, image: Any) -> Page:
+def _grey_page(source: SourceFile, image: Any, icc: bytes | None) -> Page:
     """A page whose three colours are one."""
 
     def single() -> Any:
         opened = open_vips(source)
         return opened[0].bandjoin(opened[3]) if image.bands == 4 else opened[0]
 
-    return Page(lambda: RowReader(single, source))
+    return Page(lambda: RowReader(single, source), icc=icc)
 
 
 def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Metadata) -> Page:
