@@ -42,6 +42,8 @@ def test_shape_and_dtype_come_back(denoiser: Denoiser, dtype: Any, channels: int
     assert restored.image.dtype == dtype
     assert restored.noise_level.shape == (40, 33, 3)
     assert restored.noise_level.dtype == np.float32
+    assert restored.noise_level.base is None  # holds no memory but its own
+    assert restored.noise_level.flags.c_contiguous
     assert not np.array_equal(restored.image, image)
     if channels in (2, 4):
         np.testing.assert_array_equal(restored.image[..., -1], image[..., -1])

@@ -235,7 +235,9 @@ class Denoiser:
         _check_strengths(strength, chroma_strength)
         images = [image] if isinstance(image, np.ndarray) else list(image)
         sources = [ArraySource(to_rgb(each)) for each in images]
-        results = [np.empty((s.height, s.width, 6), np.float32) for s in sources]
+        clean, levels = (
+            [np.empty((s.height, s.width, 3), np.float32) for s in sources] for _ in range(2)
+        )
         # Tiles of one shape after the other: only these share a batch.
         order = sorted(range(len(sources)), key=lambda i: self._engine.plan(sources[i]).tile_shape)
         for place, band in self._engine.stream(
@@ -244,13 +246,14 @@ class Denoiser:
             chroma_strength=chroma_strength,
             ensemble=ensemble,
         ):
-            rows = results[order[place]][band.y : band.y + band.rgb.shape[0]]
-            rows[..., :3], rows[..., 3:] = band.rgb, band.noise_level
+            rows = slice(band.y, band.y + band.rgb.shape[0])
+            clean[order[place]][rows] = band.rgb
+            levels[order[place]][rows] = band.noise_level
         # float64 input does not survive the way through float32 to the last bit.
         untouched = strength == 0.0 and not chroma_strength
         restored = [
-            Restored(like.copy() if untouched else from_rgb(result[..., :3], like), result[..., 3:])
-            for result, like in zip(results, images, strict=True)
+            Restored(like.copy() if untouched else from_rgb(rgb, like), level)
+            for rgb, level, like in zip(clean, levels, images, strict=True)
         ]
         return restored[0] if isinstance(image, np.ndarray) else restored
 
