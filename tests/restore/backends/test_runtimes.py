@@ -14,6 +14,9 @@ from aindnet.errors import DeviceError
 from aindnet.network.precision import has_fast_bf16
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import Given, TileStatistics
+from aindnet.restore.backends.int8 import int8_layers
+from aindnet.restore.backends.openvino_backend import computes_in
+from aindnet.restore.backends.tile_network import TileNetwork
 from restore_networks import small_network
 
 NETWORK = small_network(unshuffle=2)
@@ -183,6 +186,32 @@ def test_auto_names_a_real_choice() -> None:
         assert chosen.precision == ("bf16" if has_fast_bf16("cpu") else "fp32")
     else:
         assert chosen.name == "torch"
+
+
+def test_bf16_on_openvino_is_refused_where_the_cpu_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenVINO takes float32 there, and says so of the compiled model alone."""
+    openvino = pytest.importorskip("openvino")
+    compile_model = openvino.Core.compile_model
+
+    def without_bf16(core: Any, model: Any, device: str, options: dict[str, Any]) -> Any:
+        return compile_model(core, model, device, {**options, "INFERENCE_PRECISION_HINT": "f32"})
+
+    computes_in.cache_clear()
+    monkeypatch.setattr(openvino.Core, "compile_model", without_bf16)
+    monkeypatch.setattr("aindnet.restore.backends.choice.has_fast_bf16", lambda device: True)
+    try:
+        with pytest.raises(DeviceError, match=r"bf16: OpenVINO does not .* --precision fp32"):
+            create_backend(NETWORK, backend="openvino", device="cpu", precision="bf16")
+        auto = create_backend(NETWORK, device="cpu")
+        assert (auto.name, auto.precision) == ("openvino", "fp32")
+        assert create_backend(NETWORK, device="cpu", precision="bf16").name == "torch"
+        ranges = {name: (0.0, 1.0) for name in int8_layers(TileNetwork(NETWORK))}
+        int8 = create_backend(NETWORK, device="cpu", precision="int8", int8_ranges=ranges)
+        assert (int8.name, int8.precision) == ("openvino", "int8")
+    finally:
+        computes_in.cache_clear()
 
 
 def test_auto_takes_a_backend_that_has_the_precision() -> None:

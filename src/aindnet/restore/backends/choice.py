@@ -12,7 +12,7 @@ from aindnet.network.precision import has_fast_bf16
 from aindnet.restore.backends.base import Backend
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.backends.onnx_backend import ONNXBackend
-from aindnet.restore.backends.openvino_backend import OpenVINOBackend
+from aindnet.restore.backends.openvino_backend import OpenVINOBackend, computes_in
 from aindnet.restore.backends.torch_backend import TorchBackend
 
 GPU_BATCH = 8
@@ -47,7 +47,7 @@ def create_backend(
     installed.
     """
     if network.config.resize == "tf1":
-        # Its resize is by index lists, which a graph of dynamic size cannot hold.
+        # The other runtimes' passes over tiles are not checked with the released graph's resize.
         if backend not in ("auto", "torch"):
             raise DeviceError(f'a model with resize="tf1" runs on torch, not on {backend}')
         backend = "torch"
@@ -59,8 +59,7 @@ def create_backend(
     if backend == "auto":
         openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None
         graph = importlib.util.find_spec("onnx") is not None
-        has_it = precision == "auto" or precision in PRECISIONS["openvino"]
-        backend = "openvino" if openvino and graph and has_it else "torch"
+        backend = "openvino" if openvino and graph and _openvino_has(precision) else "torch"
     if backend not in PRECISIONS:
         raise DeviceError(f"{backend}: no such backend (there are {', '.join(PRECISIONS)})")
     if precision == "auto":
@@ -105,9 +104,15 @@ def _choose_device(device: str, backend: str) -> str:
     return device
 
 
+def _openvino_has(precision: str) -> bool:
+    if precision == "bf16":
+        return computes_in(precision)
+    return precision == "auto" or precision in PRECISIONS["openvino"]
+
+
 def _fastest_precision(device: str, backend: str) -> str:
     if backend == "onnx":
         return "fp32"
-    if has_fast_bf16(device):
+    if has_fast_bf16(device) and (backend != "openvino" or computes_in("bf16")):
         return "bf16"
     return "fp32" if device == "cpu" else "fp16"

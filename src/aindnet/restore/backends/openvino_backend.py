@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from aindnet.errors import MissingExtraError
+from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
@@ -23,10 +24,36 @@ COMPILED_AT_ONCE = 4
 """Each compiled shape holds its own weights and buffers: older ones are let go."""
 
 
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("openvino", "openvino") from error
+    return openvino
+
+
+@cache
+def computes_in(precision: str) -> bool:
+    """Whether OpenVINO does on this CPU what it is asked for; it takes float32 without a word
+    where the CPU has no bfloat16, and says so only of a compiled model.
+    """
+    openvino = _openvino()
+    value = openvino.opset13.parameter([1], np.float32)
+    model = openvino.Model([openvino.opset13.relu(value)], [value], "probe")
+    hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+    return _precision(openvino.Core().compile_model(model, "CPU", hint)) == PRECISIONS[precision]
+
+
+def _precision(compiled: Any) -> str:
+    name: str = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    return name
+
+
 class OpenVINOBackend(Backend):
     """Graphs compiled for each static shape; as many threads as PyTorch would take.
 
     With `int8_ranges` the convolutions of `int8_layers` run in eight bits, all else in `precision`.
+    Raises `DeviceError` for a precision that the CPU does not have.
     """
 
     name = "openvino"
@@ -40,10 +67,12 @@ class OpenVINOBackend(Backend):
         batch: int = 1,
         int8_ranges: Ranges | None = None,
     ) -> None:
-        try:
-            import openvino
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("openvino", "openvino") from error
+        openvino = _openvino()
+        if not computes_in(precision):
+            raise DeviceError(
+                f"{precision}: OpenVINO does not compute in it on this CPU: take --precision fp32, "
+                "or --backend torch"
+            )
         self.precision = precision if int8_ranges is None else "int8"
         self.batch = batch
         self._core = openvino.Core()
