@@ -18,6 +18,7 @@ from aindnet.restore.export import (
     export_darktable,
     export_onnx,
     export_openvino,
+    image_graph,
 )
 from restore_networks import small_network
 
@@ -57,6 +58,19 @@ def test_onnx_runs_in_onnx_runtime(
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["sha256"] == MODEL.sha256
     assert json.loads(metadata["card"])["licence"] == "Apache-2.0"
+
+
+def test_the_released_graph_s_resize_runs_at_another_size_than_it_was_traced_at() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    network = small_network(resize="tf1")
+    graph = image_graph(network, size=None, batch=None)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    image = noisy(2, 96, 160)
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(image))
+    denoised, noise_level = session.run(["denoised", "noise_level"], {"noisy": image})
+    np.testing.assert_allclose(denoised, wanted.denoised.numpy(), atol=1e-5)
+    np.testing.assert_allclose(noise_level, wanted.noise_level.numpy(), atol=1e-5)
 
 
 def test_openvino_runs_in_openvino(tmp_path: Path) -> None:
