@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,44 @@ def test_a_shorter_burst_leaves_no_frames_of_the_longer_one(tmp_path: Path) -> N
     assert names == ["000.png", "001.png"]
 
 
+@pytest.mark.parametrize(
+    ("own", "flags", "reason"),
+    [
+        ("002.png", (), "is there already, and would be a frame of the burst; pass --overwrite"),
+        ("002.png", ("--overwrite",), "is no frame of an earlier burst"),
+        ("20240131.png", ("--overwrite",), "is no frame of an earlier burst"),
+    ],
+)
+def test_a_burst_removes_no_files_that_no_burst_left(
+    tmp_path: Path,
+    own: str,
+    flags: tuple[str, ...],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    file = tmp_path / "out/noisy/a" / own
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"mine")
+    call = (tmp_path / "a.png", "--output", tmp_path / "out", "--frames", 2, *flags)
+    assert run(*call) == 1
+    assert f"{file}: {reason}" in capsys.readouterr().err
+    assert file.read_bytes() == b"mine"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_shorter_burst_removes_no_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    output = ("--output", tmp_path / "out", "--overwrite", "--frames")
+    assert run(tmp_path / "a.png", *output, 3) == 0
+    frame = tmp_path / "out/noisy/a/002.png"
+    assert run(tmp_path / "a.png", frame, *output, 2) == 1
+    assert f"{frame}: is an input" in capsys.readouterr().err
+    assert frame.is_file()
+
+
 def test_a_stated_sensor_is_not_multiplied() -> None:
     recipe = without_gains(CameraRecipe(smooth=0.0, jpeg=0.0, blotches=0.0, resample=0.0))
     recipe = replace(recipe, mosaic=0.0, response="identity")
@@ -149,6 +189,31 @@ def test_what_cannot_be_simulated_is_named(
     (photos / "a/1.png").write_bytes(b"no photo")
     assert run(photos, *output) == 1
     assert "a/1.png" in capsys.readouterr().err
+
+
+def test_paths_that_cannot_be_reached_are_named_and_the_others_done(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if Path(path) == photos / "b":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    long = tmp_path / ("n" * 300 + ".png")
+    assert run(long, photos, "--output", tmp_path / "pairs", "--json") == 1
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["results"]
+    assert sorted((Path(each["input"]), each["status"]) for each in found) == sorted(
+        [(long, "failed"), (photos / "b", "failed"), (photos / "a/1.png", "done")]
+    )
+    assert "File name too long" in captured.err
+    assert "b: Permission denied" in captured.err
 
 
 def test_a_burst_is_one_scene_by_one_camera_with_new_noise_in_every_frame(

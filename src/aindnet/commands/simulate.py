@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from cyclopts import Parameter, validators
 
+from aindnet.commands.simulation.files import SIDES, SimulatedFiles, identity_of
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from aindnet.camera import CameraRecipe, SensorNoise
     from aindnet.photo.pixels import Image
-
-SIDES = {"noisy": ".png", "clean": ".png", "noise-level": ".tif"}
-"""Folders of an output, and what their files are."""
 
 
 class UnknownCameraError(AindnetError):
@@ -80,7 +78,7 @@ def simulate(
     seed
         Each photo's camera and noise follow from this and its name.
     overwrite
-        Replace files that exist.
+        Replace files that exist, and remove the further frames of a longer burst.
     as_json
         Print one JSON document instead of lines.
     """
@@ -91,10 +89,15 @@ def simulate(
     if sensor is not None:
         recipe = without_gains(recipe)
     shots = _Shots(seed, frames, one_camera)
-    results, failed = [], False
+    results: list[dict[str, object]] = []
+    failed = False
     taken: dict[Path, Path] = {}
-    photos = _photos(clean, output)
-    inputs = {identity for path, _ in photos if (identity := _identity(path)) is not None}
+    photos, refused = _photos(clean, output)
+    for place, error in refused:
+        failed = True
+        results.append({"input": str(place), "status": "failed", "error": str(error)})
+        print(f"aindnet: {error}", file=sys.stderr)
+    inputs = {identity for path, _ in photos if (identity := identity_of(path)) is not None}
     for path, name in photos:
         entry: dict[str, object] = {"input": str(path), "status": "done", "error": None}
         try:
@@ -104,7 +107,7 @@ def simulate(
                     f"{path}: {other} has that name already under {output}; give it an --output "
                     "of its own"
                 )
-            files = _Files(output, name, frames)
+            files = SimulatedFiles(output, name, frames)
             files.check(inputs, overwrite=overwrite)
             entry |= _photograph(path, files, recipe, sensor, shots)
         except AindnetError as error:
@@ -152,74 +155,45 @@ def without_gains(recipe: CameraRecipe) -> CameraRecipe:
     return replace(recipe, white_balance=0.0, chroma_gain=one, kept=one, chroma_kept=one)
 
 
-def _photos(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Each photo, and its name below the output's folders."""
+def _photos(
+    inputs: list[Path], output: Path
+) -> tuple[list[tuple[Path, Path]], list[tuple[Path, ImageReadError]]]:
+    """Each photo, and its name below the output's folders; and the folders that cannot be read."""
     from aindnet.photo.arrays import PLAIN_SUFFIXES
+    from aindnet.photo.paths import reason, shown
 
     found: list[tuple[Path, Path]] = []
+    refused: list[tuple[Path, ImageReadError]] = []
+
+    def refuse(error: OSError) -> None:
+        folder = Path(error.filename)
+        refused.append((folder, ImageReadError(f"{shown(folder)}: {reason(error)}")))
+
     for path in inputs:
-        if path.is_dir():
-            inside = sorted(
-                each
-                for each in _walk(path, output)
-                if each.suffix.lower() in PLAIN_SUFFIXES and each.name[0] != "."
-            )
-            if not inside:
-                raise ImageReadError(f"{path}: no photo in this folder that `simulate` reads")
-            found.extend((each, each.relative_to(path)) for each in inside)
-        else:
+        if not os.path.isdir(path):  # nor what cannot be reached: reading it says why
             found.append((path, Path(path.name)))
-    return found
+            continue
+        before = len(refused)
+        inside = sorted(
+            each
+            for each in _walk(path, output, refuse)
+            if each.suffix.lower() in PLAIN_SUFFIXES and each.name[0] != "."
+        )
+        if not inside and len(refused) == before:
+            nothing = ImageReadError(f"{path}: no photo in this folder that `simulate` reads")
+            refused.append((path, nothing))
+        found.extend((each, each.relative_to(path)) for each in inside)
+    return found, refused
 
 
-def _walk(folder: Path, output: Path) -> Iterator[Path]:
+def _walk(folder: Path, output: Path, refuse: Callable[[OSError], None]) -> Iterator[Path]:
     """Files of a folder and those in it, but for what an earlier run wrote to an output inside."""
-    made = {_identity(output), *(_identity(output / side) for side in SIDES)} - {_identity(folder)}
-    for current, folders, names in os.walk(folder):
+    made = {identity_of(place) for place in (output, *(output / side for side in SIDES))}
+    made -= {identity_of(folder), None}
+    for current, folders, names in os.walk(folder, onerror=refuse):
         at = Path(current)
-        folders[:] = [name for name in folders if _identity(at / name) not in made]
+        folders[:] = [name for name in folders if identity_of(at / name) not in made]
         yield from (at / name for name in names)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What two names of one file have in common; None where there is no file."""
-    try:
-        stat = path.stat()
-    except (OSError, ValueError):
-        return None
-    return stat.st_dev, stat.st_ino
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What a photo becomes."""
-
-    output: Path
-    name: Path
-    frames: int
-
-    def of(self, side: str) -> Path:
-        """The file of one side; of a burst's noisy side, its folder."""
-        suffix = "" if side == "noisy" and self.frames > 1 else SIDES[side]
-        return (self.output / side / self.name).with_suffix(suffix)
-
-    def noisy(self) -> list[Path]:
-        """The noisy file, or those of the burst."""
-        if self.frames == 1:
-            return [self.of("noisy")]
-        return [self.of("noisy") / f"{frame:03}.png" for frame in range(self.frames)]
-
-    def check(self, inputs: set[tuple[int, int]], *, overwrite: bool) -> None:
-        """Raise `ImageWriteError` where a file is an input, or exists and is to be kept."""
-        for file in (*self.noisy(), self.of("clean"), self.of("noise-level")):
-            if _identity(file) in inputs:
-                raise ImageWriteError(
-                    f"{file}: is an input, and inputs are never changed; choose another --output"
-                )
-            if not overwrite and os.path.lexists(file):
-                raise ImageWriteError(
-                    f"{file}: exists already; pass --overwrite, or choose another --output"
-                )
 
 
 @dataclass(frozen=True)
@@ -247,7 +221,7 @@ def _seeded(text: str) -> Generator:
 
 def _photograph(
     path: Path,
-    files: _Files,
+    files: SimulatedFiles,
     recipe: CameraRecipe,
     sensor: SensorNoise | None,
     shots: _Shots,
@@ -271,6 +245,7 @@ def _photograph(
     def eight_bit(tensor: Tensor) -> Tensor:
         return (tensor * 255).round().to(torch.uint8)
 
+    left = files.further()
     total = None
     for frame, file in enumerate(files.noisy()):
         camera, noise = shots.generators(files.name, frame)
@@ -279,8 +254,8 @@ def _photograph(
         make_folder(file.parent)
         write_image(file, array(eight_bit(noisy)))
         total = level if total is None else total + level
-    if shots.frames > 1:
-        _remove_frames(files)
+    for frame_left in left:  # by a longer burst that was there before: of another camera
+        _remove(frame_left)
     assert total is not None
     mean = array(total / shots.frames)
     clean = image if image.dtype == np.uint8 else array(eight_bit(rgb))
@@ -290,9 +265,8 @@ def _photograph(
     return {"output": str(files.of("noisy")), "noise_level": float(mean.mean())}
 
 
-def _remove_frames(files: _Files) -> None:
-    """Remove frames of a longer burst that was there before: they are of another camera."""
-    kept = set(files.noisy())
-    for file in files.of("noisy").glob("[0-9][0-9][0-9]*.png"):
-        if file.stem.isdigit() and file not in kept:
-            file.unlink()
+def _remove(file: Path) -> None:
+    try:
+        file.unlink()
+    except OSError as error:
+        raise ImageWriteError(f"{file}: cannot be removed ({error.strerror})") from error

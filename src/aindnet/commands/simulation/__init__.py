@@ -1,0 +1,1 @@
+"""What the simulate command is made of."""
