@@ -362,7 +362,7 @@ def test_avif_keeps_the_depth_that_it_can(
 def test_streamed_files_come_out_the_same(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("decode", "store", "output"):
+    for module in ("decode", "store", "output_checks"):
         monkeypatch.setattr(f"aindnet.photo.{module}.IN_MEMORY_BYTES", 100)
     monkeypatch.setattr("aindnet.photo.decode._CHUNK_BYTES", 2000)
     source = TIFFS[name](tmp_path / "in.tif")

@@ -23,8 +23,8 @@ _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _FAILURES = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError, LookupError)
 
 
-# H.273's numbers: the primaries that have coefficients of luma and chroma of their own.
-_MATRICES, _BT601 = {1: 1, 9: 9}, 6
+# H.273's numbers. BT.601's coefficients are what readers take that do not look.
+_BT2020_PRIMARIES, _BT2020, _BT601 = 9, 9, 6
 _LIGHT = (
     "content_light_level",
     "mastering_display_colour_volume",
@@ -106,10 +106,11 @@ def encode_heic(image: Any, metadata: Metadata, traits: Traits, path: Path) -> b
     if metadata.codes is None:
         blocks["icc_profile"] = metadata.icc
     else:
+        bt2020 = metadata.codes.primaries == _BT2020_PRIMARIES
         blocks |= {
             "color_primaries": metadata.codes.primaries,
             "transfer_characteristics": metadata.codes.transfer,
-            "matrix_coefficients": _MATRICES.get(metadata.codes.primaries, _BT601),
+            "matrix_coefficients": _BT2020 if bt2020 else _BT601,
             "full_range_flag": 1,
         }
     blocks = {key: block for key, block in blocks.items() if block}

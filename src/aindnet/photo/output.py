@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from aindnet.errors import ImageWriteError
 from aindnet.photo import encode, jpeg, png, webp
 from aindnet.photo.atomic import AtomicFile, check_free
-from aindnet.photo.decode import IN_MEMORY_BYTES, Rows
-from aindnet.photo.encoding import choose_encoding
+from aindnet.photo.decode import Rows
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
-from aindnet.photo.heic import check_heic, encode_heic
-from aindnet.photo.jxl import check_jxl, encode_jxl
+from aindnet.photo.heic import encode_heic
+from aindnet.photo.jxl import encode_jxl
 from aindnet.photo.metadata import Metadata
-from aindnet.photo.paths import reason, shown
+from aindnet.photo.output_checks import (
+    channels_in,
+    check_output,
+    dtype_in,
+    puts_grey_profile_on_colours,
+)
+from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, Photo
 from aindnet.photo.pixels import RGB
 from aindnet.photo.store import PixelStore, spool_file
@@ -30,9 +33,6 @@ _HEAD_BYTES = 64 << 10
 _PIXELS_AT_ONCE = 1_000_000
 _CLASSIC_TIFF_LIMIT = 3_500_000_000
 _TURNED_BY_READERS = (AVIF, HEIC, JXL)
-_LOSSLESS = (TIFF, PNG)
-_WITHOUT_GREY = (AVIF, WEBP)
-_KNOW_COLOUR_CODES = (HEIC, PNG)
 
 
 class PhotoWriter:
@@ -50,89 +50,14 @@ class PhotoWriter:
         self._same_kind = self.kind is photo.format
         if photo.metadata.trailer and not self._same_kind:
             photo.metadata.notice("what follows the picture in the file (video) left out")
-        self._check(overwrite)
+        if not overwrite:
+            check_free(self.path)
+        check_output(photo, self.kind, self.path)
         self._file = AtomicFile(self.path, overwrite=overwrite)
         self._page_number = 0
         self._store: PixelStore | None = None
         self._reader: Any = None
         self._assembler = TiffAssembler(self._file)
-
-    def _check(self, overwrite: bool) -> None:
-        photo, name = self.photo, shown(self.path)
-        if not overwrite:
-            check_free(self.path)
-        if len(photo.pages) > 1 and self.kind is not TIFF:
-            raise ImageWriteError(
-                f"{name}: {self.kind.name} holds one picture and the source has "
-                f"{len(photo.pages)}; write it as .tif"
-            )
-        if max(photo.height, photo.width) > self.kind.side_limit:
-            raise ImageWriteError(
-                f"{name}: {self.kind.name} ends at {self.kind.side_limit} pixels a side; use .tif"
-            )
-        for page in photo.pages:
-            cut = page.dtype != np.uint8 and self._dtype(page) == np.uint8
-            if cut and page.encoding.linear:
-                raise ImageWriteError(
-                    f"{name}: linear samples would band in {self.kind.name}; write it as .tif"
-                )
-        self._check_colours()
-        self._check_codec()
-        self._check_disk()
-
-    def _check_colours(self) -> None:
-        metadata, name = self.photo.metadata, shown(self.path)
-        codes = metadata.codes
-        stated = codes is None or codes.srgb or metadata.icc is not None
-        if codes is not None and not stated and self.kind not in _KNOW_COLOUR_CODES:
-            raise ImageWriteError(
-                f"{name}: {self.kind.name} cannot state this file's colours ({codes.name}); "
-                "write it as .png or .heic"
-            )
-        if self._grey_profile and not choose_encoding("auto", metadata.icc).identity:
-            raise ImageWriteError(
-                f"{name}: {self.kind.name} takes no profile of grey, and would show other tones; "
-                "write it as .png or .tif"
-            )
-
-    @property
-    def _grey_profile(self) -> bool:
-        """Whether a profile for one channel would be put on three."""
-        grey = self.photo.pages[0].grey and self.photo.metadata.icc is not None
-        return grey and self.kind in _WITHOUT_GREY
-
-    def _check_codec(self) -> None:
-        page = self.photo.pages[0]
-        if self.kind is HEIC:
-            check_heic()
-        elif self.kind is JXL:
-            channels, dtype = self._channels(page), self._dtype(page)
-            check_jxl(channels, dtype, self.photo.metadata.icc, self.path)
-
-    def _check_disk(self) -> None:
-        sizes = [
-            page.height * page.width * page.channels * page.dtype.itemsize
-            for page in self.photo.pages
-        ]
-        work = max(sizes) if max(sizes) > IN_MEMORY_BYTES else 0
-        traits = self.photo.pages[0].traits
-        plain = self.kind is TIFF and (not self._same_kind or traits.compression == "none")
-        grows = self.kind in _LOSSLESS and self.photo.source.format not in _LOSSLESS
-        # A clean picture packs tighter than its noisy source did, unless that was lossy.
-        output = sum(sizes) if plain or grows else self.photo.source.size
-        if self.kind is not TIFF:
-            output *= 2  # encoded first, then put together with the metadata
-        try:
-            free = shutil.disk_usage(self.path.parent).free
-        except OSError as error:
-            raise ImageWriteError(
-                f"{shown(self.path)}: cannot be written ({reason(error)}); check the folder"
-            ) from error
-        if work + output > free:
-            raise ImageWriteError(
-                f"{shown(self.path)}: needs {(work + output) / 1e6:.0f} MB and "
-                f"{free / 1e6:.0f} MB are free; free some space or choose another --output"
-            )
 
     @property
     def page(self) -> Page:
@@ -146,7 +71,11 @@ class PhotoWriter:
         page = self.page
         if self._store is None:
             self._store = PixelStore(
-                self.path, page.height, page.width, self._channels(page), self._dtype(page)
+                self.path,
+                page.height,
+                page.width,
+                channels_in(self.kind, page),
+                dtype_in(self.kind, page),
             )
             self._reader = page.another_reader()
         step = max(1, _PIXELS_AT_ONCE // page.width)
@@ -156,24 +85,16 @@ class PhotoWriter:
             samples = self._reader.read(y0, y0 + len(part))
             self._store.write(self._fitted(page, page.changed(samples, part)))
 
-    def _dtype(self, page: Page) -> np.dtype[Any]:
-        depths = self.kind.depths
-        return np.dtype(page.dtype if page.dtype.name in depths else depths[-1])
-
-    def _channels(self, page: Page) -> int:
-        kept = self.kind is TIFF or (self.kind.alpha and not page.traits.extra_unspecified)
-        return page.channels - 1 if page.has_extra and not kept else page.channels
-
     def _fitted(self, page: Page, samples: Rows) -> Rows:
         """The samples in the depth and channels that the output's kind has."""
-        dtype = self._dtype(page)
+        dtype = dtype_in(self.kind, page)
         notice = self.photo.metadata.notice
-        if samples.shape[2] != self._channels(page):
+        if samples.shape[2] != channels_in(self.kind, page):
             if page.traits.extra_unspecified:
                 notice("channel that is not said to be alpha left out: TIFF alone can hold it")
             else:
                 notice(f"alpha left out: {self.kind.name} has none")
-            samples = samples[..., : self._channels(page)]
+            samples = samples[..., : channels_in(self.kind, page)]
         if samples.dtype != dtype:
             notice(f"{samples.dtype} samples written as {dtype}: {self.kind.name} has no deeper")
             scaled = samples.astype(np.float64) * (np.iinfo(dtype).max / page.white)
@@ -204,7 +125,7 @@ class PhotoWriter:
 
     def _encode(self, page: Page, image: Any) -> None:
         metadata = self.photo.metadata
-        if self._grey_profile:
+        if puts_grey_profile_on_colours(self.photo, self.kind):
             metadata.notice(f"profile of grey left out: {self.kind.name} has three colours")
             metadata.icc = None
         options = {}
