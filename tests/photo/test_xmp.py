@@ -51,7 +51,16 @@ def test_several_descriptions_are_gone_through() -> None:
     assert without_develop_settings(packet(after=full)) == packet(after=bare)
 
 
-@pytest.mark.parametrize("damage", [lambda p: p[:-60], lambda p: p.decode().encode("utf-16-be")])
+DAMAGES: list[Callable[[bytes], bytes]] = [
+    lambda p: p[:-60],
+    lambda p: p.decode().encode("utf-16"),
+    lambda p: p.decode().encode("utf-16-be"),
+    lambda p: b'<?xml version="1.0" encoding="nothing"?>' + p,
+    lambda p: b'<?xml version="1.0" encoding="big5"?>' + p,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_no_xml_is_said_where_it_matters(damage: Callable[[bytes], bytes]) -> None:
     damaged = damage(packet(' t:Orientation="6"'))
     with pytest.raises(DamagedXmpError):

@@ -18,7 +18,7 @@ _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 
 
 class DamagedXmpError(ValueError):
-    """A packet that is no well-formed XML in UTF-8."""
+    """A packet that is no well-formed XML, or in an encoding that is not read here."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Finder:
 def _properties(packet: bytes) -> list[_Property]:
     try:
         return _Finder(packet.rstrip(b"\0")).found
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # unknown encodings too
         raise DamagedXmpError(str(error)) from error
 
 
