@@ -88,6 +88,20 @@ def test_make_model_and_iso_choose(
         assert means[2] == pytest.approx(means[3], abs=0.5)
 
 
+def test_a_profile_of_other_files_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = load_model(model)
+    about = {"model": "ILCE-7M3", "files": ["RAW"]}
+    save_camera_profile(tmp_path / "cameras/raw.safetensors", base.network, base, about)
+    path = photo(tmp_path / "photos/a.jpg", "ILCE-7M3", 200)
+    assert call(path, "--model", model, "--camera", tmp_path / "cameras", "--json") == 0
+    notices = json.loads(capsys.readouterr().out)["results"][0]["notices"]
+    assert "camera profile raw.safetensors" in notices
+    assert any("learned from other files than JPEG (RAW)" in each for each in notices)
+    assert any("does not say for which ISO" in each for each in notices)
+
+
 def test_other_profiles_make_a_resumed_run_do_its_photos_again(
     model: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

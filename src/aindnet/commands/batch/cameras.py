@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from aindnet.commands.adaptation.file_kinds import file_kind
 from aindnet.commands.batch.manifest import hash_bytes_of
 from aindnet.commands.batch.settings import BandDenoiser
 from aindnet.photo import Photo
@@ -45,7 +46,8 @@ class DenoiserByCamera:
         """The denoiser for this photo; which one is among the photo's notices."""
         taken = camera(photo.metadata.exif)
         base = self._base.model_hash
-        chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso, base)
+        kind = file_kind(photo.format)
+        chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso, base, kind)
         if chosen is None:
             iso = f" at ISO {taken.iso}" if taken.iso else ""
             name = taken.name or "an unnamed camera"
@@ -56,4 +58,6 @@ class DenoiserByCamera:
         denoiser = self._loaded[chosen.path]
         other = "" if chosen.base_sha256 == base else f", and its model {denoiser.model_name}"
         photo.metadata.notice(f"camera profile {chosen.path.name}{other}")
+        for caution in chosen.cautions(kind):
+            photo.metadata.notice(f"camera profile {chosen.path.name}: {caution}")
         return denoiser
