@@ -67,6 +67,11 @@ def test_models_are_found_by_name_in_the_named_folder(
         load_model("yours")
 
 
+def test_a_name_that_no_file_can_have_is_no_model() -> None:
+    with pytest.raises(ModelNotFoundError, match="there is no such model file"):
+        load_model("a" * 300 + ".safetensors")
+
+
 @pytest.mark.parametrize("damage", ["truncated", "text", "foreign"])
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
     path, _ = write(tmp_path)

@@ -190,10 +190,10 @@ def _base(model: str | None) -> LoadedModel:
 
 def _check_writable(output: Path) -> None:
     """Find out before the training that nothing can be written, or that it would replace a file."""
-    if output.exists():
+    if os.path.exists(output):
         raise ImageWriteError(f"{output}: exists already; remove it, or give another name")
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    folder = next(parent for parent in output.absolute().parents if os.path.exists(parent))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
 
 

@@ -88,7 +88,7 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
     name = DEFAULT_MODEL if name_or_path is None else name_or_path
     path = Path(name)
     if path.suffix == ".safetensors" or len(path.parts) > 1:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelNotFoundError(f"{path}: there is no such model file")
         return path
     names = []

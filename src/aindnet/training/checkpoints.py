@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import signal
 import sys
 import threading
@@ -85,7 +86,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Raises `RecipeError` for a file that is no checkpoint."""
     if path.suffix != ".ckpt":
         raise RecipeError(f"{path}: --resume takes a checkpoint of a run, runs/NAME/{LAST}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RecipeError(f"{path}: there is no such checkpoint")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=False)
@@ -179,9 +180,9 @@ class Checkpoints(ModelCheckpoint):
 def old_run(folder: Path, model: Path, *, overwrite: bool) -> list[Path]:
     """The files of a run that the folder holds. Raises `RecipeError` where they are to be kept."""
     checkpoints = sorted(folder.glob("*.ckpt"))
-    if not overwrite and (checkpoints or model.exists()):
+    if not overwrite and (checkpoints or os.path.exists(model)):
         last = folder / LAST
-        go_on = f"go on with --resume {last}, " if last.is_file() else ""
+        go_on = f"go on with --resume {last}, " if os.path.isfile(last) else ""
         raise RecipeError(
             f"{folder}: holds a run already; {go_on}give another --name, or pass --overwrite"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import tarfile
 from collections import deque
@@ -83,9 +84,11 @@ def is_photo(name: str) -> bool:
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the image files of a folder or tar shard, in the order of names."""
-    if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if is_photo(p.name) and not p.is_dir()):
-            if not path.is_file():
+    if os.path.isdir(source):
+        for path in sorted(
+            p for p in source.rglob("*") if is_photo(p.name) and not os.path.isdir(p)
+        ):
+            if not os.path.isfile(path):
                 raise DatasetError(f"{path}: a broken link or no file; remove it from the folder")
             try:
                 content = path.read_bytes()

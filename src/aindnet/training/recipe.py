@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -259,7 +260,7 @@ def with_what_is_there(
             recipe = replace(recipe, licence="as the photos that it was trained on allow")
     if recipe.hold_out and "hold-out" in given and "validation" not in given:
         recipe = replace(recipe, validation=())
-    absent = [path for path in recipe.validation if not path.exists()]
+    absent = [path for path in recipe.validation if not os.path.exists(path)]
     if absent and "data" in given and "validation" not in given:
         held_out = recipe.hold_out if "hold-out" in given else HELD_OUT
         recipe = replace(recipe, validation=(), hold_out=held_out)
@@ -269,8 +270,8 @@ def with_what_is_there(
         )
     if "real-pairs" not in given:
         for path in recipe.real_pairs:
-            if not path.exists():
+            if not os.path.exists(path):
                 notices.append(f"{path}: not there; no validation on these real pairs")
-        there = tuple(path for path in recipe.real_pairs if path.exists())
+        there = tuple(path for path in recipe.real_pairs if os.path.exists(path))
         recipe = replace(recipe, real_pairs=there)
     return recipe, notices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -27,7 +28,7 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
     `RecipeError` for a missing file, an unknown field or an impossible value; `command` is what
     `--help` among the flags calls itself.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RecipeError(f"{path}: there is no such recipe")
     try:
         values: Any = yaml.safe_load(path.read_text("utf-8"))

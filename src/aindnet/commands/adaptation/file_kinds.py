@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def _kinds_in(folder: Path) -> set[str]:
     kinds = set()
     for path in folder.rglob("*"):
         hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file() or made_here(path):
+        if (
+            hidden
+            or path.suffix.lower() not in SUFFIXES
+            or not os.path.isfile(path)
+            or made_here(path)
+        ):
             continue
         try:
             with path.open("rb") as stream:

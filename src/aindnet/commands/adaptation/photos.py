@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ def side_by_side(name: str, root: Path) -> bool:
     """Whether the data set's pairs are known to show nothing twice: PolyU's pack of full-resolution
     crops.
     """
-    return name == "polyu" and (root / "index.csv").is_file()
+    return name == "polyu" and os.path.isfile(root / "index.csv")
 
 
 def marks(folders: Sequence[Path]) -> list[str]:
@@ -172,9 +173,9 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
     found: list[tuple[str, str, list[Path]]] = []
     for folder, mark in zip(folders, marks(folders), strict=True):
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
-        inside = sorted(path for path in folder.rglob("*") if path.is_dir())
+        inside = sorted(path for path in folder.rglob("*") if os.path.isdir(path))
         before = len(found)
         for burst in [folder, *inside]:
             if paths := _photos(burst):
@@ -224,7 +225,7 @@ def _middle(image: npt.NDArray[Any], window: tuple[int, int]) -> npt.NDArray[Any
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DatasetError(
             f"{shown(folder)}: no such folder; pairs lie in noisy/NAME.ext and clean/NAME.ext"
         )
@@ -247,4 +248,4 @@ def _photos(folder: Path) -> list[Path]:
 def _is_photo(path: Path) -> bool:
     """A photo that was taken, not one that `aindnet denoise` wrote beside it."""
     photo = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return photo and path.is_file() and not made_here(path)
+    return photo and os.path.isfile(path) and not made_here(path)
