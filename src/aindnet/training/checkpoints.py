@@ -122,7 +122,8 @@ class Checkpoints(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._tell)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as in a shell's background
+                    self._before[number] = signal.signal(number, self._tell)
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
         if self._told:
