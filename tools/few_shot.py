@@ -306,8 +306,9 @@ def by_camera(rows: list[dict[str, Any]], variant: str = "transfer") -> str:
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Curves with error bars, in the domain and elsewhere, of the variants with several counts;
-    beyond half a decibel on a logarithmic axis where one is far off.
+    """Curves with error bars, in the domain and elsewhere, of the variants with several counts
+    (hollow beside them: of some of the cameras alone); beyond half a decibel on a logarithmic axis
+    where one is far off.
     """
     import matplotlib.pyplot as plt
 
@@ -318,11 +319,15 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes, (0, 1), ("other scenes, same camera", "elsewhere"), strict=True
     ):
         for variant, by_count in gains.items():
-            have = [count for count in counts if count in by_count]
-            means = [by_count[count].mean[which] for count in have]
-            errors = [by_count[count].error[which] for count in have]
-            places = [_place(count) for count in have]
-            axis.errorbar(places, means, errors, label=variant, marker="o", capsize=3)
+            most = max(len(own.values) for own in by_count.values())
+            of_all = [n for n in counts if n in by_count and len(by_count[n].values) == most]
+            means = [by_count[count].mean[which] for count in of_all]
+            errors = [by_count[count].error[which] for count in of_all]
+            places = [_place(count) for count in of_all]
+            line = axis.errorbar(places, means, errors, label=variant, marker="o", capsize=3)
+            for count in by_count.keys() - of_all:  # of some cameras alone
+                hollow = {"marker": "o", "mfc": "none", "color": line[0].get_color()}
+                axis.plot(_place(count), by_count[count].mean[which], **hollow)
         axis.set(xscale="log", xlabel="real pairs", ylabel="gain over the base, dB", title=title)
         axis.set_xticks([_place(n) for n in counts], [str(n) for n in counts])
         axis.axhline(0, color="grey", linewidth=0.8)
