@@ -101,3 +101,12 @@ def format_for_output(path: PurePath) -> Format:
             return each
     known = " ".join(each.suffixes[0] for each in FORMATS if each.depths)
     raise ImageWriteError(f"{shown(path)}: no image is written as {suffix!r}; use one of {known}")
+
+
+OTHER = "other"
+"""Developed by another program, by whatever settings: PNG, TIFF and the like."""
+
+
+def file_kind(format: Format) -> str:
+    """JPEG and HEIC are as the camera made them, RAW is developed here; or `OTHER`."""
+    return format.name if format in (JPEG, HEIC, RAW) else OTHER

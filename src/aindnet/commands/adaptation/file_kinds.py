@@ -9,18 +9,11 @@ from pathlib import Path
 from aindnet.commands.batch.jobs import made_here
 from aindnet.errors import ImageReadError
 from aindnet.photo import SUFFIXES
-from aindnet.photo.formats import HEADER_BYTES, HEIC, JPEG, RAW, Format, sniff
+from aindnet.photo.formats import HEADER_BYTES, JPEG, OTHER, file_kind, sniff
 
-OTHER = "other"
-"""Developed by another program, by whatever settings: PNG, TIFF and the like."""
 OF_LAYOUTS = {"polyu": JPEG.name, "cc": JPEG.name, "nam": JPEG.name}
 """What the photos of data sets were, whatever their crops are stored as; those of others are
 developed by programs."""
-
-
-def file_kind(format: Format) -> str:
-    """JPEG and HEIC are as the camera made them, RAW is developed here; or `OTHER`."""
-    return format.name if format in (JPEG, HEIC, RAW) else OTHER
 
 
 def kinds_of_pairs(folders: Sequence[Path], layouts: Sequence[str]) -> list[str]:

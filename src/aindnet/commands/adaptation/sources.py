@@ -94,6 +94,7 @@ def from_pairs(
     unplaced: set[str] = set()
     for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
         taken: dict[str, Camera] = {}
+        may_overlap = not side_by_side(layout, folder)
         if layout == "pairs":
             found = read_pairs(folder)
             pairs, taken = found.pairs, found.cameras
@@ -120,7 +121,7 @@ def from_pairs(
                 good = matched(pair)
                 material.matched[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
             material.pairs.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
-            if not side_by_side(layout, folder):
+            if may_overlap:
                 unplaced.add(mark + pair.name)
         if 2 * swapped > len(pairs):
             raise UnusablePairsError(

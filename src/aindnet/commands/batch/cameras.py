@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from aindnet.commands.adaptation.file_kinds import file_kind
 from aindnet.commands.batch.manifest import hash_bytes_of
 from aindnet.commands.batch.settings import BandDenoiser
 from aindnet.photo import Photo
 from aindnet.photo.exif import camera
+from aindnet.photo.formats import file_kind
 from aindnet.pretrained.camera_folder import choose_profile, find_profiles
 
 

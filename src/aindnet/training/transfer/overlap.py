@@ -1,4 +1,8 @@
-"""Crops of one photo that share a part: what is held out of one would be learned from the other."""
+"""Crops of one photo that share a part: what is held out of one would be learned from the other.
+
+The place is found by masked normalized cross-correlation (Padfield, IEEE Trans. Image Process. 21,
+2012), as scikit-image has it, on block means; whether it is the same is judged by the detail.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +75,11 @@ def _share_a_part(one: _Shown, other: _Shown, block: int) -> bool:
 
     if _correlation(one.sketch, other.sketch) > SAME_PLACE:
         return False
-    masks = (np.ones(each.sketch.shape, bool) for each in (one, other))
     coarse, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         one.sketch,
         other.sketch,
-        reference_mask=next(masks),
-        moving_mask=next(masks),
+        reference_mask=np.ones(one.sketch.shape, bool),
+        moving_mask=np.ones(other.sketch.shape, bool),
         overlap_ratio=LEAST_SHARE,
     )
     shift = np.asarray(coarse, int)
