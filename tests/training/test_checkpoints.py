@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,32 +52,57 @@ def test_a_short_run_replaces_the_checkpoints_of_the_old_one(photos: Path, tmp_p
     assert (read_checkpoint(path.with_name("last.ckpt")).settings or {})["seed"] == "1"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture
+def heard(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A signal that is not ignored, as Ctrl-C is where a shell runs the tests in the background."""
+    number: int = request.param
+    before = signal.signal(number, signal.default_int_handler)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize("heard", [signal.SIGINT, signal.SIGTERM], indirect=True)
 def test_a_run_that_is_told_to_stop_goes_on_to_the_same_weights(
     photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    number: int,
+    heard: int,
 ) -> None:
     given = recipe(photos, tmp_path, **NONE_YET, budget="4 steps", validation=())
     whole = fit(replace(given, name="whole"))
 
     def tell(task: SyntheticNoiseTask) -> None:
         if task.global_step == 1:  # a signal itself would be all of this process's
-            handler = signal.getsignal(number)
+            handler = signal.getsignal(heard)
             assert callable(handler)
-            handler(number, None)
+            handler(heard, None)
 
-    handler = signal.getsignal(number)
+    handler = signal.getsignal(heard)
     with monkeypatch.context() as patch:
         patch.setattr(SyntheticNoiseTask, "on_after_backward", tell)
         with pytest.raises(KeyboardInterrupt):
             fit(given)
-    assert signal.getsignal(number) is handler
+    assert signal.getsignal(heard) is handler
     last = tmp_path / "runs/tiny/last.ckpt"
     assert f"stopped after step 2; go on with --resume {last}" in capsys.readouterr().err
     torch.testing.assert_close(weights(fit(given, resume=last)), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_an_ignored_signal_stays_ignored(photos: Path, tmp_path: Path) -> None:
+    seen = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                SyntheticNoiseTask,
+                "on_after_backward",
+                lambda task: seen.append(signal.getsignal(signal.SIGINT)),
+            )
+            fit(recipe(photos, tmp_path, **NONE_YET, budget="1 steps", validation=()))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIG_IGN]
 
 
 def test_what_the_recipe_changes_in_a_run_is_said(
