@@ -23,7 +23,7 @@ def small_network(**config: object) -> AINDNet:
             parameter.data.normal_(std=0.1)
         if name.endswith((".norm1.conv.weight", ".norm2.conv.weight")):
             parameter.data.mul_(0.2)  # of a start that is meant for maps of a few hundredths
-        if name in ("head.weight", "second.head.weight"):
+        if name in ("head.weight", "smoother.head.weight"):
             parameter.data.normal_(std=0.006)  # changes a photo by what a denoiser changes it
     for module in network.modules():
         if isinstance(module, RunningNorm) and not isinstance(module, Unnormalized):

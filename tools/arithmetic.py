@@ -14,7 +14,7 @@ from aindnet.training import load_recipe
 SIDE = 256
 FAST = load_recipe(Path(__file__).parents[1] / "recipes/fast.yaml").network
 MEDIUM = load_recipe(Path(__file__).parents[1] / "recipes/medium.yaml").network
-SECOND_LOOK = load_recipe(Path(__file__).parents[1] / "recipes/second_look.yaml").network
+TWICE = replace(MEDIUM, looks=2, smoothing=False)
 FULL = AINDNetConfig()
 VARIANTS = {
     "full": FULL,
@@ -25,8 +25,8 @@ VARIANTS = {
     "full, unshuffle 2": replace(FULL, unshuffle=2),
     "fast (recipes/fast.yaml)": FAST,
     "medium (recipes/medium.yaml)": MEDIUM,
-    "second network (recipes/second_look.yaml)": SECOND_LOOK,
-    "the same, and a third look": replace(SECOND_LOOK, looks=3),
+    "the first look of it": replace(MEDIUM, smoothing=False),
+    "that, and all of it again": TWICE,
 }
 
 

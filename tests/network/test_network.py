@@ -23,6 +23,7 @@ from aindnet.network import (
 )
 from aindnet.network.adaptive_norm import EPSILON
 from aindnet.network.places import (
+    coarseness,
     credibility,
     found_level,
     noise_share,
@@ -30,7 +31,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple
-from aindnet.network.second_look import SecondLook, noise_signature, signature_channels
+from aindnet.network.smoothing import Smoother
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -472,92 +473,86 @@ def test_what_looks_as_noisy_as_before_is_texture() -> None:
 def test_a_second_look_is_for_constant_statistics() -> None:
     with pytest.raises(ValueError, match="looks=2"):
         AINDNetConfig(looks=2)
-    with pytest.raises(ValueError, match="1, 2 or 3"):
+    with pytest.raises(ValueError, match="1 or 2"):
         AINDNetConfig(normalization="none", looks=4)
 
 
-def with_own_second_look(**change: Any) -> AINDNet:
-    config = replace(SMALL, normalization="none", unshuffle=2, looks=2, second_weights=True)
+def smoothing(**change: Any) -> AINDNet:
+    config = replace(SMALL, normalization="none", unshuffle=2, smoothing=True)
     network = seeded(replace(config, **change))
     with torch.no_grad():
-        for trunk in (network, cast(SecondLook, network.second)):
+        for trunk in (network, cast(Smoother, network.smoother)):
             trunk.head.weight.normal_(std=0.02)
     return network
 
 
+def cells(values: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(values, scale_factor=16.0, mode="bilinear")
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("looks", [2, 3])
+@pytest.mark.parametrize("half_pass", [None, 4.0])
 @pytest.mark.parametrize("size", [(64, 96), (33, 50), (5, 7)], ids=str)
-def test_a_second_look_of_its_own_sees_photo_and_result(
-    size: tuple[int, int], looks: int, channels: int
+def test_the_smoother_is_told_what_the_first_look_found(
+    size: tuple[int, int], half_pass: float | None, channels: int
 ) -> None:
-    network = with_own_second_look(image_channels=channels, looks=looks)
+    network = smoothing(image_channels=channels, half_pass=half_pass)
     noisy = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(2))
-    padded = pad_to_multiple(noisy, 16)
-    once = AINDNet(replace(network.config, looks=1, second_weights=False)).eval()
+    padded = pad_to_multiple(noisy, 16 if half_pass is None else 32)
+    once = AINDNet(replace(network.config, smoothing=False)).eval()
     once.load_state_dict(network.state_dict(), strict=False)
     first = once(padded)
-    before = first.noise_level
-    assert network.second is not None
-    change = network.second(padded, first.denoised, before, once(first.denoised).noise_level)
-    assert (padded + change - first.denoised).abs().max() > 1e-3
-    again = once((padded + change).mT) if looks == 3 else None
-    if again is not None:
-        after = again.noise_level.mT
-        share = F.interpolate(noise_share(before, after, 0.6), scale_factor=16.0, mode="bilinear")
-        change = change + share * (again.denoised.mT - padded - change)
-    else:
-        after = once(padded + change).noise_level
-    share = noise_share(before, after, 1.0)
-    change = change * F.interpolate(share, scale_factor=16.0, mode="bilinear")
+    before, after = first.noise_level, once(first.denoised).noise_level
+    coarse = coarseness(first.denoised - padded)
+    assert network.smoother is not None
+    change = network.smoother(first.denoised, cells(0.2 + 0.6 * coarse) * before)
+    assert change.abs().max() > 1e-3
+    taken = first.denoised - padded + cells(noise_share(before, after, 0.6 + 0.4 * coarse)) * change
+    share = noise_share(before, after, 0.9 + 0.5 * coarse)
+    taken = taken * cells(share)
     found = network(noisy)
-    expected = (padded + change)[..., : size[0], : size[1]]
+    expected = (padded + taken)[..., : size[0], : size[1]]
     torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
-    level = found_level(before, after, change, share)
+    level = found_level(before, after, taken, share)
     torch.testing.assert_close(found.noise_level, level[..., : size[0], : size[1]])
 
 
 @torch.inference_mode()
-def test_the_signature_tells_noises_of_one_level_apart() -> None:
-    generator = torch.Generator().manual_seed(0)
-    white = 0.03 * torch.randn(1, 3, 128, 128, generator=generator)
-    coarse = F.interpolate(white[..., ::4, ::4], scale_factor=4.0)
-    flat = torch.full_like(white, 0.5)
-    level = torch.full_like(white, 0.03)
-    signatures = [noise_signature(flat + x, flat, level, 0.1 * level) for x in (white, coarse)]
-    for signature in signatures:
-        assert signature.shape == (1, signature_channels(3), 8, 8)
-        before, after, taken, texture, _ = signature.split([3, 3, 3, 3, 9], dim=1)
-        torch.testing.assert_close(before, level[..., :8, :8])
-        torch.testing.assert_close(after, 0.1 * level[..., :8, :8])
-        assert float((taken.mean((2, 3)) / 0.03 - 1).abs().max()) < 0.1
-        assert float(texture.max()) < 1e-3
-    shares = [signature[:, 12:].mean((2, 3)) / 0.25 for signature in signatures]
-    assert float((shares[0] - 0.25).abs().max()) < 0.06
-    # Squares of 4 pixels keep all power over two octaves, and a quarter over the third.
-    torch.testing.assert_close(shares[1][:, :6], torch.ones(1, 6), atol=0.01, rtol=0)
-    assert float((shares[1][:, 6:] - 0.25).abs().max()) < 0.06
+def test_coarse_noise_is_told_from_white_noise() -> None:
+    white = 0.03 * torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    coarse = F.interpolate(white[..., ::2, ::2], scale_factor=2.0)
+    grey = coarse[:, :1].expand(-1, 3, -1, -1)  # no colour was taken: luma alone counts
+    for noise, expected in ((white, 0.0), (coarse, 1.0), (grey, 1.0), (0 * white, 0.0)):
+        found = coarseness(noise)
+        assert found.shape == (1, 1, 8, 8)
+        assert float((found - expected).abs().max()) < 0.15
+    assert float((coarseness(coarse[:, :1]) - 1).abs().max()) < 0.15
 
 
 @torch.inference_mode()
-def test_the_signature_is_finite_where_nothing_was_taken() -> None:
-    flat = torch.zeros(1, 3, 32, 32)
-    assert noise_signature(flat, flat, flat, flat).isfinite().all()
-    textured = torch.rand(1, 3, 32, 32)
-    texture = noise_signature(textured, textured, flat, flat)[:, 9:12]
-    assert float(texture.min()) > 0.01
+def test_what_the_smoother_takes_follows_the_level_that_it_is_told() -> None:
+    smoother = cast(Smoother, smoothing(map_limit=0.1).smoother)
+    for name, parameter in smoother.named_parameters():
+        if "gamma_beta.weight" in name:
+            parameter.normal_(std=0.1)
+    photo = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    changes = [smoother(photo, torch.full_like(photo, level)) for level in (0.02, 0.1, 0.2)]
+    assert (changes[0] - changes[1]).abs().max() > 1e-5
+    torch.testing.assert_close(changes[1], changes[2])  # no more than `map_limit`
 
 
-def test_weights_for_a_second_look_need_a_second_look() -> None:
-    for looks, own in ((1, True), (3, False)):
-        with pytest.raises(ValueError, match="second_weights"):
-            AINDNetConfig(normalization="none", looks=looks, second_weights=own)
+def test_smoothing_is_in_place_of_a_second_look() -> None:
+    with pytest.raises(ValueError, match="in place of"):
+        AINDNetConfig(normalization="none", looks=2, smoothing=True)
+    with pytest.raises(ValueError, match="smoothing are not"):
+        AINDNetConfig(smoothing=True)
 
 
-def test_what_transfer_moves_is_the_same_in_a_second_look() -> None:
-    for name in ("encoder1.0.norm1.conv.weight", "head.bias", "encoder1.0.conv1.bias"):
-        assert is_transfer_parameter(f"second.{name}") == is_transfer_parameter(name)
+def test_transfer_moves_nothing_of_the_smoother() -> None:
+    for name in ("encoder1.0.norm1.conv.weight", "head.bias"):
+        assert is_transfer_parameter(name)
+        assert not is_transfer_parameter(f"smoother.{name}")
 
 
 def test_a_half_size_pass_is_for_constant_statistics() -> None:

@@ -198,8 +198,9 @@ def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> No
     with pytest.raises(ValueError, match="at least 576 pixels, three times the 192"):
         Denoiser(twice, device="cpu", tile=384)
     assert Denoiser(twice, device="cpu")._engine.tile == 960
-    again = small_network(normalization="none", looks=2)
-    assert Denoiser(again, device="cpu")._engine.tile == 960
+    for again in ({"looks": 2}, {"smoothing": True}):
+        network = small_network(normalization="none", **again)
+        assert Denoiser(network, device="cpu")._engine.tile == 960
 
 
 def test_a_network_for_grey_photos_takes_grey_photos_only() -> None:

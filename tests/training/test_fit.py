@@ -260,17 +260,17 @@ def test_a_second_pass_can_be_taught_to_weights_that_had_one(photos: Path, tmp_p
     torch.testing.assert_close(weights(other), weights(path), rtol=0, atol=1e-3)
 
 
-def test_a_second_look_is_trained_alone(photos: Path, tmp_path: Path) -> None:
-    network = replace(SMALL, normalization="none", looks=2, second_weights=True)
+def test_a_smoother_is_trained_alone(photos: Path, tmp_path: Path) -> None:
+    network = replace(SMALL, normalization="none", smoothing=True)
     path = fit(recipe(photos, tmp_path, network=network, budget="1 steps"))
-    changes = {"name": "second", "network": network, "trains": "second look", "ema_decay": 0.0}
+    changes = {"name": "smoother", "network": network, "trains": "smoothing", "ema_decay": 0.0}
     other = fit(recipe(photos, tmp_path, budget="3 steps", initial=str(path), **changes))
     before, after = (load_model(each).network.state_dict() for each in (path, other))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
-    assert all(name.startswith("second.") for name in moved)
-    with pytest.raises(RecipeError, match="second_weights"):
-        fit(recipe(photos, tmp_path, name="none", trains="second look"))
+    assert all(name.startswith("smoother.") for name in moved)
+    with pytest.raises(RecipeError, match="add_smoothing"):
+        fit(recipe(photos, tmp_path, name="none", trains="smoothing"))
 
 
 def test_what_the_start_made_of_other_photos_is_remembered(photos: Path, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_it_takes_filters_between_features_only() -> None:
     assert not any(name.startswith("noise_estimator") for name in names)
     plain = hidden_filters(AINDNet(replace(network.config, normalization="none")))
     assert plain == {name for name in names if "gamma_beta" not in name}
-    twice = AINDNet(replace(network.config, normalization="none", looks=2, second_weights=True))
-    assert hidden_filters(twice) == plain | {f"second.{name}" for name in plain}
+    twice = AINDNet(replace(network.config, normalization="none", smoothing=True))
+    assert hidden_filters(twice) == plain | {f"smoother.{name}" for name in plain}
     for parameter in twice.parameters():
         parameter.requires_grad_(False)
     assert not hidden_filters(twice)

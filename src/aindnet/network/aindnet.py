@@ -17,6 +17,7 @@ from aindnet.network.places import (
     CELL,
     TEXTURE,
     TEXTURE_AGAIN,
+    coarseness,
     credibility,
     found_level,
     noise_share,
@@ -24,7 +25,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple, resize_bilinear
-from aindnet.network.second_look import SecondLook
+from aindnet.network.smoothing import STRENGTH, TEXTURE_HERE, Smoother, between
 from aindnet.network.trunk import Trunk
 
 
@@ -34,8 +35,9 @@ class AINDNetOutput(NamedTuple):
     denoised: Tensor
     """(B, C, H, W): input + residual, not clipped."""
     noise_level: Tensor
-    """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale; with `looks` of
-    2 the one measured on what was taken (`places.found_level`), which no gradient goes through."""
+    """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale; with `smoothing`
+    or `looks` of 2 the one measured on what was taken (`places.found_level`), which no gradient
+    goes through."""
     noise_level_coarse: Tensor
     """(B, C, h, w): σ̂ coarse, before upsampling; the first look's."""
     noise_level_fine: Tensor
@@ -81,12 +83,12 @@ class AINDNet(Trunk):
         for layer in estimator.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.padding_mode = config.padding
-        self.second = SecondLook(config) if config.second_weights else None
+        self.smoother = Smoother(config) if config.smoothing else None
 
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
 
-        Sizes that are no multiple of 8 (of 16 or 32 with `unshuffle`, `half_pass` or `looks`) are
+        Sizes that are no multiple of 8 (of 16 or 32 with what works at half the size or twice) are
         reflected up to one inside and cut again ("tf1" mode instead treats borders as the released
         graph does).
         """
@@ -95,39 +97,55 @@ class AINDNet(Trunk):
 
     def restoration(self, noisy: Tensor) -> Restoration:
         """What `forward` adds to the photo (B, C, H, W), and the noise level; by as many passes as
-        `half_pass` and `looks` say.
+        `half_pass`, `looks` and `smoothing` say.
         """
         height, width = noisy.shape[-2:]
         padded = noisy
         if self.config.resize != "tf1":
             padded = pad_to_multiple(noisy, self._multiple())
         found = self._look(padded)
-        if self.config.looks > 1:
-            found = self._further_looks(padded, found)
+        if self.smoother is not None:
+            found = self._smoothed(padded, found)
+        elif self.config.looks > 1:
+            found = self._second_look(padded, found)
         return found._replace(
             residual=found.residual[..., :height, :width],
             noise_level=found.noise_level[..., :height, :width],
         )
 
-    def _further_looks(self, padded: Tensor, first: Restoration) -> Restoration:
-        """What is seen in the first look's result, and what of all changes is taken."""
+    def _second_look(self, padded: Tensor, first: Restoration) -> Restoration:
+        """What the same weights see in the first look's result, and what of all is taken."""
         full = (padded.shape[-2], padded.shape[-1])
-        residual, before = first.residual, first.noise_level
-        if self.second is not None:
-            result = padded + residual
-            residual = self.second(padded, result, before, self._level_of(result))
-            residual = self.with_means_kept(residual, before)
-        before = before.detach()
-        if self.second is None or self.config.looks > 2:
-            # Turned, so that what was done wrong one way is not done again the same way.
-            again = self._look((padded + residual).transpose(-1, -2))
-            after = again.noise_level.detach().transpose(-1, -2)
-            share = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
-            residual = residual + share * again.residual.transpose(-1, -2)
-        else:
-            after = self._level_of(padded + residual).detach()
-        share = noise_share(before, after, TEXTURE)
-        residual = resize_bilinear(share, full) * residual
+        before = first.noise_level.detach()
+        # Turned, so that what was done wrong one way is not done again the same way.
+        again = self._look((padded + first.residual).transpose(-1, -2))
+        after = again.noise_level.detach().transpose(-1, -2)
+        share = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
+        residual = first.residual + share * again.residual.transpose(-1, -2)
+        return self._with_texture(first, residual, after, TEXTURE)
+
+    def _smoothed(self, padded: Tensor, first: Restoration) -> Restoration:
+        """The first look's result without what white noise of its level would hide."""
+        assert self.smoother is not None
+        full = (padded.shape[-2], padded.shape[-1])
+        before, result = first.noise_level.detach(), padded + first.residual
+        after = self._level_of(result).detach()
+        coarse = coarseness(first.residual.detach())
+        told = resize_bilinear(between(STRENGTH, coarse), full) * before
+        here, of_all = (between(limits, coarse) for limits in TEXTURE_HERE)
+        share = resize_bilinear(noise_share(before, after, here), full)
+        residual = first.residual + share * self.smoother(result, told)
+        return self._with_texture(first, residual, after, of_all)
+
+    def _with_texture(
+        self, first: Restoration, residual: Tensor, after: Tensor, limit: float | Tensor
+    ) -> Restoration:
+        """All that is taken, less what was texture; `after` is the level seen in the first look's
+        result, `limit` as in `noise_share`.
+        """
+        before = first.noise_level.detach()
+        share = noise_share(before, after, limit)
+        residual = resize_bilinear(share, (residual.shape[-2], residual.shape[-1])) * residual
         level = found_level(before, after, residual.detach(), share)
         return first._replace(residual=residual, noise_level=level)
 
@@ -140,7 +158,8 @@ class AINDNet(Trunk):
         """Pixels that a photo's sides are brought to a multiple of."""
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
         multiple = 8 * self.config.unshuffle * (1 if self.config.half_pass is None else 2)
-        return multiple if self.config.looks == 1 else max(multiple, CELL)
+        once = self.config.looks == 1 and self.smoother is None
+        return multiple if once else max(multiple, CELL)
 
     def _look(self, padded: Tensor) -> Restoration:
         """One pass over a photo, and one at half the size over its result (`half_pass`)."""
@@ -181,14 +200,17 @@ def is_transfer_parameter(name: str) -> bool:
     """Whether transfer learning updates this parameter: AIN modules, estimator, last convolution.
 
     One predicate for freezing, for saving a camera profile and for loading it (paper, section 3.4):
-    5,188,270 of the default network's 13,764,014 parameters.
+    5,188,270 of the default network's 13,764,014 parameters. None of a smoother's, which knows
+    white noise and no camera.
 
     >>> is_transfer_parameter("encoder1.0.norm1.conv.weight")
     True
     >>> is_transfer_parameter("encoder1.0.conv1.bias")
     False
     """
-    parts = name.removeprefix("second.").split(".")
+    parts = name.split(".")
+    if parts[0] == "smoother":
+        return False
     if "norm" in parts or parts[-1] in ("mean", "variance"):  # a RunningNorm's averages
         return False
     return parts[0] in ("noise_estimator", "head") or "norm1" in parts or "norm2" in parts

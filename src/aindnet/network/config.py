@@ -69,14 +69,11 @@ class AINDNetConfig:
     """2: run all of it once more over the result, turned, and add what that changes; where the
     result still looks as noisy as the photo did it was texture, and it is kept (see `noise_share`).
     The noise level is then measured on what was taken (`found_level`), not only the estimator's.
-    3: the same after a second look with `second_weights`. 1: as in the paper. Not with
-    "instance"."""
-    second_weights: bool = False
-    """With `looks` of 2 or 3: the second look has weights of its own, sees the photo beside the
-    first result, and is modulated by what the first look took: the noise's level, and its spectrum
-    (`network.second_look`). False: the same weights again."""
-    second_modulation_channels: int = 32
-    """Width of the first convolution of the AINs in such a second look."""
+    1: as in the paper. Not with "instance"."""
+    smoothing: bool = False
+    """A second network, with weights of its own, takes from the first one's result what white noise
+    of the found level would hide (`network.smoothing`); texture is kept, and the noise level
+    measured, as with `looks`, in place of which this is. Not with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -115,21 +112,17 @@ class AINDNetConfig:
                 raise ValueError(f"{name} must be above 0, or None")
         if self.feature_limit is not None and self.normalization == "instance":
             raise ValueError('feature_limit is not for normalization="instance"')
-        if self.looks not in (1, 2, 3):
-            raise ValueError("looks must be 1, 2 or 3")
-        if (self.half_pass is not None or self.looks > 1) and (
+        if self.looks not in (1, 2):
+            raise ValueError("looks must be 1 or 2")
+        if (self.half_pass is not None or self.looks > 1 or self.smoothing) and (
             self.normalization == "instance" or self.resize == "tf1"
         ):
             raise ValueError(
-                'half_pass and looks=2 are not for normalization="instance" (each pass would have '
-                'statistics of its own), nor for resize="tf1"'
+                'half_pass, looks=2 and smoothing are not for normalization="instance" (each pass '
+                'would have statistics of its own), nor for resize="tf1"'
             )
-        if (self.looks == 1 and self.second_weights) or (
-            self.looks == 3 and not self.second_weights
-        ):
-            raise ValueError("second_weights is for looks=2 or 3, and looks=3 for second_weights")
-        if self.second_modulation_channels < 1:
-            raise ValueError("second_modulation_channels must be at least 1")
+        if self.looks > 1 and self.smoothing:
+            raise ValueError("smoothing is in place of a second look: looks must be 1")
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":

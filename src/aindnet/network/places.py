@@ -1,11 +1,12 @@
 """What of a network's change is taken, place by place: of its means, and of further passes.
 
-Ours, not the paper's: docs/training.md, "Means that are kept", "Once more at half the size" and
-"A second look".
+Ours, not the paper's: docs/training.md, "Means that are kept", "Once more at half the size", "A
+second look" and "Smoothing".
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,6 +23,11 @@ TEXTURE = 1.0
 noise would be gone, so that this is texture."""
 TEXTURE_AGAIN = 0.6
 """The same for what a second look at the result takes."""
+COARSE = (0.25, 0.55)
+"""Shares of power that remain when pixels are averaged 2×2: of white noise, and from which on noise
+is as coarse as cameras leave it."""
+POWER_FLOOR = (0.25 / 255) ** 2
+"""Power of what was taken, on the [0, 1] scale squared, that counts as none."""
 
 
 def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> Tensor:
@@ -76,13 +82,47 @@ def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
     return 1 / (1 + share * share)
 
 
-def noise_share(before: Tensor, after: Tensor, limit: float) -> Tensor:
+def coarseness(taken: Tensor) -> Tensor:
+    """How coarse noise is: (B, C, H, W) → (B, 1, H/16, W/16), 0 (white) to 1 (a camera's).
+
+    `taken` is what a look took. Of luma and colour differences, the mean share of power that
+    remains when pixels are averaged 2×2, over some 48 pixels, between the two of `COARSE`; a
+    channel from which next to nothing was taken does not count. H and W are multiples of 16. Ours,
+    not the paper's: docs/training.md, "Smoothing".
+    """
+    fine = opponent(taken.float())
+    coarse = F.avg_pool2d(fine, 2)
+    power = around(fine * fine, CELL)
+    left = around(coarse * coarse, CELL // 2)
+    counts = power / (power + POWER_FLOOR)
+    shares = counts * left / (power + POWER_FLOOR)
+    share = shares.sum(dim=1, keepdim=True) / counts.sum(dim=1, keepdim=True).clamp_min(1e-3)
+    white, camera = COARSE
+    return ((share - white) / (camera - white)).clamp(0, 1)
+
+
+def opponent(image: Tensor) -> Tensor:
+    """Luma and two colour differences of RGB (B, 3, H, W), each of unit norm; grey as it is."""
+    if image.shape[1] == 1:
+        return image
+    red, green, blue = image.chunk(3, dim=1)
+    return torch.cat(
+        [
+            (red + green + blue) / 3**0.5,
+            (red - blue) / 2**0.5,
+            (red + blue - 2 * green) / 6**0.5,
+        ],
+        dim=1,
+    )
+
+
+def noise_share(before: Tensor, after: Tensor, limit: float | Tensor) -> Tensor:
     """How much of what looked like noise was: (B, C, H, W) each → (B, 1, H/16, W/16), 0 to 1.
 
     `before` and `after` are the noise levels that are seen in a photo and in the result. 1 / (1 +
     (after / (limit·before))⁸), over some 32 pixels: noise is gone in the result, and what is seen
-    there as before is texture. H and W are multiples of 16. Ours, not the paper's:
-    docs/training.md, "A second look".
+    there as before is texture. `limit` may be of each place, (B, 1, H/16, W/16). H and W are
+    multiples of 16. Ours, not the paper's: docs/training.md, "A second look".
     """
     levels = [around(level.float().mean(dim=1, keepdim=True), CELL) for level in (before, after)]
     share = (levels[1] / (limit * levels[0]).clamp_min(1e-6)).clamp_max(8.0)

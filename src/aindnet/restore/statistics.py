@@ -40,7 +40,8 @@ FURTHER_REACH = 192
 
 def reach(config: AINDNetConfig) -> int:
     """Pixels that neighbouring tiles of a network without instance statistics must share."""
-    return REACH if config.half_pass is None and config.looks == 1 else FURTHER_REACH
+    once = config.half_pass is None and config.looks == 1 and not config.smoothing
+    return REACH if once else FURTHER_REACH
 
 
 class ImageStatistics(Protocol):

@@ -41,6 +41,7 @@ from aindnet.training.data import SyntheticNoiseData
 from aindnet.training.precision import lightning_precision
 from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import parse_budget
+from aindnet.training.smoothing import SmoothingData, SmoothingTask
 from aindnet.training.task import SyntheticNoiseTask
 
 
@@ -113,8 +114,9 @@ def fit(
     network.detach_map = recipe.detach_noise_level
     _freeze(network, recipe)
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    data = SyntheticNoiseData(recipe)
-    task = SyntheticNoiseTask(recipe, network)
+    smoothing = recipe.trains == "smoothing"
+    data = (SmoothingData if smoothing else SyntheticNoiseData)(recipe)
+    task = (SmoothingTask if smoothing else SyntheticNoiseTask)(recipe, network)
     budget = Budget(recipe, data)
     saver = SaveModel(recipe, folder, budget, file, start)
     if checkpoint is not None:
@@ -207,13 +209,13 @@ def _freeze(network: AINDNet, recipe: TrainingRecipe) -> None:
     """Leave training what the recipe trains. Raises `RecipeError` where that is nothing."""
     if recipe.trains == "all":
         return
-    if network.second is None:
+    if network.smoother is None:
         raise RecipeError(
-            "recipe: `trains: second look` needs a network with `second_weights`; start from one "
-            "that tools/add_second_look.py wrote"
+            "recipe: `trains: smoothing` needs a network with `smoothing`; start from one that "
+            "tools/add_smoothing.py wrote"
         )
     network.requires_grad_(False)
-    network.second.requires_grad_(True)
+    network.smoother.requires_grad_(True)
 
 
 def _trainer(

@@ -56,7 +56,7 @@ def hidden_filters(network: nn.Module) -> set[str]:
         for name, parameter in network.named_parameters()
         if parameter.ndim == 4
         and parameter.requires_grad
-        and not name.removeprefix("second.").startswith(("noise_estimator.", "stem1.", "head."))
+        and not name.removeprefix("smoother.").startswith(("noise_estimator.", "stem1.", "head."))
         and not name.endswith(to_map)
     }
 

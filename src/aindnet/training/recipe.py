@@ -95,9 +95,9 @@ class TrainingRecipe:
     """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
-    trains: Literal["all", "second look"] = "all"
-    """Which weights: "second look", those of `network.second_weights` alone; the first look's stay
-    as they are in `initial`, and cost no backward pass."""
+    trains: Literal["all", "smoothing"] = "all"
+    """Which weights: "smoothing", those of `network.smoothing` alone, as `training.smoothing` says;
+    the rest stay as they are in `initial`, and cost no pass."""
     detach_noise_level: bool = False
     """True: the estimator learns from its own loss alone; False: from both (paper)."""
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -147,8 +147,8 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         if not self.data:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
-        if self.trains not in ("all", "second look"):
-            raise RecipeError(f"recipe: trains {self.trains!r}; choose all or second look")
+        if self.trains not in ("all", "smoothing"):
+            raise RecipeError(f"recipe: trains {self.trains!r}; choose all or smoothing")
         if not self.stages or self.stages[0][0] != 0:
             raise RecipeError("recipe: the first of `stages` must begin at 0")
         for _, crop, batch in self.stages:

@@ -127,11 +127,8 @@ def test_a_method_updates_what_it_says() -> None:
     assert set(trainable(fresh)) == everything
     with pytest.raises(RecipeError, match="choose transfer"):
         prepare(network, "all")  # type: ignore[arg-type]
-    with pytest.raises(RecipeError, match="choose transfer"):
-        prepare(network, "second_look")
-    twice = small_network(normalization="none", looks=2, second_weights=True)
-    second = set(trainable(prepare(twice, "second_look")))
-    assert second == {f"second.{name}" for name in moved if "noise_estimator" not in name}
+    smoothed = small_network(normalization="none", smoothing=True)
+    assert set(trainable(prepare(smoothed, "transfer"))) == moved
 
 
 def test_transfer_gains_and_leaves_the_other_weights_alone() -> None:

@@ -76,7 +76,7 @@ def int8_layers(network: TileNetwork) -> dict[str, nn.Conv2d]:
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d)
         and layer.in_channels >= LEAST_CHANNELS
-        and name.removeprefix("second.").split(".")[0] not in FLOATING
+        and name.removeprefix("smoother.").split(".")[0] not in FLOATING
         and not name.endswith(".convs")
     }
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from aindnet.network import AdaptiveInstanceNorm, AINDNet, AINResBlock, RunningNorm
 from aindnet.network.adaptive_norm import EPSILON, LEAKY_SLOPE
 from aindnet.network.resampling import resize_bilinear
-from aindnet.network.second_look import SecondLook
+from aindnet.network.smoothing import Smoother
 from aindnet.network.trunk import Trunk
 from aindnet.restore.backends.layer_statistics import (
     GivenStatistics,
@@ -161,12 +161,12 @@ class TileTrunk(Trunk):
         return out
 
 
-class TileSecondLook(TileTrunk, SecondLook):
-    """`SecondLook` for tiles; its statistics are constants."""
+class TileSmoother(TileTrunk, Smoother):
+    """`Smoother` for tiles; its statistics are constants."""
 
-    def __init__(self, second: SecondLook) -> None:
-        super().__init__(second.config)
-        self.load_state_dict({k: v.detach().clone() for k, v in second.state_dict().items()})
+    def __init__(self, smoother: Smoother) -> None:
+        super().__init__(smoother.config)
+        self.load_state_dict({k: v.detach().clone() for k, v in smoother.state_dict().items()})
         self.rearrange()
 
 
@@ -177,9 +177,9 @@ class TileNetwork(TileTrunk, AINDNet):
         super().__init__(network.config)
         self.load_state_dict({k: v.detach().clone() for k, v in network.state_dict().items()})
         self.rearrange()
-        if self.second is not None:
-            self.second = TileSecondLook(self.second)
-            self.statistic_channels += self.second.statistic_channels
+        if self.smoother is not None:
+            self.smoother = TileSmoother(self.smoother)
+            self.statistic_channels += self.smoother.statistic_channels
         self.eval().requires_grad_(False)
 
     def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:

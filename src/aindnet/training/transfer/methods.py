@@ -11,18 +11,16 @@ from torch.nn.utils import parametrize
 from aindnet.errors import RecipeError
 from aindnet.network import AINDNet, RunningNorm, is_transfer_parameter
 
-Method = Literal["transfer", "second_look", "modulation", "low_rank", "gains", "retrain", "scratch"]
-"""transfer: AIN modules, noise estimator, last convolution (the paper's); second_look: of these
-only those of a second look with weights of its own; modulation: of these only the layers that give
-γ and β; low_rank: of these layers' filters only a sum of `RANK` outer products
+Method = Literal["transfer", "modulation", "low_rank", "gains", "retrain", "scratch"]
+"""transfer: AIN modules, noise estimator, last convolution (the paper's); modulation: of these only
+the layers that give γ and β; low_rank: of these layers' filters only a sum of `RANK` outer products
 beside them; gains: of these layers only their biases, one gain and one offset a channel; retrain:
 all weights; scratch: all, from a random start."""
-PROFILE_METHODS = ("transfer", "second_look", "modulation", "low_rank", "gains")
+PROFILE_METHODS = ("transfer", "modulation", "low_rank", "gains")
 """Those that move transfer parameters alone, so that a camera profile holds what they did."""
 RANK = 4
 
 _MOVED = {
-    "second_look": "second.",
     "modulation": ".gamma_beta.",
     "low_rank": ".gamma_beta.parametrizations.weight.0.",
     "gains": ".gamma_beta.bias",

@@ -1,0 +1,54 @@
+"""A second network behind the first: it takes away what white noise of a told level would hide.
+
+Ours, not the paper's: docs/training.md, "Smoothing". The denoiser knows kinds of noise; what it
+leaves of a kind that it does not know, it takes for picture. Add white noise as strong as the noise
+that was found, and what was left is hidden in it, whatever its kind; a denoiser for white noise
+then takes both. Its mean over such noise ("dither") is a smooth function of photo and level, which
+this network has learned, so that no noise is added.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from aindnet.network.config import AINDNetConfig
+from aindnet.network.resampling import average_pool
+from aindnet.network.trunk import Trunk
+
+STRENGTH = (0.2, 0.8)
+"""Level that the smoother is told, over the one that was found, for white noise and for a camera's:
+the coarser the noise, the more of it is left that was taken for picture."""
+TEXTURE_HERE = ((0.6, 1.0), (0.9, 1.4))
+"""Shares of the noise level that are still seen in the first result where half of what the smoother
+takes, and half of all, is dropped: for white noise, for a camera's (`places.noise_share`). Texture
+that looks as coarse as a camera's noise is rare."""
+
+
+def between(bounds: tuple[float, float], coarseness: Tensor) -> Tensor:
+    """From the first to the second, as `coarseness` goes from 0 to 1."""
+    white, camera = bounds
+    return white + (camera - white) * coarseness
+
+
+class Smoother(Trunk):
+    """The trunk of AINDNet under a map that it is told, in place of an estimated one."""
+
+    def __init__(self, config: AINDNetConfig) -> None:
+        super().__init__(
+            config,
+            image_channels=config.image_channels,
+            map_channels=config.image_channels,
+            modulation_channels=config.modulation_channels,
+        )
+
+    def forward(self, photo: Tensor, level: Tensor) -> Tensor:
+        """What is to be added to the photo (B, C, H, W).
+
+        `level` (B, C, H, W) is the standard deviation of the white noise, on the [0, 1] scale. H
+        and W are multiples of 8 and of `unshuffle` · `modulation_stride`.
+        """
+        told = average_pool(level, self.config.unshuffle * self.config.modulation_stride)
+        if self.config.map_limit is not None:
+            told = told.clamp_max(self.config.map_limit)
+        return self.residual_under(F.pixel_unshuffle(photo, self.config.unshuffle), told)

@@ -1,0 +1,37 @@
+"""tools/add_smoothing.py: a smoother with the weights of a denoiser for white noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from aindnet.network import AINDNet
+from restore_networks import small_network
+from tool_modules import load_tool
+
+add_smoothing = load_tool("add_smoothing").add_smoothing
+
+
+@torch.inference_mode()
+def test_the_smoother_does_what_the_denoiser_for_white_noise_does() -> None:
+    first = small_network(normalization="none", unshuffle=2, mean_limit=0.05)
+    white = AINDNet(replace(first.config, mean_limit=None)).eval()
+    white.head.weight.normal_(std=0.01)
+    both = add_smoothing(first, white, half_pass=0.4)
+    assert (both.config.smoothing, both.config.half_pass) == (True, 0.4)
+    photo = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    white.noise_estimator.conv5.weight.zero_()  # the map that it sees is the same all over
+    expected = white(photo)
+    assert (expected.denoised - photo).abs().mean() > 1e-4
+    found = photo + both.smoother(photo, expected.noise_level)
+    torch.testing.assert_close(found, expected.denoised, rtol=0, atol=1e-6)
+    for name, value in first.state_dict().items():
+        assert torch.equal(both.state_dict()[name], value)
+
+
+def test_both_are_of_one_architecture() -> None:
+    first = small_network(normalization="none")
+    with pytest.raises(ValueError, match="one architecture"):
+        add_smoothing(first, small_network(normalization="none", unshuffle=2), half_pass=None)

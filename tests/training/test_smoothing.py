@@ -1,0 +1,73 @@
+"""What a smoother is asked for, and that it learns it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from aindnet.network import AINDNetConfig
+from aindnet.network.smoothing import Smoother
+from aindnet.training.data import Batch
+from aindnet.training.smoothing import HIGHEST, mean_under_dither, restored, smoothing_batch
+
+SMALL = AINDNetConfig(
+    channels=(8, 12, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), modulation_channels=8,
+    normalization="none", unshuffle=2,
+)  # fmt: skip
+
+
+def batch(level: float, images: int = 8) -> Batch:
+    clean = torch.full((images, 3, 64, 64), 0.5)
+    noise = level * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    return Batch(clean + noise, clean, torch.full_like(clean, level), "synthetic")
+
+
+def test_half_are_under_white_noise_of_the_told_level() -> None:
+    made = smoothing_batch(batch(0.02, 64), torch.Generator().manual_seed(0))
+    noise = (made.photos - made.clean)[32:]
+    told = made.told[32:]
+    assert torch.equal(told, told[:, :1, :1, :1].expand_as(told))
+    ratio = noise.std(dim=(1, 2, 3)) / told[:, 0, 0, 0]
+    torch.testing.assert_close(ratio, torch.ones(32), atol=0.04, rtol=0)
+    assert told.min() < 0.01
+    assert told.max() > 0.08
+
+
+def test_of_the_others_noise_some_is_left_and_the_level_is_told_all_the_same() -> None:
+    made = smoothing_batch(batch(0.02, 64), torch.Generator().manual_seed(0))
+    left = (made.photos - made.clean)[:32].std(dim=(1, 2, 3)) / 0.02
+    assert float(left.max()) <= 0.63
+    assert 2 <= int((left == 0).sum()) <= 16
+    told = made.told[:32, 0, 0, 0]
+    assert 0.3 * 0.02 <= float(told.min()) < float(told.max()) <= 2.5 * 0.02
+    dither = made.dither.std(dim=(1, 2, 3))
+    torch.testing.assert_close(dither / told, torch.ones(32), atol=0.04, rtol=0)
+    together = torch.hypot(told, left * 0.02)
+    torch.testing.assert_close(made.dithered[:, 0, 0, 0], together, atol=1e-3, rtol=0)
+
+
+def test_no_level_is_higher_than_maps_tell() -> None:
+    made = smoothing_batch(batch(0.9), torch.Generator().manual_seed(0))
+    assert float(made.told.max()) == HIGHEST
+    assert float(made.dither.std(dim=(1, 2, 3)).max()) < 1.1 * HIGHEST
+
+
+def test_a_batch_is_a_function_of_its_seed() -> None:
+    first, again = (smoothing_batch(batch(0.02), torch.Generator().manual_seed(3)) for _ in "ab")
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@torch.inference_mode()
+def test_the_mean_under_dither_is_that_of_the_noise_and_its_negative() -> None:
+    torch.manual_seed(0)
+    smoother = Smoother(SMALL).eval()
+    smoother.head.weight.normal_(std=0.1)
+    made = smoothing_batch(batch(0.05), torch.Generator().manual_seed(0))
+    photos = made.photos[:4]
+    mean = mean_under_dither(smoother, photos, made.dither, made.dithered)
+    each = [restored(smoother, photos + s * made.dither, made.dithered) for s in (1, -1)]
+    torch.testing.assert_close(mean, ((each[0] + each[1]) / 2).clamp(0, 1))
+    # A network that changes nothing gives the photos back: the noise itself cancels.
+    still = Smoother(replace(SMALL, image_channels=3))
+    torch.testing.assert_close(mean_under_dither(still, photos, made.dither, made.dithered), photos)

@@ -1,0 +1,56 @@
+"""A network that looks once, with a smoother put behind it, to train that from.
+
+    python tools/add_smoothing.py aindnet-fast aindnet-gaussian runs/start.safetensors \
+        --half-pass 0.4
+
+The smoother starts with the weights of the second model, a denoiser for white noise, but for its
+noise estimator: it is told the level. `aindnet train recipes/medium.yaml --initial
+runs/start.safetensors` then trains it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from aindnet.network import AINDNet
+from aindnet.pretrained import load_model, save_model
+
+
+def add_smoothing(network: AINDNet, white: AINDNet, *, half_pass: float | None) -> AINDNet:
+    """The network with `smoothing`, whose smoother has the weights of `white`.
+
+    Raises `ValueError` where the two are of different architectures.
+    """
+    config = replace(network.config, looks=1, half_pass=half_pass, smoothing=True)
+    if replace(white.config, mean_limit=None) != replace(network.config, mean_limit=None):
+        raise ValueError("the two models must be of one architecture")
+    both = AINDNet(config)
+    start = {
+        f"smoother.{name}": value
+        for name, value in white.state_dict().items()
+        if not name.startswith("noise_estimator.")
+    }
+    both.load_state_dict(network.state_dict() | start)
+    return both.eval()
+
+
+def main() -> None:
+    """Convert one model."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("model", help="the first look: a name or a weights file")
+    parser.add_argument("white", help="a model for white noise: a name or a weights file")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--half-pass", type=float, default=None, help="of the first look")
+    given = parser.parse_args()
+    model, white = load_model(given.model), load_model(given.white)
+    network = add_smoothing(model.network, white.network, half_pass=given.half_pass)
+    card = replace(model.card, name=given.output.stem, description="Start of a smoother.")
+    card = card.started_from(white.card)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    save_model(given.output, network, card)
+
+
+if __name__ == "__main__":
+    main()
