@@ -46,7 +46,14 @@ def main() -> None:
     given = parser.parse_args()
     model, white = load_model(given.model), load_model(given.white)
     network = add_smoothing(model.network, white.network, half_pass=given.half_pass)
-    card = replace(model.card, name=given.output.stem, description="Start of a smoother.")
+    card = replace(
+        model.card,
+        name=given.output.stem,
+        description=f"{model.card.name}, and {white.card.name} behind it: start of a smoother.",
+        quality={},
+        quality_command="",
+        known_failures="not trained together yet",
+    )
     card = card.started_from(white.card)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     save_model(given.output, network, card)

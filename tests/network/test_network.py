@@ -483,6 +483,9 @@ def smoothing(**change: Any) -> AINDNet:
     with torch.no_grad():
         for trunk in (network, cast(Smoother, network.smoother)):
             trunk.head.weight.normal_(std=0.02)
+        for name, parameter in network.named_parameters():
+            if "gamma_beta.weight" in name:
+                parameter.normal_(std=0.1)
     return network
 
 
@@ -506,9 +509,14 @@ def test_the_smoother_is_told_what_the_first_look_found(
     before, after = first.noise_level, once(first.denoised).noise_level
     coarse = coarseness(first.denoised - padded)
     assert network.smoother is not None
-    change = network.smoother(first.denoised, cells(0.2 + 0.6 * coarse) * before)
-    assert change.abs().max() > 1e-3
-    taken = first.denoised - padded + cells(noise_share(before, after, 0.6 + 0.4 * coarse)) * change
+    alone = first.denoised - padded
+    taken = cells(coarse) * alone  # white noise is left for the smoother
+    told = cells(1 - 0.2 * coarse) * before
+    seen = padded + taken
+    assert (network.smoother(seen, told) - network.smoother(seen, 0 * told)).abs().max() > 1e-4
+    taken = taken + network.smoother(seen, told)
+    assert (taken - alone).abs().max() > 1e-3
+    taken = alone + cells(noise_share(before, after, 0.6 + 0.4 * coarse)) * (taken - alone)
     share = noise_share(before, after, 0.9 + 0.5 * coarse)
     taken = taken * cells(share)
     found = network(noisy)
@@ -533,9 +541,6 @@ def test_coarse_noise_is_told_from_white_noise() -> None:
 @torch.inference_mode()
 def test_what_the_smoother_takes_follows_the_level_that_it_is_told() -> None:
     smoother = cast(Smoother, smoothing(map_limit=0.1).smoother)
-    for name, parameter in smoother.named_parameters():
-        if "gamma_beta.weight" in name:
-            parameter.normal_(std=0.1)
     photo = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     changes = [smoother(photo, torch.full_like(photo, level)) for level in (0.02, 0.1, 0.2)]
     assert (changes[0] - changes[1]).abs().max() > 1e-5

@@ -109,7 +109,7 @@ def test_a_share_of_a_batch_is_of_another_kind(photos: Path, tmp_path: Path) -> 
     for wrong in ({"share": 1.5}, {"soft_range": (0.5, 1.0)}, {"contrast_range": (0.0, 1.0)}):
         with pytest.raises(RecipeError, match=next(iter(wrong))):
             recipe(photos, tmp_path, processed=PhotosOfAKind(**wrong))
-    with pytest.raises(RecipeError, match="second look"):
+    with pytest.raises(RecipeError, match="or smoothing"):
         recipe(photos, tmp_path, trains="first look")
 
 

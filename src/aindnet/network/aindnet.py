@@ -25,7 +25,13 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple, resize_bilinear
-from aindnet.network.smoothing import STRENGTH, TEXTURE_HERE, Smoother, between
+from aindnet.network.smoothing import (
+    ALL_TEXTURE,
+    SMOOTHED_TEXTURE,
+    STRENGTH,
+    Smoother,
+    between,
+)
 from aindnet.network.trunk import Trunk
 
 
@@ -125,17 +131,20 @@ class AINDNet(Trunk):
         return self._with_texture(first, residual, after, TEXTURE)
 
     def _smoothed(self, padded: Tensor, first: Restoration) -> Restoration:
-        """The first look's result without what white noise of its level would hide."""
+        """The first look's result without what white noise of its level would hide; where the noise
+        is white, what the smoother makes of the photo.
+        """
         assert self.smoother is not None
         full = (padded.shape[-2], padded.shape[-1])
-        before, result = first.noise_level.detach(), padded + first.residual
-        after = self._level_of(result).detach()
-        coarse = coarseness(first.residual.detach())
+        before, residual = first.noise_level.detach(), first.residual
+        after = self._level_of(padded + residual).detach()
+        coarse = coarseness(residual.detach())
         told = resize_bilinear(between(STRENGTH, coarse), full) * before
-        here, of_all = (between(limits, coarse) for limits in TEXTURE_HERE)
-        share = resize_bilinear(noise_share(before, after, here), full)
-        residual = first.residual + share * self.smoother(result, told)
-        return self._with_texture(first, residual, after, of_all)
+        taken = resize_bilinear(coarse, full) * residual
+        taken = taken + self.smoother(padded + taken, told)
+        share = resize_bilinear(noise_share(before, after, between(SMOOTHED_TEXTURE, coarse)), full)
+        residual = residual + share * (taken - residual)
+        return self._with_texture(first, residual, after, between(ALL_TEXTURE, coarse))
 
     def _with_texture(
         self, first: Restoration, residual: Tensor, after: Tensor, limit: float | Tensor

@@ -72,8 +72,9 @@ class AINDNetConfig:
     1: as in the paper. Not with "instance"."""
     smoothing: bool = False
     """A second network, with weights of its own, takes from the first one's result what white noise
-    of the found level would hide (`network.smoothing`); texture is kept, and the noise level
-    measured, as with `looks`, in place of which this is. Not with "instance"."""
+    of the found level would hide, and white noise from the photo itself (`network.smoothing`);
+    texture is kept, and the noise level measured, as with `looks`, in place of which this is. Not
+    with "instance"."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8

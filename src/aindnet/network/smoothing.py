@@ -16,13 +16,15 @@ from aindnet.network.config import AINDNetConfig
 from aindnet.network.resampling import average_pool
 from aindnet.network.trunk import Trunk
 
-STRENGTH = (0.2, 0.8)
-"""Level that the smoother is told, over the one that was found, for white noise and for a camera's:
-the coarser the noise, the more of it is left that was taken for picture."""
-TEXTURE_HERE = ((0.6, 1.0), (0.9, 1.4))
-"""Shares of the noise level that are still seen in the first result where half of what the smoother
-takes, and half of all, is dropped: for white noise, for a camera's (`places.noise_share`). Texture
-that looks as coarse as a camera's noise is rare."""
+STRENGTH = (1.0, 0.8)
+"""Level that the smoother is told, over the one that was found, for white noise, which it sees as
+it is, and for a camera's, of which it sees what the first look left."""
+SMOOTHED_TEXTURE = (0.6, 1.0)
+"""Share of the noise level that is still seen in the first result where half of what the smoother
+makes of it is dropped (`places.noise_share`): for white noise, for a camera's. Texture that looks
+as coarse as a camera's noise is rare."""
+ALL_TEXTURE = (0.9, 1.4)
+"""The same for half of all that is taken."""
 
 
 def between(bounds: tuple[float, float], coarseness: Tensor) -> Tensor:

@@ -20,8 +20,6 @@ from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained.card import ModelCard
 
 FORMAT = "aindnet-model-1"
-RETIRED = {"second_weights": False, "second_modulation_channels": 32}
-"""Fields of a configuration that are no more, and their values in files that can still be read."""
 CONFIGURATION_KEY = "aindnet_configuration"
 """A tensor that says what a state dict is, for loaders that see no header (`state_dict.py`)."""
 DEFAULT_MODEL = "aindnet-medium"
@@ -264,10 +262,6 @@ def _parse_ranges(metadata: dict[str, str], path: Path) -> dict[str, tuple[float
 def config_from_json(text: str, *, source: str) -> AINDNetConfig:
     """The architecture from its JSON; `InvalidModelFileError` names the source of a damaged one."""
     try:
-        fields = json.loads(text)
-        for name, value in RETIRED.items():
-            if name in fields and fields[name] == value:
-                del fields[name]
-        return AINDNetConfig(**fields)
+        return AINDNetConfig(**json.loads(text))
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidModelFileError(f"{source}: its configuration is damaged ({error})") from error

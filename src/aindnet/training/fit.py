@@ -194,8 +194,8 @@ def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
     network = start.network
     if recipe.network in (AINDNetConfig(), network.config):
         return network, start.card
-    same = {name: getattr(network.config, name) for name in WITHOUT_WEIGHTS}
-    if replace(recipe.network, **same) != network.config:
+    same: dict[str, Any] = dict.fromkeys(WITHOUT_WEIGHTS) | {"looks": 1}
+    if replace(recipe.network, **same) != replace(network.config, **same):
         raise RecipeError(
             f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "
             f"one of the two"
@@ -209,10 +209,10 @@ def _freeze(network: AINDNet, recipe: TrainingRecipe) -> None:
     """Leave training what the recipe trains. Raises `RecipeError` where that is nothing."""
     if recipe.trains == "all":
         return
-    if network.smoother is None:
+    if network.smoother is None or not recipe.initial:
         raise RecipeError(
-            "recipe: `trains: smoothing` needs a network with `smoothing`; start from one that "
-            "tools/add_smoothing.py wrote"
+            "recipe: `trains: smoothing` needs a trained network with `smoothing`: --initial names "
+            "one that tools/add_smoothing.py wrote"
         )
     network.requires_grad_(False)
     network.smoother.requires_grad_(True)

@@ -149,6 +149,16 @@ class TrainingRecipe:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
         if self.trains not in ("all", "smoothing"):
             raise RecipeError(f"recipe: trains {self.trains!r}; choose all or smoothing")
+        if self.trains == "smoothing" and (
+            self.remember
+            or self.compile
+            or self.processed.share
+            or any(batch < 2 for _, _, batch in self.stages)
+        ):
+            raise RecipeError(
+                "recipe: `trains: smoothing` needs two images a step at least, and knows no "
+                "`remember`, `compile` or `processed`"
+            )
         if not self.stages or self.stages[0][0] != 0:
             raise RecipeError("recipe: the first of `stages` must begin at 0")
         for _, crop, batch in self.stages:
@@ -217,6 +227,8 @@ class TrainingRecipe:
         said = str(self.camera)
         if self.processed.share:
             said += f"; {self.processed.share:.0%} of each batch: {self.processed.camera}"
+        if self.trains == "smoothing":
+            said += "; the smoother's: white Gaussian noise"
         return said
 
     def camera_at(self, progress: float) -> CameraRecipe:

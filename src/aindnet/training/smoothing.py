@@ -34,7 +34,7 @@ WHITE_LEVELS = (0.5, 2.0)
 FLAT_LEVELS = (0.5 / 255, 60 / 255)
 """Level of white noise that is alike all over, in half of the photos under it."""
 HIGHEST = 0.25
-"""No level is higher, on the [0, 1] scale: maps do not tell of more (`map_limit`)."""
+"""Highest level, on the [0, 1] scale, where the network's `map_limit` says of none."""
 
 
 class SmoothingBatch(NamedTuple):
@@ -52,8 +52,12 @@ class SmoothingBatch(NamedTuple):
     """(D, C, H, W), the level of what is left and the dither together."""
 
 
-def smoothing_batch(batch: Batch, generator: torch.Generator) -> SmoothingBatch:
-    """Simulated photos as those that a smoother learns from."""
+def smoothing_batch(
+    batch: Batch, generator: torch.Generator, highest: float = HIGHEST
+) -> SmoothingBatch:
+    """Simulated photos, two at least, as those that a smoother learns from; no level is above
+    `highest`, as maps do not tell of more.
+    """
     clean, level = batch.clean, batch.noise_level
     assert level is not None
     count = round(DITHERED * len(clean))
@@ -70,11 +74,11 @@ def smoothing_batch(batch: Batch, generator: torch.Generator) -> SmoothingBatch:
 
     left = LEFT * uniform(count) * (uniform(count) < LEFT_AT_ALL)
     calm = clean[:count] + left * (batch.noisy[:count] - clean[:count])
-    told = (level[:count] * factor(count, LEVELS)).clamp_max(HIGHEST)
+    told = (level[:count] * factor(count, LEVELS)).clamp_max(highest)
     rest = len(clean) - count
     varying = level[count:] * factor(rest, WHITE_LEVELS)
     flat = factor(rest, FLAT_LEVELS).expand_as(varying)
-    shown = torch.where(uniform(rest) < 0.5, flat, varying).clamp_max(HIGHEST)
+    shown = torch.where(uniform(rest) < 0.5, flat, varying).clamp_max(highest)
     return SmoothingBatch(
         photos=torch.cat([calm, clean[count:] + shown * white(shown)]),
         told=torch.cat([told, shown]),
@@ -95,8 +99,11 @@ class SmoothingData(SyntheticNoiseData):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         generator = torch.Generator(device)
         rank = self.trainer.global_rank if self.trainer is not None else 0
-        generator.manual_seed((self.recipe.seed * 1_000_003 + rank) * 100_000_007 + batch + 2**40)
-        return smoothing_batch(self.make(batch, device), generator)
+        seed = (self.recipe.seed * 1_000_003 + rank) * 100_000_007 + batch + 2**40
+        generator.manual_seed(seed % 2**63)
+        limit = self.recipe.network.map_limit
+        highest = HIGHEST if limit is None else limit
+        return smoothing_batch(self.make(batch, device), generator, highest)
 
 
 class SmoothingTask(SyntheticNoiseTask):

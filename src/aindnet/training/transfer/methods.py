@@ -88,5 +88,7 @@ def _modulation_layers(network: nn.Module) -> list[nn.Conv2d]:
     return [
         module
         for name, module in network.named_modules()
-        if name.endswith(".gamma_beta") and isinstance(module, nn.Conv2d)
+        if name.endswith(".gamma_beta")
+        and isinstance(module, nn.Conv2d)
+        and not name.startswith("smoother.")
     ]
