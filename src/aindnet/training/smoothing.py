@@ -33,6 +33,8 @@ WHITE_LEVELS = (0.5, 2.0)
 """Level of white noise over the camera's, where it varies over the photo as the camera's does."""
 FLAT_LEVELS = (0.5 / 255, 60 / 255)
 """Level of white noise that is alike all over, in half of the photos under it."""
+CLIPPED = 0.6
+"""Share of the photos under white noise that are cut off at black and white, as files are."""
 HIGHEST = 0.25
 """Highest level, on the [0, 1] scale, where the network's `map_limit` says of none."""
 
@@ -41,7 +43,7 @@ class SmoothingBatch(NamedTuple):
     """Photos of one step. The first `len(dither)` are asked for the mean under it."""
 
     photos: Tensor
-    """(B, C, H, W), what the network sees; not rounded, not clipped."""
+    """(B, C, H, W), what the network sees; not rounded."""
     told: Tensor
     """(B, C, H, W), the level that it is told, on the [0, 1] scale."""
     clean: Tensor
@@ -79,8 +81,10 @@ def smoothing_batch(
     varying = level[count:] * factor(rest, WHITE_LEVELS)
     flat = factor(rest, FLAT_LEVELS).expand_as(varying)
     shown = torch.where(uniform(rest) < 0.5, flat, varying).clamp_max(highest)
+    noisy = clean[count:] + shown * white(shown)
+    noisy = torch.where(uniform(rest) < CLIPPED, noisy.clamp(0, 1), noisy)
     return SmoothingBatch(
-        photos=torch.cat([calm, clean[count:] + shown * white(shown)]),
+        photos=torch.cat([calm, noisy]),
         told=torch.cat([told, shown]),
         clean=clean,
         dither=told * white(told),
