@@ -511,7 +511,7 @@ def test_the_smoother_is_told_what_the_first_look_found(
     assert network.smoother is not None
     alone = first.denoised - padded
     taken = cells(coarse) * alone  # white noise is left for the smoother
-    told = cells(1 - 0.2 * coarse) * before
+    told = cells(1 - 0.3 * coarse) * before
     seen = padded + taken
     assert (network.smoother(seen, told) - network.smoother(seen, 0 * told)).abs().max() > 1e-4
     taken = taken + network.smoother(seen, told)

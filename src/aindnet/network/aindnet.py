@@ -141,7 +141,7 @@ class AINDNet(Trunk):
         coarse = coarseness(residual.detach())
         told = resize_bilinear(between(STRENGTH, coarse), full) * before
         taken = resize_bilinear(coarse, full) * residual
-        taken = taken + self.smoother(padded + taken, told)
+        taken = taken + self.with_means_kept(self.smoother(padded + taken, told), before)
         share = resize_bilinear(noise_share(before, after, between(SMOOTHED_TEXTURE, coarse)), full)
         residual = residual + share * (taken - residual)
         return self._with_texture(first, residual, after, between(ALL_TEXTURE, coarse))

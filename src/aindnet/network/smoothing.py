@@ -16,7 +16,7 @@ from aindnet.network.config import AINDNetConfig
 from aindnet.network.resampling import average_pool
 from aindnet.network.trunk import Trunk
 
-STRENGTH = (1.0, 0.8)
+STRENGTH = (1.0, 0.7)
 """Level that the smoother is told, over the one that was found, for white noise, which it sees as
 it is, and for a camera's, of which it sees what the first look left."""
 SMOOTHED_TEXTURE = (0.6, 1.0)

@@ -1,24 +1,27 @@
 """How a smoother learns what white noise of a told level would hide.
 
-Two parts of each batch, and one loss. Photos under white noise of the told level, asked for the
+Two parts of each batch. Photos under white noise of the told level, asked for the
 clean photo: a denoiser that is told the level. And photos as a first look may leave them, with up
-to `LEFT` of a camera's noise still there, asked for what the same network, told so, makes of them
-under white noise ("dither"), the mean over that noise and its negative. Where the noise is no
-longer there, the level is all that decides, and noise of no kind has to be known. Ours, not the
-paper's: docs/training.md, "Smoothing".
+to `LEFT` of a camera's noise still there, asked for what the average of the weights so far, told so,
+makes of them under white noise ("dither"), the mean over that noise and its negative. Where the
+noise is no longer there, the level is all that decides, and noise of no kind has to be known. Ours,
+not the paper's: docs/training.md, "Smoothing".
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from aindnet.network import AINDNet
 from aindnet.network.smoothing import Smoother
 from aindnet.training.data import Batch, SyntheticNoiseData
 from aindnet.training.losses import restoration_loss
+from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.task import SyntheticNoiseTask
 
 DITHERED = 0.5
@@ -33,8 +36,10 @@ WHITE_LEVELS = (0.5, 2.0)
 """Level of white noise over the camera's, where it varies over the photo as the camera's does."""
 FLAT_LEVELS = (0.5 / 255, 60 / 255)
 """Level of white noise that is alike all over, in half of the photos under it."""
-CLIPPED = 0.6
-"""Share of the photos under white noise that are cut off at black and white, as files are."""
+DITHERED_WEIGHT = 2.0
+"""Of the dithered part's loss beside the other's."""
+DITHERED_OFFSET = 3 / 255
+"""Level that is added to the told one where the dithered part's error is set beside it."""
 HIGHEST = 0.25
 """Highest level, on the [0, 1] scale, where the network's `map_limit` says of none."""
 
@@ -43,7 +48,7 @@ class SmoothingBatch(NamedTuple):
     """Photos of one step. The first `len(dither)` are asked for the mean under it."""
 
     photos: Tensor
-    """(B, C, H, W), what the network sees; not rounded."""
+    """(B, C, H, W), what the network sees; not rounded, not clipped."""
     told: Tensor
     """(B, C, H, W), the level that it is told, on the [0, 1] scale."""
     clean: Tensor
@@ -81,10 +86,8 @@ def smoothing_batch(
     varying = level[count:] * factor(rest, WHITE_LEVELS)
     flat = factor(rest, FLAT_LEVELS).expand_as(varying)
     shown = torch.where(uniform(rest) < 0.5, flat, varying).clamp_max(highest)
-    noisy = clean[count:] + shown * white(shown)
-    noisy = torch.where(uniform(rest) < CLIPPED, noisy.clamp(0, 1), noisy)
     return SmoothingBatch(
-        photos=torch.cat([calm, noisy]),
+        photos=torch.cat([calm, clean[count:] + shown * white(shown)]),
         told=torch.cat([told, shown]),
         clean=clean,
         dither=told * white(told),
@@ -113,20 +116,47 @@ class SmoothingData(SyntheticNoiseData):
 class SmoothingTask(SyntheticNoiseTask):
     """Trains `AINDNet.smoother` alone; validation is of the whole network."""
 
+    def __init__(self, recipe: TrainingRecipe, network: AINDNet) -> None:
+        super().__init__(recipe, network)
+        assert network.smoother is not None
+        self.teacher = copy.deepcopy(network.smoother).requires_grad_(False).eval()
+        """The average of the smoother's weights so far."""
+
+    def on_train_batch_end(self, *of_the_step: Any) -> None:
+        """The average goes after the weights."""
+        assert self.network.smoother is not None
+        step = self.global_step
+        decay = min(self.recipe.ema_decay, (1 + step) / (20 + step))
+        with torch.no_grad():
+            weights = self.network.smoother.parameters()
+            for mean, weight in zip(self.teacher.parameters(), weights, strict=True):
+                mean.lerp_(weight, 1 - decay)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The mean of both parts' loss, by the recipe's `loss`."""
+        """The loss of the part under white noise, by the recipe's `loss`, and of the dithered
+        one: squared, as that asks for a mean.
+        """
         smoother = self.network.smoother
         assert smoother is not None
         assert isinstance(batch, SmoothingBatch)
         count = len(batch.dither)
         with torch.no_grad():
-            target = mean_under_dither(smoother, batch.photos[:count], batch.dither, batch.dithered)
+            calm = batch.photos[:count]
+            target = mean_under_dither(self.teacher, calm, batch.dither, batch.dithered)
         smoothed = restored(smoother, batch.photos, batch.told)
-        kind = self.recipe.loss
-        dithered = restoration_loss(smoothed[:count], target, kind, batch.told[:count])
-        white = restoration_loss(smoothed[count:], batch.clean[count:], kind, batch.told[count:])
+        told = batch.told[count:]
+        white = restoration_loss(smoothed[count:], batch.clean[count:], self.recipe.loss, told)
+        dithered = dithered_loss(smoothed[:count], target, batch.told[:count])
         self.log_dict({"train/dithered": dithered, "train/white": white})
-        return 0.5 * (dithered + white)
+        return white + DITHERED_WEIGHT * dithered
+
+
+def dithered_loss(smoothed: Tensor, target: Tensor, told: Tensor) -> Tensor:
+    """Mean square distance of each image (B, C, H, W) from the mean under dither, over the square
+    of its told level + 3/255.
+    """
+    unit = told.mean(dim=(1, 2, 3)) + DITHERED_OFFSET
+    return ((smoothed - target).square().mean(dim=(1, 2, 3)) / unit.square()).mean()
 
 
 def mean_under_dither(smoother: Smoother, photos: Tensor, dither: Tensor, level: Tensor) -> Tensor:
