@@ -1,11 +1,11 @@
 """How a smoother learns what white noise of a told level would hide.
 
-Two parts of each batch. Photos under white noise of the told level, asked for the
-clean photo: a denoiser that is told the level. And photos as a first look may leave them, with up
-to `LEFT` of a camera's noise still there, asked for what the average of the weights so far, told so,
-makes of them under white noise ("dither"), the mean over that noise and its negative. Where the
-noise is no longer there, the level is all that decides, and noise of no kind has to be known. Ours,
-not the paper's: docs/training.md, "Smoothing".
+Two parts of each batch. Photos under white noise of the told level, asked for the clean photo: a
+denoiser that is told the level. And photos as a first look may leave them, with up to `LEFT` of a
+camera's noise still there, asked for what the average of the weights so far, told so, makes of them
+under white noise ("dither"), the mean over that noise and its negative. Where the noise is no
+longer there, the level is all that decides, and noise of no kind has to be known. Ours, not the
+paper's: docs/training.md, "Smoothing".
 """
 
 from __future__ import annotations
