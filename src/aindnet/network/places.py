@@ -23,7 +23,7 @@ TEXTURE = 1.0
 noise would be gone, so that this is texture."""
 TEXTURE_AGAIN = 0.6
 """The same for what a second look at the result takes."""
-COARSE = (0.25, 0.5)
+COARSE = (0.3, 0.5)
 """Shares of power that remain when pixels are averaged 2×2: of white noise, and from which on noise
 is as coarse as cameras leave it."""
 POWER_FLOOR = (0.25 / 255) ** 2
