@@ -31,7 +31,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple
-from aindnet.network.smoothing import Smoother
+from aindnet.network.smoothing import Smoother, for_the_first_look
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -507,7 +507,7 @@ def test_the_smoother_is_told_what_the_first_look_found(
     once.load_state_dict(network.state_dict(), strict=False)
     first = once(padded)
     before, after = first.noise_level, once(first.denoised).noise_level
-    coarse = coarseness(first.denoised - padded)
+    coarse = for_the_first_look(coarseness(first.denoised - padded), before)
     assert network.smoother is not None
     alone = first.denoised - padded
     taken = cells(coarse) * alone  # white noise is left for the smoother
@@ -536,6 +536,14 @@ def test_coarse_noise_is_told_from_white_noise() -> None:
         assert found.shape == (1, 1, 8, 8)
         assert float((found - expected).abs().max()) < 0.15
     assert float((coarseness(coarse[:, :1]) - 1).abs().max()) < 0.15
+
+
+def test_loud_noise_is_the_first_look_s_whatever_it_is() -> None:
+    white = torch.zeros(1, 1, 4, 4)
+    for level, expected in ((0.05, 0.0), (0.12, 0.0), (0.16, 0.5), (0.3, 1.0)):
+        found = for_the_first_look(white, torch.full((1, 3, 64, 64), level))
+        torch.testing.assert_close(found, torch.full((1, 1, 4, 4), expected))
+    assert (for_the_first_look(white + 0.7, torch.zeros(1, 3, 64, 64)) == 0.7).all()
 
 
 @torch.inference_mode()

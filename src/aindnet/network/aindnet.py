@@ -31,6 +31,7 @@ from aindnet.network.smoothing import (
     STRENGTH,
     Smoother,
     between,
+    for_the_first_look,
 )
 from aindnet.network.trunk import Trunk
 
@@ -138,7 +139,7 @@ class AINDNet(Trunk):
         full = (padded.shape[-2], padded.shape[-1])
         before, residual = first.noise_level.detach(), first.residual
         after = self._level_of(padded + residual).detach()
-        coarse = coarseness(residual.detach())
+        coarse = for_the_first_look(coarseness(residual.detach()), before)
         told = resize_bilinear(between(STRENGTH, coarse), full) * before
         taken = resize_bilinear(coarse, full) * residual
         taken = taken + self.with_means_kept(self.smoother(padded + taken, told), before)

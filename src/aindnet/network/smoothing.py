@@ -9,10 +9,12 @@ this network has learned, so that no noise is added.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from aindnet.network.config import AINDNetConfig
+from aindnet.network.places import CELL, around
 from aindnet.network.resampling import average_pool
 from aindnet.network.trunk import Trunk
 
@@ -25,6 +27,22 @@ makes of it is dropped (`places.noise_share`): for white noise, for a camera's. 
 as coarse as a camera's noise is rare."""
 ALL_TEXTURE = (0.9, 1.4)
 """The same for half of all that is taken."""
+
+
+LOUD = (0.12, 0.2)
+"""Noise levels, on the [0, 1] scale, from which on white noise is left to the first look as a
+camera's is: so much of it is cut off at black and white, which the smoother was not taught."""
+
+
+def for_the_first_look(coarseness: Tensor, level: Tensor) -> Tensor:
+    """How far noise is the first look's, place by place: 0 where the smoother takes it alone.
+
+    `coarseness` (B, 1, H/16, W/16) of what the first look took (`places.coarseness`), `level` (B,
+    C, H, W) what it found, on the [0, 1] scale.
+    """
+    low, high = LOUD
+    loud = (around(level.float().mean(dim=1, keepdim=True), CELL) - low) / (high - low)
+    return torch.maximum(coarseness, loud.clamp(0, 1))
 
 
 def between(bounds: tuple[float, float], coarseness: Tensor) -> Tensor:
