@@ -19,6 +19,9 @@ def test_the_smoother_does_what_the_denoiser_for_white_noise_does() -> None:
     first = small_network(normalization="none", unshuffle=2, mean_limit=0.05)
     white = AINDNet(replace(first.config, mean_limit=None)).eval()
     white.head.weight.normal_(std=0.01)
+    for name, parameter in white.named_parameters():
+        if "gamma_beta.weight" in name:
+            parameter.normal_(std=0.1)
     both = add_smoothing(first, white, half_pass=0.4)
     assert (both.config.smoothing, both.config.half_pass) == (True, 0.4)
     photo = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -27,6 +30,8 @@ def test_the_smoother_does_what_the_denoiser_for_white_noise_does() -> None:
     assert (expected.denoised - photo).abs().mean() > 1e-4
     found = photo + both.smoother(photo, expected.noise_level)
     torch.testing.assert_close(found, expected.denoised, rtol=0, atol=1e-6)
+    less = photo + both.smoother(photo, 0.5 * expected.noise_level)
+    assert (less - found).abs().max() > 1e-6  # the level counts
     for name, value in first.state_dict().items():
         assert torch.equal(both.state_dict()[name], value)
 

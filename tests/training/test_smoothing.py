@@ -72,10 +72,15 @@ def test_the_mean_under_dither_is_that_of_the_noise_and_its_negative() -> None:
     torch.manual_seed(0)
     smoother = Smoother(SMALL).eval()
     smoother.head.weight.normal_(std=0.1)
+    for name, parameter in smoother.named_parameters():
+        if "gamma_beta.weight" in name:
+            parameter.normal_(std=0.1)
     made = smoothing_batch(batch(0.05), torch.Generator().manual_seed(0))
     photos = made.photos[:4]
     mean = mean_under_dither(smoother, photos, made.dither, made.dithered)
     each = [restored(smoother, photos + s * made.dither, made.dithered) for s in (1, -1)]
+    other = mean_under_dither(smoother, photos, made.dither, made.told[:4])
+    assert (other - mean).abs().max() > 1e-5  # the level counts
     torch.testing.assert_close(mean, ((each[0] + each[1]) / 2).clamp(0, 1))
     # A network that changes nothing gives the photos back: the noise itself cancels.
     still = Smoother(replace(SMALL, image_channels=3))

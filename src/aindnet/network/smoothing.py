@@ -4,7 +4,8 @@ Ours, not the paper's: docs/training.md, "Smoothing". The denoiser knows kinds o
 leaves of a kind that it does not know, it takes for picture. Add white noise as strong as the noise
 that was found, and what was left is hidden in it, whatever its kind; a denoiser for white noise
 then takes both. Its mean over such noise ("dither") is a smooth function of photo and level, which
-this network has learned, so that no noise is added.
+this network has learned, so that no noise is added. White noise itself it sees in the photo as it
+is, and takes in the first network's place.
 """
 
 from __future__ import annotations

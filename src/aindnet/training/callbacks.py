@@ -151,13 +151,13 @@ def interruptible() -> Iterator[None]:
         raise
 
 
-def warm_average(decay: float) -> Any:
-    """EMA whose memory grows to `decay`'s: min(decay, (1 + n) / (10 + n)) after n updates."""
+def warm_average(decay: float, delay: float = 10.0) -> Any:
+    """EMA whose memory grows to `decay`'s: min(decay, (1 + n) / (delay + n)) after n updates."""
 
     @torch.no_grad()
     def update(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
         n = float(updates)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
+        weight = 1 - min(decay, (1 + n) / (delay + n))
         torch._foreach_lerp_(average, current, weight)
 
     return update

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from aindnet.network import AINDNet
 from aindnet.network.smoothing import Smoother
+from aindnet.training.callbacks import warm_average
 from aindnet.training.data import Batch, SyntheticNoiseData
 from aindnet.training.losses import restoration_loss
 from aindnet.training.recipe import TrainingRecipe
@@ -121,16 +122,13 @@ class SmoothingTask(SyntheticNoiseTask):
         assert network.smoother is not None
         self.teacher = copy.deepcopy(network.smoother).requires_grad_(False).eval()
         """The average of the smoother's weights so far."""
+        self.follow = warm_average(recipe.ema_decay, delay=20.0)
 
     def on_train_batch_end(self, *of_the_step: Any) -> None:
         """The average goes after the weights."""
         assert self.network.smoother is not None
-        step = self.global_step
-        decay = min(self.recipe.ema_decay, (1 + step) / (20 + step))
-        with torch.no_grad():
-            weights = self.network.smoother.parameters()
-            for mean, weight in zip(self.teacher.parameters(), weights, strict=True):
-                mean.lerp_(weight, 1 - decay)
+        weights = list(self.network.smoother.parameters())
+        self.follow(list(self.teacher.parameters()), weights, self.global_step)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of the part under white noise, by the recipe's `loss`, and of the dithered
