@@ -31,7 +31,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple
-from aindnet.network.smoothing import Smoother, for_the_first_look
+from aindnet.network.smoothing import Smoother, for_the_first_look, strength
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -507,11 +507,12 @@ def test_the_smoother_is_told_what_the_first_look_found(
     once.load_state_dict(network.state_dict(), strict=False)
     first = once(padded)
     before, after = first.noise_level, once(first.denoised).noise_level
-    coarse = for_the_first_look(coarseness(first.denoised - padded), before)
+    noise, luma = coarseness(first.denoised - padded)
+    coarse = for_the_first_look(noise, before)
     assert network.smoother is not None
     alone = first.denoised - padded
     taken = cells(coarse) * alone  # white noise is left for the smoother
-    told = cells(1 - 0.3 * coarse) * before
+    told = cells(strength(coarse, luma, before)) * before
     seen = padded + taken
     assert (network.smoother(seen, told) - network.smoother(seen, 0 * told)).abs().max() > 1e-4
     taken = taken + network.smoother(seen, told)
@@ -531,11 +532,32 @@ def test_coarse_noise_is_told_from_white_noise() -> None:
     white = 0.03 * torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     coarse = F.interpolate(white[..., ::2, ::2], scale_factor=2.0)
     grey = coarse[:, :1].expand(-1, 3, -1, -1)  # no colour was taken: luma alone counts
-    for noise, expected in ((white, 0.0), (coarse, 1.0), (grey, 1.0), (0 * white, 0.0)):
-        found = coarseness(noise)
-        assert found.shape == (1, 1, 8, 8)
-        assert float((found - expected).abs().max()) < 0.15
-    assert float((coarseness(coarse[:, :1]) - 1).abs().max()) < 0.15
+    colour = coarse - coarse.mean(dim=1, keepdim=True)
+    fine_luma = colour + white.mean(dim=1, keepdim=True)
+    for noise, expected, of_luma in (
+        (white, 0.0, 0.0),
+        (coarse, 1.0, 1.0),
+        (grey, 1.0, 1.0),  # no colour was taken: luma alone counts
+        (fine_luma, 1.0, 0.0),
+        (coarse[:, :1], 1.0, 1.0),
+        (0 * white, 0.0, 0.0),
+    ):
+        for found, right in zip(coarseness(noise), (expected, of_luma), strict=True):
+            assert found.shape == (1, 1, 8, 8)
+            assert float((found - right).abs().max()) < 0.15
+
+
+def test_the_smoother_is_told_more_where_noise_is_weak() -> None:
+    coarse = torch.tensor([0.0, 1.0, 1.0, 1.0, 0.5])
+    luma = torch.tensor([1.0, 0.0, 0.5, 1.0, 1.0])
+    coarse, luma = (values.view(-1, 1, 1, 1) for values in (coarse, luma))
+    for level, expected in (
+        (9 / 255, [1.0, 0.7, 0.7, 0.7, 0.85]),
+        (6 / 255, [1.0, 1.05, 1.2, 1.35, 1.175]),
+        (3 / 255, [1.0, 1.4, 1.7, 2.0, 1.5]),
+    ):
+        found = strength(coarse, luma, torch.full((5, 3, 16, 16), level))
+        torch.testing.assert_close(found.flatten(), torch.tensor(expected))
 
 
 def test_loud_noise_is_the_first_look_s_whatever_it_is() -> None:

@@ -28,10 +28,10 @@ from aindnet.network.resampling import pad_to_multiple, resize_bilinear
 from aindnet.network.smoothing import (
     ALL_TEXTURE,
     SMOOTHED_TEXTURE,
-    STRENGTH,
     Smoother,
     between,
     for_the_first_look,
+    strength,
 )
 from aindnet.network.trunk import Trunk
 
@@ -139,8 +139,9 @@ class AINDNet(Trunk):
         full = (padded.shape[-2], padded.shape[-1])
         before, residual = first.noise_level.detach(), first.residual
         after = self._level_of(padded + residual).detach()
-        coarse = for_the_first_look(coarseness(residual.detach()), before)
-        told = resize_bilinear(between(STRENGTH, coarse), full) * before
+        found = coarseness(residual.detach())
+        coarse = for_the_first_look(found.noise, before)
+        told = resize_bilinear(strength(coarse, found.luma, before), full) * before
         taken = resize_bilinear(coarse, full) * residual
         taken = taken + self.with_means_kept(self.smoother(padded + taken, told), before)
         share = resize_bilinear(noise_share(before, after, between(SMOOTHED_TEXTURE, coarse)), full)

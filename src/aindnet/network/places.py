@@ -6,6 +6,8 @@ second look" and "Smoothing".
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,6 +28,8 @@ TEXTURE_AGAIN = 0.6
 COARSE = (0.3, 0.5)
 """Shares of power that remain when pixels are averaged 2×2: of white noise, and from which on noise
 is as coarse as cameras leave it."""
+COARSE_LUMA = (0.5, 0.55)
+"""The same of luma, where a camera's noise is coarser there than most."""
 POWER_FLOOR = (0.25 / 255) ** 2
 """Power of what was taken, on the [0, 1] scale squared, that counts as none."""
 
@@ -82,13 +86,22 @@ def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
     return 1 / (1 + share * share)
 
 
-def coarseness(taken: Tensor) -> Tensor:
-    """How coarse noise is: (B, C, H, W) → (B, 1, H/16, W/16), 0 (white) to 1 (a camera's).
+class Coarseness(NamedTuple):
+    """How coarse noise is, place by place, (B, 1, H/16, W/16) each."""
 
-    `taken` is what a look took. Of luma and colour differences, the mean share of power that
-    remains when pixels are averaged 2×2, over some 48 pixels, between the two of `COARSE`; a
-    channel from which next to nothing was taken does not count. H and W are multiples of 16. Ours,
-    not the paper's: docs/training.md, "Smoothing".
+    noise: Tensor
+    """From 0 (white) to 1 (a camera's), of luma and colour differences."""
+    luma: Tensor
+    """From 0 (as fine as most cameras' or finer) to 1 (coarser), of luma alone."""
+
+
+def coarseness(taken: Tensor) -> Coarseness:
+    """How coarse noise is that a look took: (B, C, H, W), H and W multiples of 16.
+
+    The share of power that remains when pixels are averaged 2×2, over some 48 pixels, between the
+    two of `COARSE`, of luma and colour differences in the mean, and between those of `COARSE_LUMA`,
+    of luma alone. A channel from which next to nothing was taken does not count. Ours, not the
+    paper's: docs/training.md, "Smoothing".
     """
     fine = opponent(taken.float())
     coarse = F.avg_pool2d(fine, 2)
@@ -97,8 +110,13 @@ def coarseness(taken: Tensor) -> Tensor:
     counts = power / (power + POWER_FLOOR)
     shares = counts * left / (power + POWER_FLOOR)
     share = shares.sum(dim=1, keepdim=True) / counts.sum(dim=1, keepdim=True).clamp_min(1e-3)
-    white, camera = COARSE
-    return ((share - white) / (camera - white)).clamp(0, 1)
+    return Coarseness(noise=from_to(COARSE, share), luma=from_to(COARSE_LUMA, shares[:, :1]))
+
+
+def from_to(bounds: tuple[float, float], share: Tensor) -> Tensor:
+    """0 up to the first of the bounds, 1 from the second on."""
+    low, high = bounds
+    return ((share - low) / (high - low)).clamp(0, 1)
 
 
 def opponent(image: Tensor) -> Tensor:

@@ -15,21 +15,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aindnet.network.config import AINDNetConfig
-from aindnet.network.places import CELL, around
+from aindnet.network.places import CELL, around, from_to
 from aindnet.network.resampling import average_pool
 from aindnet.network.trunk import Trunk
 
 STRENGTH = (1.0, 0.7)
 """Level that the smoother is told, over the one that was found, for white noise, which it sees as
 it is, and for a camera's, of which it sees what the first look left."""
+WEAK_STRENGTH = (1.4, 2.0)
+"""The same for a camera's noise that is weak, and where its luma is coarse as well: white noise
+hides that only where it is as strong at low frequencies, and its level is read as too low."""
+WEAK = (4 / 255, 8 / 255)
+"""Noise levels, on the [0, 1] scale, up to which it is, and from which on it is not."""
 SMOOTHED_TEXTURE = (0.6, 1.0)
 """Share of the noise level that is still seen in the first result where half of what the smoother
 makes of it is dropped (`places.noise_share`): for white noise, for a camera's. Texture that looks
 as coarse as a camera's noise is rare."""
 ALL_TEXTURE = (0.9, 1.4)
 """The same for half of all that is taken."""
-
-
 LOUD = (0.12, 0.2)
 """Noise levels, on the [0, 1] scale, from which on white noise is left to the first look as a
 camera's is: so much of it is cut off at black and white, which the smoother was not taught."""
@@ -38,18 +41,32 @@ camera's is: so much of it is cut off at black and white, which the smoother was
 def for_the_first_look(coarseness: Tensor, level: Tensor) -> Tensor:
     """How far noise is the first look's, place by place: 0 where the smoother takes it alone.
 
-    `coarseness` (B, 1, H/16, W/16) of what the first look took (`places.coarseness`), `level` (B,
-    C, H, W) what it found, on the [0, 1] scale.
+    `coarseness` (B, 1, H/16, W/16) of the noise that the first look took (`places.Coarseness`),
+    `level` (B, C, H, W) what it found, on the [0, 1] scale.
     """
-    low, high = LOUD
-    loud = (around(level.float().mean(dim=1, keepdim=True), CELL) - low) / (high - low)
-    return torch.maximum(coarseness, loud.clamp(0, 1))
+    return torch.maximum(coarseness, from_to(LOUD, _of_cells(level)))
 
 
-def between(bounds: tuple[float, float], coarseness: Tensor) -> Tensor:
-    """From the first to the second, as `coarseness` goes from 0 to 1."""
-    white, camera = bounds
-    return white + (camera - white) * coarseness
+def strength(coarse: Tensor, luma: Tensor, level: Tensor) -> Tensor:
+    """What the level is multiplied by that the smoother is told, (B, 1, H/16, W/16).
+
+    `coarse` as `for_the_first_look` has it, `luma` as `places.Coarseness`; `level` (B, C, H, W) is
+    the one that was found, on the [0, 1] scale.
+    """
+    white, camera = STRENGTH
+    weak = between(WEAK_STRENGTH, luma)
+    return between((white, between((weak, camera), from_to(WEAK, _of_cells(level)))), coarse)
+
+
+def _of_cells(level: Tensor) -> Tensor:
+    """The mean level of the channels and of the surroundings, (B, 1, H/16, W/16)."""
+    return around(level.float().mean(dim=1, keepdim=True), CELL)
+
+
+def between(bounds: tuple[float | Tensor, float | Tensor], share: Tensor) -> Tensor:
+    """From the first to the second, as `share` goes from 0 to 1."""
+    first, second = bounds
+    return first + (second - first) * share
 
 
 class Smoother(Trunk):
