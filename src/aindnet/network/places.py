@@ -29,7 +29,7 @@ COARSE = (0.3, 0.5)
 """Shares of power that remain when pixels are averaged 2×2: of white noise, and from which on noise
 is as coarse as cameras leave it."""
 COARSE_LUMA = (0.5, 0.55)
-"""The same of luma, where a camera's noise is coarser there than most."""
+"""The same of luma alone: of most cameras' noise, and from which on it is coarser than theirs."""
 POWER_FLOOR = (0.25 / 255) ** 2
 """Power of what was taken, on the [0, 1] scale squared, that counts as none."""
 
@@ -114,7 +114,7 @@ def coarseness(taken: Tensor) -> Coarseness:
 
 
 def from_to(bounds: tuple[float, float], share: Tensor) -> Tensor:
-    """0 up to the first of the bounds, 1 from the second on."""
+    """How far a share of anything is from the first of the bounds (0) to the second (1)."""
     low, high = bounds
     return ((share - low) / (high - low)).clamp(0, 1)
 
