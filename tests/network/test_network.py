@@ -20,8 +20,10 @@ from aindnet.network import (
     RunningNorm,
     Unnormalized,
     is_transfer_parameter,
+    places,
 )
 from aindnet.network.adaptive_norm import EPSILON
+from aindnet.network.colour import told_of_colour
 from aindnet.network.places import (
     coarseness,
     credibility,
@@ -31,7 +33,7 @@ from aindnet.network.places import (
     without_local_means,
 )
 from aindnet.network.resampling import pad_to_multiple
-from aindnet.network.smoothing import Smoother, for_the_first_look, strength
+from aindnet.network.smoothing import Smoother, for_the_first_look, strength, taken_before
 
 SMALL = AINDNetConfig(
     channels=(8, 12, 16), encoder_blocks=(1, 1, 2), decoder_blocks=(1, 1), modulation_channels=8
@@ -511,7 +513,7 @@ def test_the_smoother_is_told_what_the_first_look_found(
     coarse = for_the_first_look(noise, before)
     assert network.smoother is not None
     alone = first.denoised - padded
-    taken = cells(coarse) * alone  # white noise is left for the smoother
+    taken = cells(taken_before(coarse, before)) * alone  # white noise is left for the smoother
     told = cells(strength(coarse, luma, before)) * before
     seen = padded + taken
     assert (network.smoother(seen, told) - network.smoother(seen, 0 * told)).abs().max() > 1e-4
@@ -553,11 +555,18 @@ def test_the_smoother_is_told_more_where_noise_is_weak() -> None:
     coarse, luma = (values.view(-1, 1, 1, 1) for values in (coarse, luma))
     for level, expected in (
         (9 / 255, [1.0, 0.7, 0.7, 0.7, 0.85]),
-        (6 / 255, [1.0, 1.05, 1.2, 1.35, 1.175]),
-        (3 / 255, [1.0, 1.4, 1.7, 2.0, 1.5]),
+        (6 / 255, [1.0, 1.35, 1.6, 1.85, 1.425]),
+        (3 / 255, [1.0, 2.0, 2.5, 3.0, 2.0]),
     ):
         found = strength(coarse, luma, torch.full((5, 3, 16, 16), level))
         torch.testing.assert_close(found.flatten(), torch.tensor(expected))
+
+
+def test_of_weak_noise_of_cameras_the_smoother_sees_a_part() -> None:
+    coarse = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1)
+    for level, share in ((9 / 255, 1.0), (6 / 255, 0.85), (3 / 255, 0.7)):
+        found = taken_before(coarse, torch.full((3, 3, 16, 16), level))
+        torch.testing.assert_close(found, share * coarse)
 
 
 def test_loud_noise_is_the_first_look_s_whatever_it_is() -> None:
@@ -575,6 +584,63 @@ def test_what_the_smoother_takes_follows_the_level_that_it_is_told() -> None:
     changes = [smoother(photo, torch.full_like(photo, level)) for level in (0.02, 0.1, 0.2)]
     assert (changes[0] - changes[1]).abs().max() > 1e-5
     torch.testing.assert_close(changes[1], changes[2])  # no more than `map_limit`
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(64, 96), (33, 50), (5, 7)], ids=str)
+def test_the_colour_pass_takes_colour_from_the_smoother_s_result(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "COARSE", (-2.0, -1.0))  # all noise counts as a camera's
+    network = smoothing(colour_pass=True, half_pass=4.0)
+    before = AINDNet(replace(network.config, colour_pass=False)).eval()
+    before.load_state_dict(network.state_dict())
+    random = torch.Generator().manual_seed(2)
+    photo = torch.rand(1, 3, *size, generator=random)
+    padded = pad_to_multiple(photo, 32)
+    once = AINDNet(replace(network.config, colour_pass=False, smoothing=False)).eval()
+    once.load_state_dict(network.state_dict(), strict=False)
+    first = once(padded)
+    taken = first.denoised - padded
+    share_of_all = cells(noise_share(first.noise_level, once(first.denoised).noise_level, 1.4))
+    smoothed, found = before(photo), network(photo)
+    change = found.denoised - smoothed.denoised
+    assert change.abs().max() > 1e-3
+    assert change.mean(dim=1).abs().max() < 1e-6  # brightness stays
+    # Before texture is put back.
+    whole = padded + (before(padded).denoised - padded) / share_of_all
+    told = told_of_colour(taken, first.noise_level)
+    assert network.smoother is not None
+    small = network.smoother(F.avg_pool2d(whole, 4), told)
+    small = F.interpolate(
+        small - small.mean(dim=1, keepdim=True), scale_factor=4.0, mode="bilinear"
+    )
+    share = share_of_all * cells(credibility(small, first.noise_level, 0.3))
+    expected = (share * small)[..., : size[0], : size[1]]
+    torch.testing.assert_close(change, expected, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_colour_pass_is_told_what_a_quarter_of_the_size_leaves() -> None:
+    random = torch.Generator().manual_seed(0)
+    white = 0.03 * torch.randn(1, 3, 128, 128, generator=random)
+    coarse = F.interpolate(white[..., ::8, ::8], scale_factor=8.0)
+    level = torch.full_like(white, 0.02)
+    grey = white.mean(dim=1, keepdim=True).expand_as(white)
+    for taken, share in ((white, 0.25), (coarse, 1.0), (coarse + 3 * grey, 1.0)):
+        told = told_of_colour(taken, level)
+        assert told.shape == (1, 3, 32, 32)
+        assert float(told.mean()) == pytest.approx(2.4 * share**3 * 0.02, rel=0.05)
+    assert told_of_colour(0 * white, level).isfinite().all()
+    assert torch.equal(told_of_colour(white, 0 * level), torch.zeros(1, 3, 32, 32))
+
+
+def test_the_colour_pass_is_a_smoother_s_of_colour_photos() -> None:
+    for wrong in ({"smoothing": False}, {"image_channels": 1}):
+        with pytest.raises(ValueError, match="with smoothing"):
+            AINDNetConfig(
+                **{"normalization": "none", "smoothing": True, "colour_pass": True} | wrong
+            )
 
 
 def test_smoothing_is_in_place_of_a_second_look() -> None:

@@ -6,11 +6,13 @@ graph differ, the released graph is the default and the paper's reading is a fie
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aindnet.network.colour import COLOUR_CREDIBLE, QUARTER, colour_alone, told_of_colour
 from aindnet.network.config import AINDNetConfig
 from aindnet.network.noise_estimator import NoiseLevelEstimator
 from aindnet.network.places import (
@@ -24,7 +26,7 @@ from aindnet.network.places import (
     softness,
     without_local_means,
 )
-from aindnet.network.resampling import pad_to_multiple, resize_bilinear
+from aindnet.network.resampling import average_pool, pad_to_multiple, resize_bilinear
 from aindnet.network.smoothing import (
     ALL_TEXTURE,
     SMOOTHED_TEXTURE,
@@ -32,6 +34,7 @@ from aindnet.network.smoothing import (
     between,
     for_the_first_look,
     strength,
+    taken_before,
 )
 from aindnet.network.trunk import Trunk
 
@@ -104,7 +107,7 @@ class AINDNet(Trunk):
 
     def restoration(self, noisy: Tensor) -> Restoration:
         """What `forward` adds to the photo (B, C, H, W), and the noise level; by as many passes as
-        `half_pass`, `looks` and `smoothing` say.
+        `half_pass`, `looks`, `smoothing` and `colour_pass` say.
         """
         height, width = noisy.shape[-2:]
         padded = noisy
@@ -142,11 +145,25 @@ class AINDNet(Trunk):
         found = coarseness(residual.detach())
         coarse = for_the_first_look(found.noise, before)
         told = resize_bilinear(strength(coarse, found.luma, before), full) * before
-        taken = resize_bilinear(coarse, full) * residual
+        taken = resize_bilinear(taken_before(coarse, before), full) * residual
         taken = taken + self.with_means_kept(self.smoother(padded + taken, told), before)
         share = resize_bilinear(noise_share(before, after, between(SMOOTHED_TEXTURE, coarse)), full)
         residual = residual + share * (taken - residual)
+        if self.config.colour_pass:
+            change = self._colour_left(padded + residual, first)
+            residual = residual + resize_bilinear(coarse, full) * change
         return self._with_texture(first, residual, after, between(ALL_TEXTURE, coarse))
+
+    def _colour_left(self, smoothed: Tensor, first: Restoration) -> Tensor:
+        """What the smoother changes of a result's colour at a quarter of its size, (B, 3, H, W)."""
+        assert self.smoother is not None
+        full = (smoothed.shape[-2], smoothed.shape[-1])
+        level = first.noise_level.detach()
+        told = told_of_colour(first.residual.detach(), level)
+        change = self.smoother(average_pool(smoothed, QUARTER), told).float()
+        change = resize_bilinear(colour_alone(change), full)
+        share = credibility(change.detach(), level, COLOUR_CREDIBLE)
+        return resize_bilinear(share, full) * change
 
     def _with_texture(
         self, first: Restoration, residual: Tensor, after: Tensor, limit: float | Tensor
@@ -168,7 +185,12 @@ class AINDNet(Trunk):
     def _multiple(self) -> int:
         """Pixels that a photo's sides are brought to a multiple of."""
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
-        multiple = 8 * self.config.unshuffle * (1 if self.config.half_pass is None else 2)
+        unshuffle = self.config.unshuffle
+        multiple = 8 * unshuffle * (1 if self.config.half_pass is None else 2)
+        if self.config.colour_pass:
+            # The smoother's two poolings, and its map's stride, at a quarter of the size.
+            small = unshuffle * math.lcm(4, self.config.modulation_stride)
+            multiple = math.lcm(multiple, QUARTER * small)
         once = self.config.looks == 1 and self.smoother is None
         return multiple if once else max(multiple, CELL)
 

@@ -75,6 +75,10 @@ class AINDNetConfig:
     of the found level would hide, and white noise from the photo itself (`network.smoothing`);
     texture is kept, and the noise level measured, as with `looks`, in place of which this is. Not
     with "instance"."""
+    colour_pass: bool = False
+    """Run the smoother once more, over the result at a quarter of the size, and take from it what
+    that changes of colour, brightness untouched (`network.colour`): colour noise is coarse where
+    cameras have smoothed it. With `smoothing` alone, and of colour photos."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -124,6 +128,8 @@ class AINDNetConfig:
             )
         if self.looks > 1 and self.smoothing:
             raise ValueError("smoothing is in place of a second look: looks must be 1")
+        if self.colour_pass and not (self.smoothing and self.image_channels == 3):
+            raise ValueError("colour_pass is with smoothing, and for colour photos")
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":

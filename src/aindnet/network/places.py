@@ -72,17 +72,17 @@ def softness(photo: Tensor, limit: float) -> Tensor:
     return 1 / (1 + share * share)
 
 
-def credibility(change: Tensor, noise_level: Tensor) -> Tensor:
+def credibility(change: Tensor, noise_level: Tensor, limit: float = CREDIBLE) -> Tensor:
     """How far a second pass is to be believed: (B, C, H, W) each → (B, 1, H/16, W/16), 0 to 1.
 
-    1 / (1 + (c / (0.25·σ))⁴), with c the root mean square of the change and σ the mean noise level,
-    over some 32 pixels, on the [0, 1] scale: what one pass left of the noise is a tenth of it or
-    less, and what a second one changes beyond that are colours that it takes for noise. H and W are
-    multiples of 16. Ours, not the paper's: docs/training.md, "Once more at half the size".
+    1 / (1 + (c / (limit·σ))⁴), with c the root mean square of the change and σ the mean noise
+    level, over some 32 pixels, on the [0, 1] scale: what one pass left of the noise is a tenth of
+    it or less, and what a second one changes beyond that are colours that it takes for noise. H and
+    W are multiples of 16. Ours, not the paper's: docs/training.md, "Once more at half the size".
     """
     power = around(change.float().square().mean(dim=1, keepdim=True), CELL)
     level = around(noise_level.float().mean(dim=1, keepdim=True), CELL)
-    share = power / (CREDIBLE * level).clamp_min(1e-6).square()
+    share = power / (limit * level).clamp_min(1e-6).square()
     return 1 / (1 + share * share)
 
 

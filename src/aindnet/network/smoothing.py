@@ -22,7 +22,7 @@ from aindnet.network.trunk import Trunk
 STRENGTH = (1.0, 0.7)
 """Level that the smoother is told, over the one that was found, for white noise, which it sees as
 it is, and for a camera's, of which it sees what the first look left."""
-WEAK_STRENGTH = (1.4, 2.0)
+WEAK_STRENGTH = (2.0, 3.0)
 """The same for a camera's noise that is weak, and where its luma is coarse as well: white noise
 hides that only where it is as strong at low frequencies, and its level is read as too low."""
 WEAK = (4 / 255, 8 / 255)
@@ -33,6 +33,9 @@ makes of it is dropped (`places.noise_share`): for white noise, for a camera's. 
 as coarse as a camera's noise is rare."""
 ALL_TEXTURE = (0.9, 1.4)
 """The same for half of all that is taken."""
+WEAK_LEFT = 0.3
+"""Share of a camera's noise, where it is weak, that stays in what the smoother sees: the first look
+takes texture with it, which the smoother is to judge for itself."""
 LOUD = (0.12, 0.2)
 """Noise levels, on the [0, 1] scale, from which on white noise is left to the first look as a
 camera's is: so much of it is cut off at black and white, which the smoother was not taught."""
@@ -45,6 +48,17 @@ def for_the_first_look(coarseness: Tensor, level: Tensor) -> Tensor:
     `level` (B, C, H, W) what it found, on the [0, 1] scale.
     """
     return torch.maximum(coarseness, from_to(LOUD, _of_cells(level)))
+
+
+def taken_before(coarse: Tensor, level: Tensor) -> Tensor:
+    """The share of what the first look took that the smoother does not see any more, place by
+    place, (B, 1, H/16, W/16): none of white noise, all of a camera's, less where that is weak.
+
+    `coarse` as `for_the_first_look` has it; `level` (B, C, H, W) is the one that was found, on the
+    [0, 1] scale.
+    """
+    weak = 1 - from_to(WEAK, _of_cells(level))
+    return coarse * (1 - WEAK_LEFT * weak)
 
 
 def strength(coarse: Tensor, luma: Tensor, level: Tensor) -> Tensor:
@@ -84,7 +98,7 @@ class Smoother(Trunk):
         """What is to be added to the photo (B, C, H, W).
 
         `level` (B, C, H, W) is the standard deviation of the white noise, on the [0, 1] scale. H
-        and W are multiples of 8 and of `unshuffle` · `modulation_stride`.
+        and W are multiples of `unshuffle` · 4 and of `unshuffle` · `modulation_stride`.
         """
         told = average_pool(level, self.config.unshuffle * self.config.modulation_stride)
         if self.config.map_limit is not None:

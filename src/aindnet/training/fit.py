@@ -168,7 +168,7 @@ def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask, budget: Budg
         )
 
 
-WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks")
+WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks", "colour_pass")
 """Of a network's configuration: what a run may change in the model that it starts from."""
 
 
@@ -194,7 +194,7 @@ def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
     network = start.network
     if recipe.network in (AINDNetConfig(), network.config):
         return network, start.card
-    same: dict[str, Any] = dict.fromkeys(WITHOUT_WEIGHTS) | {"looks": 1}
+    same: dict[str, Any] = dict.fromkeys(WITHOUT_WEIGHTS) | {"looks": 1, "colour_pass": False}
     if replace(recipe.network, **same) != replace(network.config, **same):
         raise RecipeError(
             f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "

@@ -50,6 +50,7 @@ def test_the_finest_scale_s_sum_is_kept_in_float32_and_no_block_s_convolution(
         ({"half_pass": 0.4}, 2),
         ({"looks": 2}, 2),
         ({"half_pass": 0.4, "smoothing": True}, 3),
+        ({"half_pass": 0.4, "smoothing": True, "colour_pass": True}, 4),
     ],
 )
 def test_every_pass_keeps_its_sum_in_float32(further: dict[str, object], passes: int) -> None:

@@ -128,7 +128,14 @@ def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "further", [{"half_pass": 50.0}, {"looks": 2}, {"smoothing": True}], ids=str
+    "further",
+    [
+        {"half_pass": 50.0},
+        {"looks": 2},
+        {"smoothing": True},
+        {"smoothing": True, "colour_pass": True},
+    ],
+    ids=str,
 )
 def test_further_passes_are_in_every_runtime(runtime: Any, further: dict[str, Any]) -> None:
     network = small_network(normalization="none", unshuffle=2, **further)

@@ -43,6 +43,7 @@ VARIANTS: list[dict[str, Any]] = [
         "half_pass": 0.4,
         "smoothing": True,
     },
+    {"normalization": "running", "unshuffle": 2, "smoothing": True, "colour_pass": True},
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},
