@@ -14,7 +14,8 @@ from aindnet.training import load_recipe
 SIDE = 256
 FAST = load_recipe(Path(__file__).parents[1] / "recipes/fast.yaml").network
 MEDIUM = load_recipe(Path(__file__).parents[1] / "recipes/medium.yaml").network
-TWICE = replace(MEDIUM, looks=2, smoothing=False)
+FIRST = replace(MEDIUM, smoothing=False, colour_pass=False)
+TWICE = replace(FIRST, looks=2)
 FULL = AINDNetConfig()
 VARIANTS = {
     "full": FULL,
@@ -25,8 +26,9 @@ VARIANTS = {
     "full, unshuffle 2": replace(FULL, unshuffle=2),
     "fast (recipes/fast.yaml)": FAST,
     "medium (recipes/medium.yaml)": MEDIUM,
-    "the first look of it": replace(MEDIUM, smoothing=False),
-    "that, and all of it again": TWICE,
+    "the first look of it": FIRST,
+    "that, and the smoother": replace(MEDIUM, colour_pass=False),
+    "the first look, and all of it again": TWICE,
 }
 
 
