@@ -129,7 +129,10 @@ def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert [Path(file).name for file in files] == ["cat.denoised.png", "cat.noise.png"]
     result = read_image(Path(files[0]))
-    np.testing.assert_array_equal(result, Denoiser.from_pretrained(MODEL)(photo).image)
+    expected = Denoiser.from_pretrained(MODEL)(photo).image
+    # Halves of a level may be rounded either way: 129.5 was, on one processor.
+    np.testing.assert_allclose(result.astype(int), expected.astype(int), atol=1)
+    assert (result != expected).mean() < 1e-3
     assert MODEL in facts
     assert read_image(Path(whole[1])).shape == (96, 120, 3)
     assert read_image(Path(near[1])).shape == (192, 240, 3)
