@@ -5,12 +5,15 @@
 RENOIR's and the SIDD sample's crops, every fifth of PolyU's as stored (14 at most), 256 pixels of
 each; the eight Kodak photos as they are, and under white noise of three levels, in 8 bits. In one
 pass of the plain network, without tiles: for comparing weights, not for tables (`aindnet
-evaluate` is). PSNR as there: 8 bits, peak 255, a mean over images, dB.
+evaluate` is). PSNR as there: 8 bits, peak 255, a mean over images, dB. --set gives constants of
+`aindnet.network` other values, to see what they do: --set smoothing.WEAK_LEFT=0.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +57,33 @@ def white_crops(folder: Path) -> dict[str, list[PhotoPair]]:
     return found
 
 
+def set_constant(assignment: str) -> None:
+    """Give a constant of a module of `aindnet.network` another value: "smoothing.WEAK_LEFT=0".
+
+    Counts where that module reads it, not where another has imported it. Ends the program where
+    there is no such constant.
+    """
+    where, _, value = assignment.partition("=")
+    room, _, name = where.partition(".")
+    try:
+        module = importlib.import_module(f"aindnet.network.{room}")
+        before, after = getattr(module, name), ast.literal_eval(value)
+    except (ModuleNotFoundError, AttributeError, SyntaxError, ValueError) as error:
+        raise SystemExit(f"--set {assignment}: give MODULE.CONSTANT=VALUE ({error})") from error
+    if not name.isupper() or isinstance(before, tuple) != isinstance(after, tuple):
+        raise SystemExit(f"--set {assignment}: {where} is {before!r} now, and stays of its kind")
+    setattr(module, name, after)
+
+
 def main() -> None:
     """Print a row for each model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="with real/ and clean-test/")
     parser.add_argument("model", nargs="+", help="names or files")
+    parser.add_argument("--set", action="append", default=[], metavar="MODULE.CONSTANT=VALUE")
     given = parser.parse_args()
+    for assignment in given.set:
+        set_constant(assignment)
     sets = real_crops(given.data) | white_crops(given.data / "clean-test/kodak8")
     print(f"| | {' | '.join(f'{name} ({len(pairs)})' for name, pairs in sets.items())} |")
     print("|---" * (1 + len(sets)) + "|")

@@ -2,9 +2,10 @@
 
     python tools/mix_models.py A.safetensors B.safetensors --share 0.75 --output MIX.safetensors
 
-Two ends of one training are often better together than either (Wortsman et al., "Robust fine-tuning
-of zero-shot models", CVPR 2022). The card is the second's, with the data of both and a licence that
-is no freer than either's; what was measured on the second is not true of the mix, and left out.
+Limits and passes, which have no weights, are the second's. Two ends of one training are often
+better together than either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+The card is the second's, with the data of both and a licence that is no freer than either's; what
+was measured on the second is not true of the mix, and left out.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     first, second = load_model(arguments.first), load_model(arguments.second)
-    if first.network.config != second.network.config:
+    if not second.network.config.has_weights_of(first.network.config):
         sys.exit(f"{arguments.first} and {arguments.second} are not of one network")
-    mixed = between(first.network, second.network, arguments.share)
+    mixed = between(second.network, first.network, 1 - arguments.share)
     save_model(arguments.output, mixed, card_of_both(first, second, arguments.share))
 
 

@@ -8,7 +8,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aindnet.network import smoothing
 from tool_modules import TOOLS, load_tool
+
+
+def test_a_constant_is_set_and_what_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    tool = load_tool("crop_scores")
+    for name in ("WEAK_LEFT", "WEAK_STRENGTH"):
+        monkeypatch.setattr(smoothing, name, getattr(smoothing, name))  # put back afterwards
+    tool.set_constant("smoothing.WEAK_LEFT=0")
+    tool.set_constant("smoothing.WEAK_STRENGTH=(1.4, 2.0)")
+    assert (smoothing.WEAK_LEFT, smoothing.WEAK_STRENGTH) == (0, (1.4, 2.0))
+    for wrong in (
+        "smoothing.WEAK=0.1", "smoothing.NONE=1", "no.WEAK=1", "smoothing.between=1",
+        "smoothing.WEAK_LEFT=x", "smoothing.WEAK_LEFT",
+    ):  # fmt: skip
+        with pytest.raises(SystemExit, match="--set"):
+            tool.set_constant(wrong)
 
 
 def test_clean_photos_under_white_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

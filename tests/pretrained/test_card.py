@@ -48,12 +48,14 @@ def test_a_mix_has_the_data_of_both_and_no_measurement_of_one(
         name="second", licence="MIT", trained_on="tiles", quality={"set": {"psnr": 30.5}}
     )
     paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "mix")]
-    for path, card in zip(paths, (START, second), strict=False):
-        save_model(path, small_network(), card)
+    networks = (small_network(), small_network(mean_limit=0.05))
+    for path, network, card in zip(paths, networks, (START, second), strict=False):
+        save_model(path, network, card)
     arguments = [str(path) for path in paths[:2]] + ["--share", "0.75", "--output", str(paths[2])]
     monkeypatch.setattr("sys.argv", ["mix_models.py", *arguments])
     load_tool("mix_models").main()
     card = load_model(paths[2]).card
+    assert load_model(paths[2]).network.config == networks[1].config
     assert (card.name, card.licence, card.quality) == ("second", "research only", {})
     assert card.trained_on == "first, as start: pairs; then: tiles"
     assert card.recipe.startswith("0.25 · start (")

@@ -260,6 +260,16 @@ def test_a_second_pass_can_be_taught_to_weights_that_had_one(photos: Path, tmp_p
     torch.testing.assert_close(weights(other), weights(path), rtol=0, atol=1e-3)
 
 
+def test_the_colour_pass_can_be_added_to_a_trained_smoother(photos: Path, tmp_path: Path) -> None:
+    before = replace(SMALL, normalization="none", smoothing=True)
+    path = fit(recipe(photos, tmp_path, network=before, budget="1 steps"))
+    network = replace(before, colour_pass=True)
+    changes = {"name": "colour", "network": network, "learning_rate": 1e-12, "ema_decay": 0.0}
+    other = fit(recipe(photos, tmp_path, budget="1 steps", initial=str(path), **changes))
+    assert load_model(other).network.config == network
+    torch.testing.assert_close(weights(other), weights(path), rtol=0, atol=1e-3)
+
+
 def test_a_smoother_is_trained_alone(photos: Path, tmp_path: Path) -> None:
     network = replace(SMALL, normalization="none", smoothing=True)
     path = fit(recipe(photos, tmp_path, network=network, budget="1 steps"))

@@ -18,7 +18,6 @@ QUARTER = 4
 COLOUR_STRENGTH = 2.4
 """Level that the smoother is told there, over the one that was found, where colour noise is so
 coarse that averaging 4×4 pixels leaves all of it; less by the cube of the share that remains."""
-
 COLOUR_CREDIBLE = 0.3
 """Share of the noise level that it may change there, to be believed (`places.credibility`)."""
 

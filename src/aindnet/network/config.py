@@ -6,8 +6,8 @@ graph is the default and the paper's reading is a field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from aindnet.network.adaptive_norm import MapResize, Modulation, Normalization
 from aindnet.network.resampling import ResizeMode
@@ -21,6 +21,15 @@ KINDS = {
     "resize": get_args(ResizeMode),
     "padding": get_args(Padding),
 }
+WITHOUT_WEIGHTS: dict[str, Any] = {
+    "map_limit": None,
+    "feature_limit": None,
+    "mean_limit": None,
+    "half_pass": None,
+    "looks": 1,
+    "colour_pass": False,
+}
+"""Limits and passes, which have no weights, at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,10 @@ class AINDNetConfig:
             raise ValueError("coarse_stride must be 4 or 8, and unshuffle 1, 2 or 4")
         if self.unshuffle > 1 and self.resize == "tf1":
             raise ValueError('resize="tf1" is for the released graph, which has no unshuffle')
+
+    def has_weights_of(self, other: AINDNetConfig) -> bool:
+        """Whether a network of `other` has the same weights: limits and passes have none."""
+        return replace(self, **WITHOUT_WEIGHTS) == replace(other, **WITHOUT_WEIGHTS)
 
     @property
     def constant_statistics(self) -> bool:

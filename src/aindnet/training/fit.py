@@ -168,10 +168,6 @@ def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask, budget: Budg
         )
 
 
-WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks", "colour_pass")
-"""Of a network's configuration: what a run may change in the model that it starts from."""
-
-
 def _say_licence(recipe: TrainingRecipe, start: ModelCard) -> None:
     """Say, before anything is trained, where the model may not have the recipe's licence."""
     licence = joined_licence(recipe.licence, start.licence)
@@ -194,8 +190,7 @@ def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
     network = start.network
     if recipe.network in (AINDNetConfig(), network.config):
         return network, start.card
-    same: dict[str, Any] = dict.fromkeys(WITHOUT_WEIGHTS) | {"looks": 1, "colour_pass": False}
-    if replace(recipe.network, **same) != replace(network.config, **same):
+    if not recipe.network.has_weights_of(network.config):
         raise RecipeError(
             f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "
             f"one of the two"
