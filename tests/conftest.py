@@ -21,3 +21,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the data folder ../shared is not here")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _no_folder_of_the_user_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Models, profiles and measurements of whoever runs the tests change none."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))

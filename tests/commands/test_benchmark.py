@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from aindnet.commands.app import main
+from aindnet.commands.benchmark import MOST_LOST
 from aindnet.pretrained import ModelCard, save_model
 from aindnet.restore import Denoiser
+from aindnet.restore.backends.measured import measured_fastest, measured_file
 from aindnet.restore.benchmark import _naive, example_image, psnr
 from aindnet.restore.ceilings import work
 from restore_networks import small_network
@@ -51,6 +53,34 @@ def test_the_json_document_is_as_promised(
     assert document["ceilings"]["copy_gb_per_second"]["cpu"] > 0
     assert "calibrate_int8.py" in document["skipped"]["openvino int8 cpu"]
     assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_fastest_is_remembered_where_that_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "small.safetensors"
+    save_model(model, small_network(), ModelCard(name="small"))
+    command = ["benchmark", "--model", str(model), "--size", "64", "--repeats", "1", "--no-peers"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--json"])
+    assert stopped.value.code == 0
+    assert measured_fastest() is None
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main([*command, "--json", "--remember"])
+    out, err = capsys.readouterr()
+    runs = [
+        run
+        for run in json.loads(out)["runs"]
+        if run["name"] != "naive" and run["psnr_difference"] > -MOST_LOST
+    ]
+    best = min(runs, key=lambda run: run["seconds"])
+    found = measured_fastest()
+    assert found is not None
+    assert (found.backend, found.precision) == (best["backend"], best["precision"])
+    assert str(measured_file()) in err
+    chosen = Denoiser(small_network())
+    assert (chosen.backend, chosen.precision) == (best["backend"], best["precision"])
 
 
 def test_arithmetic_is_counted_as_by_hand() -> None:

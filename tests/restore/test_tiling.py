@@ -15,11 +15,13 @@ discards = st.integers(0, 64)
 
 
 @settings(max_examples=40)
-@given(sizes, tiles, overlaps, discards)
+@given(sizes, tiles, overlaps, discards, st.booleans())
 def test_weights_sum_to_one_up_to_the_border(
-    length: int, tile: int, overlap: int, discard: int
+    length: int, tile: int, overlap: int, discard: int, fitted: bool
 ) -> None:
-    axis = plan_tiles(length, length, tile=tile, overlap=overlap, discard=discard).rows
+    axis = plan_tiles(
+        length, length, tile=tile, overlap=overlap, discard=discard, fitted=fitted
+    ).rows
     total = np.zeros(axis.padded)
     for index, start in enumerate(axis.positions):
         weights = axis.weights(index)
@@ -29,11 +31,13 @@ def test_weights_sum_to_one_up_to_the_border(
 
 
 @settings(max_examples=40)
-@given(sizes, tiles, overlaps, discards)
+@given(sizes, tiles, overlaps, discards, st.booleans())
 def test_tiles_reach_over_the_image_aligned_and_overlapping(
-    length: int, tile: int, overlap: int, discard: int
+    length: int, tile: int, overlap: int, discard: int, fitted: bool
 ) -> None:
-    axis = plan_tiles(length, length, tile=tile, overlap=overlap, discard=discard).rows
+    axis = plan_tiles(
+        length, length, tile=tile, overlap=overlap, discard=discard, fitted=fitted
+    ).rows
     positions = np.array(axis.positions)
     assert positions[0] == 0
     assert positions[-1] + axis.size == axis.padded
@@ -41,6 +45,27 @@ def test_tiles_reach_over_the_image_aligned_and_overlapping(
     assert not (positions % ALIGNMENT).any()
     assert (np.diff(positions) <= axis.size - axis.overlap).all()
     assert (np.diff(positions) > 0).all()
+
+
+@given(sizes, sizes, tiles, overlaps)
+def test_tiles_that_fit_are_as_many_and_no_larger(
+    height: int, width: int, tile: int, overlap: int
+) -> None:
+    whole, fitted = (
+        plan_tiles(height, width, tile=tile, overlap=overlap, fitted=each) for each in (False, True)
+    )
+    assert fitted.pixels == whole.pixels or fitted.pixels <= 0.85 * whole.pixels
+    for axis, before in ((fitted.rows, whole.rows), (fitted.columns, whole.columns)):
+        assert axis.size <= before.size
+        assert len(axis.positions) == len(before.positions)
+
+
+def test_a_photo_a_little_larger_than_a_tile_gets_small_ones() -> None:
+    plan = plan_tiles(1000, 2000, tile=960, overlap=192, fitted=True)
+    assert plan.tile_shape == (608, 800)
+    assert plan_tiles(1000, 2000, tile=960, overlap=192).tile_shape == (960, 960)
+    # Nothing to be saved: the shape that all large photos share.
+    assert plan_tiles(3000, 4000, tile=960, overlap=192, fitted=True).tile_shape == (960, 960)
 
 
 def test_discarded_pixels_have_no_weight() -> None:

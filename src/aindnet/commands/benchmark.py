@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from aindnet.restore.benchmark import Run
     from aindnet.restore.ceilings import Ceilings
 
-
 CHARTS = (".png", ".svg")
+MOST_LOST = 0.05
+"""dB below the plain network that `--remember` puts up with."""
 
 
 def benchmark(
@@ -28,6 +29,7 @@ def benchmark(
     repeats: int = 3,
     peers: bool = True,
     chart: Path | None = None,
+    remember: Annotated[bool, Parameter(negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Time every backend and precision there is, against the plain network and classical methods.
@@ -44,6 +46,9 @@ def benchmark(
         Also time OpenCV's non-local means, and BM3D, where they are installed.
     chart
         Write a bar chart there, as PNG or SVG.
+    remember
+        Let `--backend auto` take the fastest of these on this machine from now on, int8 left out,
+        until another version of a runtime is installed. The file that says so is named.
     as_json
         Print one JSON document on stdout.
     """
@@ -88,7 +93,29 @@ def benchmark(
         _print(rows, ceilings, skipped)
     if chart is not None:
         _draw(rows, chart)
+    if remember:
+        _remember(runs, naive)
     return 0
+
+
+def _remember(runs: list[Run], naive: Run) -> None:
+    from aindnet.evaluation.whole_files import whole_file
+    from aindnet.restore.backends.measured import Fastest, as_document, measured_file
+
+    as_good = [
+        run
+        for run in runs
+        if run.name != "naive" and run.precision != "int8" and run.psnr > naive.psnr - MOST_LOST
+    ]
+    best = min(as_good, key=lambda run: run.seconds)
+    path = measured_file()
+    with whole_file(path) as partial:
+        fastest = Fastest(backend=best.backend, device=best.device, precision=best.precision)
+        partial.write_text(as_document(fastest), encoding="utf-8")
+    print(
+        f"aindnet: --backend auto takes {best.name} from now on; remove {path} to undo it",
+        file=sys.stderr,
+    )
 
 
 def _peers(size: int, channels: int, naive: Run, skipped: dict[str, str]) -> list[dict[str, Any]]:

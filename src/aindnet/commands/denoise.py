@@ -219,7 +219,11 @@ def _load(model: str | None, camera: Path | None, options: dict[str, Any]) -> An
 
 def _running(denoiser: Any) -> str:
     """What was chosen where "auto" was asked for."""
-    return f"{denoiser.model_name}, {denoiser.backend} on {denoiser.device} in {denoiser.precision}"
+    from aindnet.restore.backends.measured import Fastest, measured_fastest
+
+    chosen = Fastest(denoiser.backend, denoiser.device, denoiser.precision)
+    running = f"{denoiser.model_name}, {chosen.backend} on {chosen.device} in {chosen.precision}"
+    return f"{running}, the fastest measured here" if chosen == measured_fastest() else running
 
 
 def _camera_folder(camera: str | None) -> Path | None:

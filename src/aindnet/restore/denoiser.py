@@ -46,7 +46,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 DEFAULT_TILE = 640
-"""Pixels a side where neighbours share `REACH`; in proportion where they share more."""
+"""Pixels a side where neighbours share `REACH`; in proportion where they share more. Smaller where
+that fits a photo (`tiling.plan_tiles`)."""
 SMALLEST_TILE = 3 * ALIGNMENT
 INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2
@@ -115,6 +116,7 @@ class Denoiser:
             overlap=self._overlap,
             channels=network.config.image_channels,
             visible=CLIPPED if card is None or card.clipped else UNCLIPPED,
+            fitted=tile is None,
         )
 
     @classmethod

@@ -65,6 +65,8 @@ class Engine:
     """Of the network: 3, or 1 for a network of grey photos, which are given as three equal ones."""
     visible: tuple[float, float] = CLIPPED
     """What the network is shown of float images."""
+    fitted: bool = False
+    """Whether tiles may be smaller where that covers an image with less (`plan_tiles`)."""
 
     def stream(
         self,
@@ -117,6 +119,8 @@ class Engine:
             tile=self.tile,
             overlap=self.overlap,
             discard=discarded(self.overlap),
+            # Where a shape is cheap, and no batch is to be filled with tiles of several images.
+            fitted=self.fitted and self.backend.batch == 1 and not self.backend.compiled,
         )
 
     def _requests(

@@ -18,6 +18,10 @@ ALIGNMENT = 32
 """Pixels. A multiple of what the bundled networks pool to (16, 32), coarse enough that images of
 many small sizes share few compiled tile shapes."""
 
+WORTH_A_SHAPE = 0.15
+"""Share of an image's arithmetic that pays for a tile shape of its own, which takes two or three
+seconds to compile: photos of a few tiles, which share far more than they must."""
+
 
 def round_up(value: int, multiple: int = ALIGNMENT) -> int:
     """The smallest multiple that is not below `value`.
@@ -98,20 +102,50 @@ class TilePlan:
         return self.rows.size, self.columns.size
 
     @property
+    def pixels(self) -> int:
+        """Of all tiles together."""
+        height, width = self.tile_shape
+        return height * len(self.rows.positions) * width * len(self.columns.positions)
+
+    @property
     def single_tile(self) -> bool:
         """Whether one tile holds the whole image."""
         return len(self.rows.positions) == len(self.columns.positions) == 1
 
 
-def plan_tiles(height: int, width: int, *, tile: int, overlap: int, discard: int = 0) -> TilePlan:
+def plan_tiles(
+    height: int, width: int, *, tile: int, overlap: int, discard: int = 0, fitted: bool = False
+) -> TilePlan:
     """Tiles of `tile` pixels (rounded up to the alignment) over an image.
 
-    The overlap shrinks with a tile too small to hold it three times.
+    With `fitted`, as many smaller ones that just cover it, where that saves `WORTH_A_SHAPE` of the
+    arithmetic. The overlap shrinks with a tile too small to hold it three times.
     """
     tile = round_up(max(tile, 3 * ALIGNMENT))
     overlap = min(round_up(overlap), tile // 3 // ALIGNMENT * ALIGNMENT)
     discard = min(discard, overlap // 2)
-    return TilePlan(Axis(height, tile, overlap, discard), Axis(width, tile, overlap, discard))
+    whole, smaller = (
+        TilePlan(Axis(height, rows, overlap, discard), Axis(width, columns, overlap, discard))
+        for rows, columns in (
+            (tile, tile),
+            (fitting(height, tile, overlap), fitting(width, tile, overlap)),
+        )
+    )
+    worth = smaller.pixels <= (1 - WORTH_A_SHAPE) * whole.pixels
+    return smaller if fitted and worth else whole
+
+
+def fitting(length: int, tile: int, overlap: int) -> int:
+    """The smallest tile, of three overlaps at least, that covers a side by as many as `tile` does.
+
+    >>> fitting(1000, 960, 192), fitting(4000, 960, 192), fitting(500, 960, 192)
+    (608, 960, 960)
+    """
+    padded = round_up(length)
+    if padded <= tile:
+        return tile
+    count = -(-(padded - overlap) // (tile - overlap))
+    return max(round_up(-(-(padded + (count - 1) * overlap) // count)), 3 * overlap)
 
 
 def reflect_to(strip: Array, rows: int, columns: int) -> Array:

@@ -51,6 +51,9 @@ class Backend(Protocol):
     asynchronous: bool = False
     """Whether `start` returns before the work is done, so that the next batch can be made ready."""
 
+    compiled: bool = False
+    """Whether PyTorch's compiler works on each tile shape, for half a minute or more."""
+
     def start(self, tiles: Array, statistics: Sequence[Given]) -> Pending:
         """Begin what `run` does; the call that comes back waits for the result, and gives it.
 

@@ -11,6 +11,7 @@ from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
 from aindnet.restore.backends.base import Backend
 from aindnet.restore.backends.int8 import Ranges
+from aindnet.restore.backends.measured import measured_fastest
 from aindnet.restore.backends.onnx_backend import ONNXBackend
 from aindnet.restore.backends.openvino_backend import OpenVINOBackend, computes_in
 from aindnet.restore.backends.torch_backend import TorchBackend
@@ -39,10 +40,12 @@ def create_backend(
 ) -> Backend:
     """The network, ready to run tiles.
 
-    "auto" takes a GPU where PyTorch has one; on the CPU OpenVINO where it is installed, which
-    `aindnet benchmark` finds the fastest; and bf16 where the hardware multiplies in it. It never
-    takes int8, which costs quality: that is asked for, and needs the model's `int8_ranges`.
-    `compiled` is PyTorch's alone, and its choice where the backend is "auto".
+    "auto" takes what `aindnet benchmark --remember` found to be the fastest on this machine
+    (`measured_fastest`), where what is asked for leaves it that choice. Without a measurement it
+    takes a GPU where PyTorch has one; on the CPU OpenVINO where it is installed; and bf16 where
+    the hardware multiplies in it. It never takes int8, which costs quality: that is asked for, and
+    needs the model's `int8_ranges`. `compiled` is PyTorch's alone, and its choice where the
+    backend is "auto".
     Raises `DeviceError` for what this machine cannot do, `MissingExtraError` for what is not
     installed.
     """
@@ -55,6 +58,9 @@ def create_backend(
         backend = "openvino"
     if compiled:
         backend = _check_compiler(backend)
+    found = measured_fastest() if backend == precision == "auto" else None
+    if found is not None and device in ("auto", found.device):
+        backend, device, precision = found.backend, found.device, found.precision
     device = _choose_device(device, backend)
     if backend == "auto":
         openvino = device == "cpu" and importlib.util.find_spec("openvino") is not None

@@ -31,7 +31,7 @@ class HalvingBackend(Backend):
         """
         self.name, self.device = backend.name, backend.device
         self.precision, self.batch = backend.precision, backend.batch
-        self.asynchronous = backend.asynchronous
+        self.asynchronous, self.compiled = backend.asynchronous, backend.compiled
         self._backend = backend
         self._overlap = overlap
         self._discard = discard

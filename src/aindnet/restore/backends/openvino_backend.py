@@ -16,7 +16,7 @@ from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.graph import GraphKind, tile_graph
 from aindnet.restore.backends.int8 import Ranges, in_int8
-from aindnet.restore.backends.openvino_precision import with_float32_sum
+from aindnet.restore.backends.openvino_precision import with_bfloat16_convolutions
 from aindnet.restore.backends.tile_network import TileNetwork
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -75,9 +75,11 @@ class OpenVINOBackend(Backend):
             )
         self.precision = precision if int8_ranges is None else "int8"
         self.batch = batch
+        self._rounded = precision == "bf16"
         self._core = openvino.Core()
         self._options = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            # Not "bf16": the graph says itself what is rounded.
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else "dynamic",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
@@ -111,10 +113,9 @@ class OpenVINOBackend(Backend):
             if kind not in self._graphs:
                 self._graphs[kind] = tile_graph(self._network, kind)
             graph = self._graphs[kind]
-            if self.precision == "fp32":
-                model = self._core.read_model(graph)
-            else:
-                model = with_float32_sum(self._core, graph)
+            model = self._core.read_model(graph)
+            if self._rounded:
+                model = with_bfloat16_convolutions(model)
             model.reshape(
                 {port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)}
             )

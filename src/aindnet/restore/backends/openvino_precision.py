@@ -1,80 +1,114 @@
-"""bfloat16 in OpenVINO with the features that carry the photo kept in float32.
+"""bfloat16 in OpenVINO for what is slow, the convolutions, and float32 for all else.
 
-The blocks of the finest scale add to one sum, from the stem to the head. Its values are of the
-photo's size and the noise in them is a hundredth of it: rounded to bfloat16's eight bits at every
-block, the sum costs more than all convolutions in bfloat16 together (docs/engine.md).
+The graph gives every value its type, and the plugin keeps them. Told to compute in bfloat16 it
+would round everything: the features that carry the photo, whose noise is a hundredth of them, and
+the arithmetic of noise levels. They cost more than what all convolutions lose in bfloat16
+(docs/engine.md).
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
-import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import Any
 
+CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 STEM = re.compile(r"/stem1(_\d+)?/")
-"""The stem of every pass: further ones are numbered by the exporter."""
-ELEMENTWISE = (
-    "Add",
-    "Multiply",
-    "Subtract",
-    "Maximum",
-    "Minimum",
-    "Clamp",
-    "PRelu",
-    "Relu",
-    "Convert",
-)
+"""The stem of every pass; further ones are numbered by the exporter."""
+SMOOTHER = "/smoother/"
+AFTER_CONVOLUTION = ("Add", "Convert", "Slice", "Split", "VariadicSplit")
+"""The bias, and what gives γ and β apart."""
+
+Node = Any
+"""Of an OpenVINO graph; the library has no types for mypy."""
 
 
-def with_float32_sum(core: Any, graph: bytes) -> Any:
-    """An ONNX graph of `tile_graph` as an `openvino.Model`, the finest scale's sum marked.
+def with_bfloat16_convolutions(model: Any) -> Any:
+    """An `openvino.Model` of `tile_graph`, changed in place, and given back.
 
-    OpenVINO's attribute `precise` (its DisablePrecisionConversion, once DisableFP16Compression)
-    keeps an operation in float32 whatever the hint says; of another type than the library's own it
-    is refused, so that Python can set it in the serialised model alone. Convolutions
-    stay in bfloat16 and write what they add to the sum in float32.
+    Convolutions read and write bfloat16, but for those of `_of_the_photo`, and those in eight bits,
+    which stay as they are; so does the resizing of γ and β. To be compiled with the precision hint
+    "dynamic".
     """
-    model = core.read_model(graph)
-    names = {node.get_friendly_name() for node in _sum_of(model)}
-    with tempfile.TemporaryDirectory(prefix="aindnet-") as folder:
-        path = Path(folder) / "model.xml"
-        _serialize(model, path)
-        tree = ET.parse(path)
-        for layer in tree.iter("layer"):
-            if layer.get("name") in names:
-                info = layer.find("rt_info")
-                info = ET.SubElement(layer, "rt_info") if info is None else info
-                ET.SubElement(info, "attribute", {"name": "precise", "version": "0"})
-        tree.write(path)
-        # Copied into memory: the weights' file goes with the folder.
-        weights = path.with_suffix(".bin").read_bytes()
-        return core.read_model(path.read_bytes(), weights)
-
-
-def _serialize(model: Any, path: Path) -> None:
     import openvino
+    from openvino import opset13
 
-    openvino.serialize(model, str(path), str(path.with_suffix(".bin")))
+    exact = _of_the_photo(model)
+    rounded: dict[tuple[str, int], Any] = {}
+    for node in model.get_ordered_ops():
+        if node.get_friendly_name() in exact:
+            continue
+        if node.get_type_name() in CONVOLUTIONS and _is_floating(node):
+            ports = node.inputs()[:2]
+        elif node.get_type_name() == "Interpolate" and _is_modulation(node):
+            ports = node.inputs()[:1]
+        else:
+            continue
+        for port in ports:
+            source = port.get_source_output()
+            key = source.get_node().get_friendly_name(), source.get_index()
+            if key not in rounded:  # one for all that read it
+                rounded[key] = opset13.convert(source, openvino.Type.bf16).output(0)
+            port.replace_source_output(rounded[key])
+        node.validate_and_infer_types()
+        readers = list(node.output(0).get_target_inputs())
+        again = opset13.convert(node.output(0), openvino.Type.f32)
+        for port in readers:
+            port.replace_source_output(again.output(0))
+    model.validate_nodes_and_infer_types()
+    return model
 
 
-def _sum_of(model: Any) -> list[Any]:
-    """Each pass's stem, every sum of it with a block's output, and what is done to these point by
-    point.
+def _of_the_photo(model: Any) -> set[str]:
+    """Convolutions whose values are as large as the photo's, by name: the stems, which read it, and
+    what is added to a smoother's first, which takes it out of the features again. What the first
+    look loses there, the smoother takes for noise.
     """
-    stem = [n for n in model.get_ordered_ops() if STEM.search(n.get_friendly_name())]
-    kept = [n for n in stem if n.get_type_name() in ("Convolution", "Add")]
-    for node in stem:
-        kept += [each for each in _consumers(node) if each.get_type_name() == "Relu"]
-    names = {node.get_friendly_name() for node in kept}
-    for node in kept:  # grows while it runs
-        for each in _consumers(node):
-            if each.get_type_name() in ELEMENTWISE and each.get_friendly_name() not in names:
-                names.add(each.get_friendly_name())
-                kept.append(each)
-    return kept
+    names = set()
+    for node in model.get_ordered_ops():
+        name = node.get_friendly_name()
+        if node.get_type_name() != "Convolution" or not STEM.search(name):
+            continue
+        names.add(name)
+        if name.startswith(SMOOTHER):
+            for features in _readers(node, "Add", "Relu"):
+                for total in _readers(features, "Add"):
+                    names |= {
+                        term.get_friendly_name()
+                        for term in map(_convolution_of, _inputs(total))
+                        if term is not None
+                    }
+    return names
 
 
-def _consumers(node: Any) -> list[Any]:
-    return [port.get_node() for port in node.output(0).get_target_inputs()]
+def _readers(node: Node, *kinds: str) -> list[Node]:
+    """What reads a node, through operations of these kinds, one after the other."""
+    found = [node]
+    for kind in kinds:
+        found = [
+            port.get_node()
+            for each in found
+            for port in each.output(0).get_target_inputs()
+            if port.get_node().get_type_name() == kind
+        ]
+    return found
+
+
+def _inputs(node: Node) -> list[Node]:
+    return [value.get_node() for value in node.input_values()]
+
+
+def _convolution_of(node: Node) -> Node | None:
+    """The convolution whose values, with a bias, these are."""
+    while node.get_type_name() in AFTER_CONVOLUTION:
+        node = node.input_value(0).get_node()
+    return node if node.get_type_name() in CONVOLUTIONS else None
+
+
+def _is_floating(convolution: Node) -> bool:
+    """Whether its weights are as the network has them; in eight bits they are computed."""
+    return bool(convolution.input_value(1).get_node().get_type_name() == "Constant")
+
+
+def _is_modulation(resizing: Node) -> bool:
+    """Whether it resizes what a convolution gives as it is: γ and β alone."""
+    return _convolution_of(resizing.input_value(0).get_node()) is not None

@@ -145,10 +145,13 @@ class TileTrunk(Trunk):
             normalised = torch.addcmul(shift, x, scale)
         if hidden is None or not isinstance(norm, AdaptiveInstanceNorm):
             return F.leaky_relu(normalised, LEAKY_SLOPE)
-        maps = resize_bilinear(norm.gamma_beta(hidden), (x.shape[-2], x.shape[-1]))
+        maps, size = norm.gamma_beta(hidden), (x.shape[-2], x.shape[-1])
         if norm.gated:
-            return F.leaky_relu(normalised * torch.sigmoid(maps), LEAKY_SLOPE)
-        gamma, beta = maps.chunk(2, dim=1)
+            return F.leaky_relu(
+                normalised * torch.sigmoid(resize_bilinear(maps, size)), LEAKY_SLOPE
+            )
+        # Apart before they are resized: the small maps are what is cut, not the large ones.
+        gamma, beta = (resize_bilinear(each, size) for each in maps.chunk(2, dim=1))
         return F.leaky_relu(torch.addcmul(beta, normalised, gamma), LEAKY_SLOPE)
 
     def _convolve(

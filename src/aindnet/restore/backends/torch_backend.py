@@ -40,7 +40,7 @@ class TorchBackend(Backend):
         self.batch = batch
         self._network = TileNetwork(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._lock = threading.Lock()  # a pass keeps its statistics in the network
-        self._compiled = compiled
+        self.compiled = compiled
         self._passes: dict[int | str, Callable[..., Any]] = {}
         self._copies = _Copies(device) if torch.device(device).type == "cuda" else None
         self.asynchronous = self._copies is not None
@@ -80,7 +80,7 @@ class TorchBackend(Backend):
                 module = SlidingPass(self._network, kind)
             elif kind == "own":
                 module = OwnPass(self._network)
-            self._passes[kind] = torch.compile(module, dynamic=False) if self._compiled else module
+            self._passes[kind] = torch.compile(module, dynamic=False) if self.compiled else module
         return self._passes[kind]
 
     def _autocast(self) -> torch.autocast:
