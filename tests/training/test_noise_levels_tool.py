@@ -1,0 +1,51 @@
+"""tools/noise_levels.py: errors are of the true level, and by how strong it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aindnet.network import AINDNetOutput
+from aindnet.training.data import Batch
+from tool_modules import load_tool
+
+
+class Told:
+    """A network that finds the same level everywhere."""
+
+    def __init__(self, level: float) -> None:
+        self.level = level
+
+    def __call__(self, noisy: torch.Tensor) -> AINDNetOutput:
+        """See the class."""
+        level = torch.full_like(noisy, self.level / 255)
+        return AINDNetOutput(noisy, level, level, level)
+
+
+def batch_of(*levels: float) -> Batch:
+    noisy = torch.rand(len(levels), 3, 8, 8)
+    level = torch.tensor(levels).view(-1, 1, 1, 1) / 255
+    return Batch(noisy, noisy, level.expand_as(noisy).clone(), "synthetic")
+
+
+def test_errors_are_shares_of_the_true_level_by_band() -> None:
+    tool = load_tool("noise_levels")
+    # Two of them lie outside of 1 to 50 of 255, where nothing is promised.
+    found = tool.levels_of(Told(4), [batch_of(0.5, 5, 3.2), batch_of(8, 60)])
+    assert [level.true for level in found] == pytest.approx([5, 3.2, 8])
+    assert [level.error for level in found] == pytest.approx([0.2, 0.25, 0.5])
+    name, photos, mean, median, by_pixel, ratio, *bands = tool.row_of("told", found)
+    assert (name, photos, mean, median, by_pixel) == ("told", "3", "32", "25", "32")
+    assert ratio == "0.80"
+    assert bands == ["", "25 (1)", "20 (1)", "50 (1)", ""]
+
+
+def test_a_map_that_is_right_in_the_mean_alone_is_off_by_pixel() -> None:
+    tool = load_tool("noise_levels")
+    batch = batch_of(10)
+    assert batch.noise_level is not None
+    batch.noise_level[..., :4] *= 0.5
+    batch.noise_level[..., 4:] *= 1.5
+    (level,) = tool.levels_of(Told(10), [batch])
+    assert level.error == pytest.approx(0, abs=1e-5)
+    assert level.by_pixel / level.true == pytest.approx(0.5)
