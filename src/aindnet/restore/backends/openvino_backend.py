@@ -14,6 +14,7 @@ import torch
 from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
+from aindnet.restore.backends.compiled_store import CompiledStore
 from aindnet.restore.backends.graph import GraphKind, tile_graph
 from aindnet.restore.backends.int8 import Ranges, in_int8
 from aindnet.restore.backends.openvino_precision import with_bfloat16_convolutions
@@ -50,7 +51,8 @@ def _precision(compiled: Any) -> str:
 
 
 class OpenVINOBackend(Backend):
-    """Graphs compiled for each static shape; as many threads as PyTorch would take.
+    """Graphs compiled for each static shape, and kept for the next time; as many threads as PyTorch
+    would take.
 
     With `int8_ranges` the convolutions of `int8_layers` run in eight bits, all else in `precision`.
     Raises `DeviceError` for a precision that the CPU does not have.
@@ -87,6 +89,7 @@ class OpenVINOBackend(Backend):
         self._network = TileNetwork(network)
         if int8_ranges is not None:
             self._network = in_int8(self._network, int8_ranges)
+        self._store = CompiledStore(self._core, self._network, self._options)
         self._graphs: dict[GraphKind, bytes] = {}
         self._compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
@@ -110,17 +113,22 @@ class OpenVINOBackend(Backend):
     def _compile(self, kind: GraphKind, shapes: tuple[tuple[int, ...], ...]) -> Any:
         key = (kind, shapes)
         if key not in self._compiled:
-            if kind not in self._graphs:
-                self._graphs[kind] = tile_graph(self._network, kind)
-            graph = self._graphs[kind]
-            model = self._core.read_model(graph)
-            if self._rounded:
-                model = with_bfloat16_convolutions(model)
-            model.reshape(
-                {port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)}
-            )
             while len(self._compiled) >= COMPILED_AT_ONCE:
                 self._compiled.popitem(last=False)
-            self._compiled[key] = self._core.compile_model(model, "CPU", self._options)
+            compiled = self._store.load(*key)
+            if compiled is None:
+                model = self._model(kind, shapes)
+                compiled = self._core.compile_model(model, "CPU", self._options)
+                self._store.keep(compiled, *key)
+            self._compiled[key] = compiled
         self._compiled.move_to_end(key)
         return self._compiled[key]
+
+    def _model(self, kind: GraphKind, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        if kind not in self._graphs:
+            self._graphs[kind] = tile_graph(self._network, kind)
+        model = self._core.read_model(self._graphs[kind])
+        if self._rounded:
+            model = with_bfloat16_convolutions(model)
+        model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+        return model

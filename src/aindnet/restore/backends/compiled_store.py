@@ -1,0 +1,115 @@
+"""Graphs that OpenVINO has compiled, kept on disk: tracing and compiling take longer than a photo.
+
+A file is used only for what it was made of: weights and configuration, this very code, the
+runtimes' versions, the processor and how it is to compute; the tiles' shape and statistics. What
+cannot be read or written is compiled as if there were no files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aindnet.restore.backends.tile_network import TileNetwork
+
+MOST_BYTES = 256 * 2**20
+"""Of all files together; those that were not used for longest go first. One is 15 to 60 MB."""
+SUFFIX = ".compiled"
+DIGEST_BYTES = 32
+
+
+def cache_folder() -> Path:
+    """The user's folder of compiled graphs."""
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder) / "aindnet" / "openvino"
+
+
+class CompiledStore:
+    """Compiled graphs of one network on this machine."""
+
+    def __init__(self, core: Any, network: TileNetwork, options: dict[str, Any]) -> None:
+        self._core = core
+        self._options = options
+        self._identity = _identity(core, network, options)
+
+    def load(self, *shape: object) -> Any | None:
+        """The compiled graph of a kind and shape; None where there is none that is whole."""
+        path = self._path(shape)
+        try:
+            content = path.read_bytes()
+            os.utime(path)  # used: kept for longer
+        except OSError:
+            return None
+        digest, blob = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(blob).digest() != digest:
+            return None
+        try:
+            return self._core.import_model(blob, "CPU", self._options)
+        except RuntimeError:  # what OpenVINO raises for a graph that it does not take any more
+            return None
+
+    def keep(self, compiled: Any, *shape: object) -> None:
+        """Write a compiled graph, and remove what is too much."""
+        blob = compiled.export_model().getvalue()
+        path = self._path(shape)
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                partial.write_bytes(hashlib.sha256(blob).digest() + blob)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+            _remove_unused(path.parent)
+        except OSError:
+            return
+
+    def _path(self, shape: tuple[object, ...]) -> Path:
+        name = hashlib.sha256(f"{self._identity} {shape}".encode()).hexdigest()
+        return cache_folder() / f"{name}{SUFFIX}"
+
+
+def _identity(core: Any, network: TileNetwork, options: dict[str, Any]) -> str:
+    """Everything but the shape that decides what is compiled."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype} ".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    for word in (
+        network.config,
+        sorted(options.items()),
+        _code(),
+        *(importlib.metadata.version(name) for name in ("openvino", "torch", "onnx")),
+        core.get_property("CPU", "FULL_DEVICE_NAME"),
+        core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+    ):
+        digest.update(f"{word} ".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """A digest of the code that graphs are made by."""
+    import aindnet.network
+
+    digest = hashlib.sha256()
+    for folder in (Path(aindnet.network.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _remove_unused(folder: Path) -> None:
+    """Oldest first, until the rest is within `MOST_BYTES`."""
+    files = [(path, path.stat()) for path in folder.glob(f"*{SUFFIX}")]
+    total = sum(about.st_size for _, about in files)
+    for path, about in sorted(files, key=lambda each: each[1].st_mtime):
+        if total <= MOST_BYTES:
+            return
+        path.unlink(missing_ok=True)
+        total -= about.st_size
