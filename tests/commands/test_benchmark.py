@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aindnet.commands.app import main
-from aindnet.commands.benchmark import MOST_LOST
+from aindnet.commands.benchmark import MOST_LOST, _remember
+from aindnet.errors import AindnetError
 from aindnet.pretrained import ModelCard, save_model
 from aindnet.restore import Denoiser
 from aindnet.restore.backends.measured import measured_fastest, measured_file
-from aindnet.restore.benchmark import _naive, example_image, psnr
+from aindnet.restore.benchmark import Run, _naive, example_image, psnr
 from aindnet.restore.ceilings import work
 from restore_networks import small_network
 
@@ -81,6 +83,42 @@ def test_the_fastest_is_remembered_where_that_is_asked(
     assert str(measured_file()) in err
     chosen = Denoiser(small_network())
     assert (chosen.backend, chosen.precision) == (best["backend"], best["precision"])
+
+
+def run_of(name: str, seconds: float, lost: float = 0.0) -> Run:
+    """A run as `benchmark` gives it."""
+    backend, _, rest = name.partition(" ")
+    return Run(
+        name=name, backend=backend, precision=rest.partition(" ")[0], device="cpu",
+        seconds=seconds, first_seconds=seconds, seconds_per_megapixel=seconds,
+        megapixels_per_second=1 / seconds, peak_rss_mb=None, added_mb=None, tflops=None,
+        share_of_ceiling=None, share_of_copy=None, psnr=30 - lost, is_default=False,
+    )  # fmt: skip
+
+
+def test_int8_and_what_loses_are_not_remembered() -> None:
+    naive = replace(run_of("torch fp32 cpu", 9.0), name="naive")
+    good, lossy = run_of("onnx fp32 cpu", 3.0, 0.04), run_of("torch bf16 cpu", 2.0, 0.06)
+    small = run_of("openvino int8 cpu", 1.0)
+    _remember([naive, small, lossy, good], naive)
+    found = measured_fastest()
+    assert found is not None
+    assert found.backend == "onnx"
+    measured_file().unlink()
+    with pytest.raises(AindnetError, match="nothing is kept"):
+        _remember([naive, small, lossy], naive)
+    assert measured_fastest() is None
+
+
+def test_what_cannot_be_remembered_is_refused_before_the_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "authors.safetensors"
+    save_model(model, small_network(resize="tf1"), ModelCard(name="authors"))
+    with pytest.raises(SystemExit) as stopped:
+        main(["benchmark", "--model", str(model), "--size", "64", "--remember"])
+    assert stopped.value.code != 0
+    assert "--remember" in capsys.readouterr().err
 
 
 def test_arithmetic_is_counted_as_by_hand() -> None:

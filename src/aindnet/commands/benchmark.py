@@ -47,8 +47,9 @@ def benchmark(
     chart
         Write a bar chart there, as PNG or SVG.
     remember
-        Let `--backend auto` take the fastest of these on this machine from now on, int8 left out,
-        until another version of a runtime is installed. The file that says so is named.
+        Let `--backend auto`, where `--precision` is auto too, take the fastest of these on this
+        machine from now on, with as many threads, whatever the model: int8 left out, until
+        aindnet or a runtime is another version. The file that says so is named.
     as_json
         Print one JSON document on stdout.
     """
@@ -61,6 +62,8 @@ def benchmark(
     if chart is not None:
         _check_chart(chart)
     loaded = load_model(model)
+    if remember:
+        _check_memory(loaded.network.config.resize)
     runs, ceilings, skipped = measure(
         loaded.network,
         size=size,
@@ -98,6 +101,18 @@ def benchmark(
     return 0
 
 
+def _check_memory(resize: str) -> None:
+    from aindnet.evaluation.whole_files import require_writable_file
+    from aindnet.restore.backends.measured import measured_file
+
+    if resize == "tf1":
+        raise AindnetError(
+            "--remember: the authors' model runs on torch alone, and other models do not: leave it "
+            "out, or measure with another --model"
+        )
+    require_writable_file(measured_file())
+
+
 def _remember(runs: list[Run], naive: Run) -> None:
     from aindnet.evaluation.whole_files import whole_file
     from aindnet.restore.backends.measured import Fastest, as_document, measured_file
@@ -107,6 +122,11 @@ def _remember(runs: list[Run], naive: Run) -> None:
         for run in runs
         if run.name != "naive" and run.precision != "int8" and run.psnr > naive.psnr - MOST_LOST
     ]
+    if not as_good:
+        raise AindnetError(
+            f"--remember: nothing is kept, as every backend loses more than {MOST_LOST} dB to the "
+            "plain network: measure with another --model"
+        )
     best = min(as_good, key=lambda run: run.seconds)
     path = measured_file()
     with whole_file(path) as partial:

@@ -17,7 +17,7 @@ from aindnet.network import AINDNet
 from aindnet.restore.backends.choice import PRECISIONS
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.ceilings import BYTES, Ceilings, measure_ceilings, torch_kinds, work
-from aindnet.restore.denoiser import Denoiser
+from aindnet.restore.denoiser import DEFAULT_TILE, Denoiser
 from aindnet.restore.memory import PeakMemory
 
 Image = npt.NDArray[np.float32]
@@ -35,7 +35,8 @@ class Run:
     seconds: float
     """Median of the repeats, after one call to warm up."""
     first_seconds: float
-    """Of the first call, which compiles where the backend does."""
+    """Of the first call, which compiles where the backend does, or reads what it compiled in
+    another run (`backends/compiled_store.py`)."""
     seconds_per_megapixel: float
     megapixels_per_second: float
     peak_rss_mb: float | None
@@ -99,7 +100,7 @@ def benchmark(
         try:
             gc.collect()
             memory = PeakMemory()
-            call = _method(network, name, backend, precision, device, int8_ranges)
+            call = _method(network, name, backend, precision, device, int8_ranges, size)
             first, seconds, output = time_calls(call, noisy, repeats)
         except (DeviceError, MissingExtraError) as error:
             skipped[name] = str(error)
@@ -166,6 +167,7 @@ def _method(
     precision: str,
     device: str,
     int8_ranges: Ranges | None,
+    size: int,
 ) -> Callable[[Image], Image]:
     if name == "naive":
         return lambda noisy: _naive(network, noisy)
@@ -175,6 +177,7 @@ def _method(
         precision=precision,  # type: ignore[arg-type]
         device=device,  # type: ignore[arg-type]
         int8_ranges=int8_ranges,
+        batch=1 if size <= DEFAULT_TILE else None,  # one tile: no batch to fill with copies of it
     )
     return lambda noisy: denoiser(noisy).image
 

@@ -19,8 +19,10 @@ ALIGNMENT = 32
 many small sizes share few compiled tile shapes."""
 
 WORTH_A_SHAPE = 0.15
-"""Share of an image's arithmetic that pays for a tile shape of its own, which takes two or three
-seconds to compile: photos of a few tiles, which share far more than they must."""
+"""Share of an image's arithmetic that pays for a tile shape of its own, beside the one that large
+photos share."""
+LEAST_SAVED = 1_000_000
+"""Pixels of tiles that pay for it: they take as long as a shape takes to compile on two cores."""
 
 
 def round_up(value: int, multiple: int = ALIGNMENT) -> int:
@@ -118,8 +120,9 @@ def plan_tiles(
 ) -> TilePlan:
     """Tiles of `tile` pixels (rounded up to the alignment) over an image.
 
-    With `fitted`, as many smaller ones that just cover it, where that saves `WORTH_A_SHAPE` of the
-    arithmetic. The overlap shrinks with a tile too small to hold it three times.
+    With `fitted`, as many smaller ones that just cover it, where that saves `WORTH_A_SHAPE` and
+    `LEAST_SAVED` pixels of the arithmetic. The overlap shrinks with a tile too small to hold it
+    three times.
     """
     tile = round_up(max(tile, 3 * ALIGNMENT))
     overlap = min(round_up(overlap), tile // 3 // ALIGNMENT * ALIGNMENT)
@@ -131,7 +134,8 @@ def plan_tiles(
             (fitting(height, tile, overlap), fitting(width, tile, overlap)),
         )
     )
-    worth = smaller.pixels <= (1 - WORTH_A_SHAPE) * whole.pixels
+    saved = whole.pixels - smaller.pixels
+    worth = saved >= max(WORTH_A_SHAPE * whole.pixels, LEAST_SAVED)
     return smaller if fitted and worth else whole
 
 

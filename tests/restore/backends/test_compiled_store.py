@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from aindnet.restore.backends import compiled_store, create_backend
 from aindnet.restore.backends.base import Array
+from aindnet.restore.backends.int8 import int8_layers
+from aindnet.restore.backends.tile_network import TileNetwork
 from restore_networks import small_network
 
 pytest.importorskip("openvino")
@@ -28,11 +31,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return compiled_store.cache_folder()
 
 
-def run(gain: float = 1.0, tiles: Array = TILES) -> Array:
+def run(gain: float = 1.0, tiles: Array = TILES, **options: object) -> Array:
     """What a new backend makes of the tiles, with the last weights times `gain`."""
     network = copy.deepcopy(NETWORK)
     network.head.weight.data *= gain
-    return create_backend(network, backend="openvino", precision="fp32").run(tiles, ["own"])
+    asked = {"precision": "fp32", **options}
+    return create_backend(network, backend="openvino", **asked).run(tiles, ["own"])  # type: ignore[arg-type]
+
+
+def options_of(precision: str) -> dict[str, object]:
+    """For `run`; skips where the processor does not compute in it."""
+    if precision == "bf16" and not openvino_backend.computes_in("bf16"):
+        pytest.skip("OpenVINO has no bf16 here")
+    layers = int8_layers(TileNetwork(NETWORK))
+    ranges = dict.fromkeys(layers, (-4.0, 4.0))
+    return {"precision": precision, **({"int8_ranges": ranges} if precision == "int8" else {})}
 
 
 def files(folder: Path) -> set[str]:
@@ -46,13 +59,15 @@ def forbid_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_backend, "tile_graph", refuse)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_the_next_backend_takes_what_was_compiled_to_the_same_bits(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    first = run()
+    options = options_of(precision)
+    first = run(**options)
     assert len(files(folder)) == 1
     forbid_tracing(monkeypatch)
-    np.testing.assert_array_equal(run(), first)
+    np.testing.assert_array_equal(run(**options), first)
 
 
 def test_other_weights_shapes_and_code_are_compiled_anew(
@@ -63,9 +78,38 @@ def test_other_weights_shapes_and_code_are_compiled_anew(
     assert len(files(folder)) == 2
     run(tiles=np.ascontiguousarray(TILES[..., :32]))
     assert len(files(folder)) == 3
-    monkeypatch.setattr(compiled_store, "_code", lambda: "another")
+    monkeypatch.setattr(compiled_store, "CODE", "another")
     np.testing.assert_array_equal(run(), first)
     assert len(files(folder)) == 4
+
+
+def test_other_precisions_ranges_and_threads_are_compiled_anew(folder: Path) -> None:
+    run()
+    for count, options in enumerate(
+        (options_of("int8"), {"precision": "int8", "int8_ranges": dict.fromkeys(
+            int8_layers(TileNetwork(NETWORK)), (-2.0, 2.0))}), start=2
+    ):  # fmt: skip
+        run(**options)
+        assert len(files(folder)) == count
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        run()
+    finally:
+        torch.set_num_threads(threads)
+    assert len(files(folder)) == 4
+
+
+def test_a_folder_to_read_from_alone_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run()
+    forbid_tracing(monkeypatch)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "not yours")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    np.testing.assert_array_equal(run(), first)
+    assert len(files(folder)) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "no graph"])
@@ -84,6 +128,15 @@ def test_a_damaged_file_is_made_again(folder: Path, damage: str) -> None:
     np.testing.assert_array_equal(run(), first)
     assert path.read_bytes()[:32] == hashlib.sha256(path.read_bytes()[32:]).digest()
     assert len(path.read_bytes()) > 1032
+
+
+def test_no_home_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", refuse)
+    assert np.isfinite(run()).all()
 
 
 def test_no_folder_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aindnet.restore.backends import create_backend
+from aindnet.restore.backends import create_backend, measured
 from aindnet.restore.backends.measured import (
     Fastest,
     as_document,
@@ -41,6 +41,16 @@ def test_what_is_asked_for_counts_more() -> None:
     assert create_backend(NETWORK, backend="torch").name == "torch"
     assert create_backend(NETWORK, device="cpu", precision="bf16").name != "onnx"
     assert create_backend(NETWORK, compiled=True, device="cpu").name == "torch"
+
+
+def test_one_of_another_device_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(as_document(Fastest(backend="torch", device="cuda", precision="bf16")))
+
+    def refuse() -> dict[str, object]:
+        raise AssertionError("the machine is not looked at for nothing")
+
+    monkeypatch.setattr(measured, "_machine", refuse)
+    assert measured_fastest("cpu") is None
 
 
 @pytest.mark.parametrize("part", ["versions", "threads", "processor"])

@@ -58,8 +58,8 @@ def create_backend(
         backend = "openvino"
     if compiled:
         backend = _check_compiler(backend)
-    found = measured_fastest() if backend == precision == "auto" else None
-    if found is not None and device in ("auto", found.device):
+    found = measured_fastest(device) if backend == precision == "auto" else None
+    if found is not None:
         backend, device, precision = found.backend, found.device, found.precision
     device = _choose_device(device, backend)
     if backend == "auto":

@@ -2,31 +2,48 @@
 
 A file is used only for what it was made of: weights and configuration, this very code, the
 runtimes' versions, the processor and how it is to compute; the tiles' shape and statistics. What
-cannot be read or written is compiled as if there were no files.
+cannot be read or written is compiled as if there were no files. Code that is changed while it runs
+needs a folder of its own (`$XDG_CACHE_HOME`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.metadata
 import os
 import secrets
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import aindnet.network
+from aindnet import __version__
+from aindnet.restore.backends.measured import RUNTIMES, installed_version
 from aindnet.restore.backends.tile_network import TileNetwork
 
 MOST_BYTES = 256 * 2**20
 """Of all files together; those that were not used for longest go first. One is 15 to 60 MB."""
 SUFFIX = ".compiled"
 DIGEST_BYTES = 32
+UNUSABLE = (OSError, RuntimeError)
+"""Of files and folders, OpenVINO's, and of a user without a home: the photo needs none of it."""
 
 
 def cache_folder() -> Path:
     """The user's folder of compiled graphs."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "aindnet" / "openvino"
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for folder in (Path(aindnet.network.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+CODE = _code()
+"""A digest of the code that graphs are made by, as it was imported."""
 
 
 class CompiledStore:
@@ -39,34 +56,36 @@ class CompiledStore:
 
     def load(self, *shape: object) -> Any | None:
         """The compiled graph of a kind and shape; None where there is none that is whole."""
-        path = self._path(shape)
         try:
+            path = self._path(shape)
             content = path.read_bytes()
-            os.utime(path)  # used: kept for longer
-        except OSError:
+        except UNUSABLE:
             return None
+        with contextlib.suppress(OSError):  # a folder to read from alone will do
+            os.utime(path)  # used: kept for longer
         digest, blob = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if hashlib.sha256(blob).digest() != digest:
             return None
         try:
             return self._core.import_model(blob, "CPU", self._options)
-        except RuntimeError:  # what OpenVINO raises for a graph that it does not take any more
+        except RuntimeError:  # a graph that OpenVINO does not take any more
             return None
 
     def keep(self, compiled: Any, *shape: object) -> None:
         """Write a compiled graph, and remove what is too much."""
-        blob = compiled.export_model().getvalue()
-        path = self._path(shape)
-        partial = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
         try:
+            path = self._path(shape)
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Of the kind that is counted and swept, should this process end before it is renamed.
+            partial = path.with_name(f"{secrets.token_hex(32)}{SUFFIX}")
             try:
+                blob = compiled.export_model().getvalue()
                 partial.write_bytes(hashlib.sha256(blob).digest() + blob)
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
             _remove_unused(path.parent)
-        except OSError:
+        except UNUSABLE:
             return
 
     def _path(self, shape: tuple[object, ...]) -> Path:
@@ -83,24 +102,13 @@ def _identity(core: Any, network: TileNetwork, options: dict[str, Any]) -> str:
     for word in (
         network.config,
         sorted(options.items()),
-        _code(),
-        *(importlib.metadata.version(name) for name in ("openvino", "torch", "onnx")),
+        __version__,
+        CODE,
+        *map(installed_version, RUNTIMES),
         core.get_property("CPU", "FULL_DEVICE_NAME"),
         core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
     ):
         digest.update(f"{word} ".encode())
-    return digest.hexdigest()
-
-
-@cache
-def _code() -> str:
-    """A digest of the code that graphs are made by."""
-    import aindnet.network
-
-    digest = hashlib.sha256()
-    for folder in (Path(aindnet.network.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

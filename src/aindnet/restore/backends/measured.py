@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 
 import torch
 
+from aindnet import __version__
 from aindnet.network.precision import has_fast_bf16
 
-RUNTIMES = ("torch", "openvino", "onnxruntime")
+RUNTIMES = ("torch", "openvino", "onnx", "onnxruntime")
 """Another version of one may be faster: measured again, or not at all."""
 
 
@@ -29,8 +29,9 @@ class Fastest:
 
 def measured_file() -> Path:
     """Where it is kept: `fastest.json` in the user's data folder."""
-    folder = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-    return Path(folder) / "aindnet" / "fastest.json"
+    from aindnet.pretrained.files import data_folder
+
+    return data_folder() / "fastest.json"
 
 
 def as_document(fastest: Fastest) -> str:
@@ -38,17 +39,19 @@ def as_document(fastest: Fastest) -> str:
     return json.dumps({"machine": _machine(), "fastest": asdict(fastest)}, indent=1) + "\n"
 
 
-def measured_fastest() -> Fastest | None:
-    """What was kept, if it was measured on such a machine with these runtimes.
+def measured_fastest(device: str = "auto") -> Fastest | None:
+    """What was kept, if it is of this device and was measured on such a machine, with as many
+    threads and by these versions.
 
     None where there is no such file, or one that is not ours.
     """
     try:
         document = json.loads(measured_file().read_text("utf-8"))
-        same = document["machine"] == _machine()
-        return Fastest(**document["fastest"]) if same else None
-    except (OSError, ValueError, KeyError, TypeError):
+        found = Fastest(**document["fastest"])
+        fits = device in ("auto", found.device) and document["machine"] == _machine()
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # RuntimeError: no home
         return None
+    return found if fits else None
 
 
 def _machine() -> dict[str, Any]:
@@ -57,12 +60,13 @@ def _machine() -> dict[str, Any]:
         "bf16": has_fast_bf16("cpu"),
         "amx": torch.cpu._is_amx_tile_supported(),
         "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {name: _version(name) for name in RUNTIMES},
+        "gpus": torch.cuda.device_count(),  # which does not start them
+        "versions": {"aindnet": __version__} | {n: installed_version(n) for n in RUNTIMES},
     }
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """Of a package; None where it is not installed by this name."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

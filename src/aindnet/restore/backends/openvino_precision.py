@@ -26,8 +26,8 @@ def with_bfloat16_convolutions(model: Any) -> Any:
     """An `openvino.Model` of `tile_graph`, changed in place, and given back.
 
     Convolutions read and write bfloat16, but for those of `_of_the_photo`, and those in eight bits,
-    which stay as they are; so does the resizing of γ and β. To be compiled with the precision hint
-    "dynamic".
+    which stay as they are. The resizing of γ and β is in bfloat16 too. To be compiled with the
+    precision hint "dynamic".
     """
     import openvino
     from openvino import opset13
