@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from aindnet.restore.ceilings import Ceilings
 
 CHARTS = (".png", ".svg")
+PLAIN_WIDTH = 120
+"""Columns of text where nobody says how many there are."""
 MOST_LOST = 0.05
 """dB below the plain network that `--remember` puts up with."""
 
@@ -211,7 +213,8 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
             f"{row['psnr']:.2f}",
             f"{row['psnr_difference']:+.3f}",
         )
-    console = Console()
+    # A pipe or a file has no width: all columns then.
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(table)
     for kind, rate in ceilings.convolution_tflops.items():
         console.print(f"convolution ceiling, {kind}: {rate:.2f} TFLOP/s")
