@@ -23,8 +23,7 @@ from aindnet.evaluation.report.markdown import markdown_table
 from aindnet.network import AINDNet
 from aindnet.pretrained import load_model
 from aindnet.training.data import Batch, synthetic_validation
-from aindnet.training.recipe import TrainingRecipe
-from aindnet.training.recipe_files import read_recipe
+from aindnet.training.recipe import load_recipe
 
 BANDS = (1, 2, 4, 8, 16, 50)
 """Levels of 255 between which photos are put together."""
@@ -46,7 +45,10 @@ class Level:
 
 
 def levels_of(network: AINDNet, batches: Sequence[Batch]) -> list[Level]:
-    """The true and the estimated level of every photo in the bands."""
+    """The true and the estimated level of every photo in the bands.
+
+    Photos and levels are (B, C, H, W) on the [0, 1] scale; the levels found on the 0 to 255 scale.
+    """
     found = []
     with torch.inference_mode():
         for batch in batches:
@@ -82,7 +84,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=400)
     given = parser.parse_args()
-    recipe = read_recipe(given.recipe, TrainingRecipe, command="noise_levels.py")
+    recipe = load_recipe(given.recipe)
     files = tuple(str(given.data / "clean" / Path(path).name) for path in recipe.validation)
     batches = synthetic_validation(
         replace(recipe, validation=files, synthetic_crops=given.photos, real_pairs=())

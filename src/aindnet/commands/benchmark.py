@@ -65,7 +65,7 @@ def benchmark(
         _check_chart(chart)
     loaded = load_model(model)
     if remember:
-        _check_memory(loaded.network.config.resize)
+        _check_remembering(loaded.network.config.resize)
     runs, ceilings, skipped = measure(
         loaded.network,
         size=size,
@@ -103,7 +103,7 @@ def benchmark(
     return 0
 
 
-def _check_memory(resize: str) -> None:
+def _check_remembering(resize: str) -> None:
     from aindnet.evaluation.whole_files import require_writable_file
     from aindnet.restore.backends.measured import measured_file
 
