@@ -24,7 +24,7 @@ from aindnet.network import AINDNet
 from aindnet.pretrained import LoadedModel, ModelCard
 from aindnet.restore.backends.graph import trace_to_onnx
 from aindnet.restore.backends.layer_statistics import OwnStatistics
-from aindnet.restore.backends.tile_network import TileNetwork
+from aindnet.restore.backends.tile_network import TileNetwork, split_modulation
 from aindnet.restore.tiling import ALIGNMENT
 
 
@@ -38,6 +38,7 @@ class _Complete(nn.Module):
     def __init__(self, network: AINDNet, with_noise_level: bool) -> None:
         super().__init__()
         self.network = TileNetwork(network)
+        split_modulation(self.network)
         self.with_noise_level = with_noise_level
 
     def forward(self, noisy: Tensor) -> tuple[Tensor, ...]:

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from torch import nn
 
-from aindnet.restore.backends.tile_network import GivenPass, OwnPass, SlidingPass, TileNetwork
+from aindnet.restore.backends.int8 import Int8Conv2d
+from aindnet.restore.backends.tile_network import (
+    GammaBeta,
+    GivenPass,
+    OwnPass,
+    SlidingPass,
+    TileNetwork,
+    split_modulation,
+)
 from aindnet.restore.windows import mean_and_deviation
 from restore_networks import small_network
 
@@ -70,6 +79,29 @@ def test_every_variant_computes_what_the_network_computes(config: dict[str, Any]
     rows, columns = (torch.rand(2, n, g).softmax(dim=-1) for n, g in ((64, 3), (96, 5)))
     everywhere = GivenPass(fast)(tiles, grid.expand(-1, -1, -1, 3, 5), rows, columns)
     torch.testing.assert_close(everywhere, both, atol=5e-5, rtol=0)
+
+
+@pytest.mark.parametrize("in_eight_bits", [False, True])
+@torch.inference_mode()
+def test_gamma_and_beta_apart_are_the_halves_of_both(in_eight_bits: bool) -> None:
+    torch.manual_seed(2)
+    both: nn.Module = nn.Conv2d(8, 12, 3, padding=1)
+    if in_eight_bits:
+        both = Int8Conv2d(cast(nn.Conv2d, both), -1.0, 3.0)
+    hidden = torch.rand(1, 8, 6, 7)
+    gamma, beta = GammaBeta(both)(hidden)
+    torch.testing.assert_close(torch.cat([gamma, beta], dim=1), both(hidden))
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=str)
+@torch.inference_mode()
+def test_a_network_for_graphs_computes_the_same(config: dict[str, Any]) -> None:
+    whole, apart = (TileNetwork(small_network(**config)) for _ in range(2))
+    split_modulation(apart)
+    tiles = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(
+        OwnPass(apart)(tiles)[0], OwnPass(whole)(tiles)[0], atol=1e-5, rtol=0
+    )
 
 
 @torch.inference_mode()

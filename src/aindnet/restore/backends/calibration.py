@@ -78,12 +78,21 @@ def _layer_names(model: Any, network: TileNetwork) -> dict[str, str]:
     names = {}
     for op in _convolutions(model):
         weight = op.input_value(1).get_node().data
-        found = next((name for name, each in layers.items() if np.array_equal(each, weight)), None)
+        found = next((name for name, each in layers.items() if _is_of(each, weight)), None)
         if found is not None:
             names[op.get_friendly_name()] = found
     if left := layers.keys() - names.values():
         raise RuntimeError(f"the graph has no convolution with the weights of {min(left)}")
     return names
+
+
+def _is_of(layer: Array, weight: Array) -> bool:
+    """Whether a weight of the graph is the layer's, or one half of it (γ, β)."""
+    if len(weight) == len(layer):
+        return np.array_equal(layer, weight)
+    return 2 * len(weight) == len(layer) and any(
+        np.array_equal(half, weight) for half in np.split(layer, 2)
+    )
 
 
 def _input_range(convolution: Node) -> tuple[float, float]:

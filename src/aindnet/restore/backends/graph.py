@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from aindnet.errors import MissingExtraError
-from aindnet.restore.backends.tile_network import GivenPass, OwnPass, SlidingPass, TileNetwork
+from aindnet.restore.backends.tile_network import (
+    GivenPass,
+    OwnPass,
+    SlidingPass,
+    TileNetwork,
+    split_modulation,
+)
 
 OPSET = 17
 GraphKind = Literal["own", "given", "grid"] | int
@@ -37,6 +43,7 @@ def tile_graph(network: TileNetwork, kind: GraphKind) -> bytes:
     """
     # The conversion runs the network once: small, in float32, whatever it runs as elsewhere.
     network = copy.deepcopy(network).cpu().float()
+    split_modulation(network)
     size, nodes = 64, 3
     inputs: list[Tensor] = [torch.rand(1, network.config.image_channels, size, size)]
     if kind in ("given", "grid"):

@@ -8,6 +8,7 @@ and its modulation, the noise map, and the first and last layer stay in floating
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -21,8 +22,14 @@ from aindnet.restore.backends.tile_network import TileNetwork
 Ranges = Mapping[str, tuple[float, float]]
 """By layer name: the lowest and the highest value that goes into it."""
 
-FLOATING = ("noise_estimator", "stem1", "head")
-"""Layers whose errors would be seen: the noise map, and what touches the photo's own values."""
+FLOATING = re.compile(
+    r"(smoother\.)?(noise_estimator|stem1|head)\b"
+    r"|smoother\.(encoder1\.blocks\.\d+\.conv2|skip1\.)"
+)
+"""Layers whose errors would be seen: the noise map, what touches the photo's own values, and what
+is added to a smoother's finest features, which carry the photo: these alone are three quarters of
+the loss (docs/engine.md).
+"""
 LEAST_CHANNELS = 8
 """Layers that read fewer would win nothing. Nor would those that read the map, of few or many."""
 
@@ -76,7 +83,7 @@ def int8_layers(network: TileNetwork) -> dict[str, nn.Conv2d]:
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d)
         and layer.in_channels >= LEAST_CHANNELS
-        and name.removeprefix("smoother.").split(".")[0] not in FLOATING
+        and not FLOATING.match(name)
         and not name.endswith(".convs")
     }
 

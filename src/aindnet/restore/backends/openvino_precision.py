@@ -15,8 +15,8 @@ CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 STEM = re.compile(r"/stem1(_\d+)?/")
 """The stem of every pass; further ones are numbered by the exporter."""
 SMOOTHER = "/smoother/"
-AFTER_CONVOLUTION = ("Add", "Convert", "Slice", "Split", "VariadicSplit")
-"""The bias, and what gives γ and β apart."""
+AFTER_CONVOLUTION = ("Add", "Convert")
+"""The bias, and where bfloat16 ends."""
 
 Node = Any
 """Of an OpenVINO graph; the library has no types for mypy."""

@@ -8,6 +8,7 @@ same tile always gets the same result.
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
@@ -151,7 +152,8 @@ class TileTrunk(Trunk):
                 normalised * torch.sigmoid(resize_bilinear(maps, size)), LEAKY_SLOPE
             )
         # Apart before they are resized: the small maps are what is cut, not the large ones.
-        gamma, beta = (resize_bilinear(each, size) for each in maps.chunk(2, dim=1))
+        halves = maps if isinstance(maps, tuple) else maps.chunk(2, dim=1)
+        gamma, beta = (resize_bilinear(each, size) for each in halves)
         return F.leaky_relu(torch.addcmul(beta, normalised, gamma), LEAKY_SLOPE)
 
     def _convolve(
@@ -202,6 +204,36 @@ class TileNetwork(TileTrunk, AINDNet):
         """Mean and variance of a network whose statistics are constants, (2, channels)."""
         norms = [m.constants() for m in self.modules() if isinstance(m, RunningNorm)]
         return torch.cat(norms, dim=1)
+
+
+class GammaBeta(nn.Module):
+    """The last convolution of an AIN, or one in eight bits, as two: γ's and β's."""
+
+    def __init__(self, both: nn.Module) -> None:
+        super().__init__()
+        self.gamma, self.beta = (self._half(both, half) for half in (0, 1))
+
+    @staticmethod
+    def _half(both: nn.Module, half: int) -> nn.Module:
+        """All that it has for each of its outputs, of one half of them."""
+        layer, outputs = copy.deepcopy(both), len(cast(Tensor, both.weight))
+        for values in (*layer.parameters(), *layer.buffers()):
+            if values.shape[:1] == (outputs,):
+                values.data = values.data.chunk(2)[half].clone()
+        return layer
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, hidden, h, w) → γ and β, (B, C, h, w) each."""
+        return self.gamma(hidden), self.beta(hidden)
+
+
+def split_modulation(network: TileNetwork) -> None:
+    """Make γ and β two convolutions each, for graphs: runtimes copy the maps that they cut in two,
+    where PyTorch reads them in place and is the faster for one convolution.
+    """
+    for norm in list(network.modules()):
+        if isinstance(norm, AdaptiveInstanceNorm) and not norm.gated:
+            norm.gamma_beta = GammaBeta(norm.gamma_beta)  # type: ignore[assignment]
 
 
 class OwnPass(nn.Module):
