@@ -6,6 +6,8 @@
 Each report is what `aindnet evaluate DATASET --root DIR --json` printed for this very file; the
 card says of a subset how large it is. The stored weights are float16; the largest change that this
 makes to an output is printed, in levels of 255, and nothing is written where it is above one.
+An int8 calibration (`tools/calibrate_int8.py`) goes along where storing changes nothing, as with
+weights that are float16 already, and is left out where it does: it is of other weights then.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import skimage
 import torch
 
 from aindnet.pretrained import LoadedModel, ModelCard, load_model, save_model
-from aindnet.pretrained.files import file_sha256
+from aindnet.pretrained.files import file_sha256, save_with_int8
 
 MOST_CHANGE = 1.0
 """Levels of 255 that storing in float16 may change an output by."""
@@ -97,7 +99,10 @@ def main() -> None:
     worst = float(change.max())
     if not worst <= MOST_CHANGE:
         raise SystemExit(f"float16 storage changes an output by {worst:.2f} of 255: not released")
-    save_model(path, trained.network, card, dtype=torch.float16)
+    if trained.int8_ranges is not None and worst == 0:
+        save_with_int8(arguments.trained, path, card, dict(trained.int8_ranges))
+    else:
+        save_model(path, trained.network, card, dtype=torch.float16)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {file_sha256(path)}")
     print(f"float16 storage changes an output by {worst:.3f} of 255 at most, "
           f"{change.mean():.4f} on average")  # fmt: skip

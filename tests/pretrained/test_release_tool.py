@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_model
+from aindnet.pretrained.files import save_with_int8
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -81,6 +83,20 @@ def test_the_card_says_what_was_measured_and_of_how_much(release, report):
 def test_reports_that_say_nothing_of_this_model_are_refused(release, report, changed, said):
     with pytest.raises(SystemExit, match=said):
         release("--report", report(**changed))
+
+
+@pytest.mark.parametrize("already_float16", [True, False])
+def test_a_calibration_goes_along_where_the_weights_stay(
+    trained, tmp_path, release, already_float16
+):
+    if already_float16:
+        save_model(trained.path, trained.network, trained.card, dtype=torch.float16)
+    card = replace(trained.card, int8_loss_db={"pairs": 0.01}, int8_command="calibrate")
+    save_with_int8(trained.path, trained.path, card, {"stem2": (-1.0, 2.0)})
+    released = load_model(release("--description", "another card"))
+    assert released.card.description == "another card"
+    assert released.int8_ranges == ({"stem2": (-1.0, 2.0)} if already_float16 else None)
+    assert released.card.int8_loss_db == ({"pairs": 0.01} if already_float16 else {})
 
 
 def test_weights_that_float16_spoils_leave_the_released_file_as_it_is(release, tool, monkeypatch):
