@@ -24,8 +24,8 @@ from typing import Any
 
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.report.markdown import markdown_table
-from aindnet.evaluation.whole_files import whole_file
 from aindnet.pretrained.files import file_sha256
+from aindnet.whole_files import whole_file
 
 VARIANTS = {
     "none": "instance norm, no map",

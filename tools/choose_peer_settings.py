@@ -28,7 +28,7 @@ from aindnet.evaluation.methods import settings as settings_module
 from aindnet.evaluation.methods.registry import PEERS
 from aindnet.evaluation.methods.settings import SETTINGS_FILE, PeerSettings
 from aindnet.evaluation.runner import Journal, evaluate
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.whole_files import whole_file
 
 BUILT_IN = "samples"
 PACKS = ("polyu", "renoir", "sidd-sample", BUILT_IN)

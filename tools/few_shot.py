@@ -33,6 +33,7 @@ from aindnet.commands.adaptation.photos import read_dataset
 from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
 from aindnet.pretrained import load_model
+from aindnet.pretrained.files import weights_sha256
 from aindnet.training.transfer.adapt import adapt
 from aindnet.training.transfer.inspection import inspect, levels, matched
 from aindnet.training.transfer.pairs import PhotoPair
@@ -135,12 +136,19 @@ def settings_of(experiment: Experiment, recipe: AdaptationRecipe | None) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def weights_digest(network: AINDNet) -> str:
+    """SHA-256 of a network's configuration and weights: another card is no other model."""
+    config = json.dumps(asdict(network.config), sort_keys=True)
+    return hashlib.sha256(f"{config} {weights_sha256(network)}".encode()).hexdigest()
+
+
 def run(
     experiment: Experiment, data: Path, output: Path, model: str | None, arguments: Any
 ) -> None:
     """Every run that is not done yet; one line of JSON each."""
     loaded = load_model(model)
     base = loaded.network
+    weights = weights_digest(base)
     everything, far = read_dataset("polyu", data / "real/polyu"), others(data)
     log = output / "runs.jsonl"
     done = (
@@ -165,7 +173,7 @@ def run(
                 for seed in [0] if count == 0 else arguments.seeds or experiment.seeds:
                     recipe = recipe_of(experiment, fields, seed)
                     settings = settings_of(experiment, recipe if count else None)
-                    key = f"{loaded.sha256[:12]} {camera} {count} {variant} {seed} {settings}"
+                    key = f"{weights[:12]} {camera} {count} {variant} {seed} {settings}"
                     if key in done:
                         continue
                     started = time.monotonic()
@@ -179,7 +187,7 @@ def run(
                         result = adapt(base, chosen, recipe)
                         network, share = result.network, result.share
                     row = {
-                        "key": key, "base": loaded.sha256, "settings": settings, "camera": camera,
+                        "key": key, "base": weights, "settings": settings, "camera": camera,
                         "count": count, "variant": variant,
                         "seed": seed, "psnr": psnr(network, test),
                         "elsewhere": psnr(network, away), "share": share,
@@ -358,7 +366,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.table:
         run(experiment, arguments.data, arguments.output, arguments.model, arguments)
-    sha = load_model(arguments.model).sha256
+    weights = weights_digest(load_model(arguments.model).network)
     log = arguments.output / "runs.jsonl"
     if not log.exists():
         sys.exit(f"{log}: no runs yet; leave --table out to make them")
@@ -369,7 +377,7 @@ def main() -> None:
     rows = [
         row
         for row in map(json.loads, log.read_text().splitlines())
-        if row["base"] == sha
+        if row["base"] == weights
         and row.get("settings") == known.get(row["variant"])
         and (not row["count"] or row["seed"] in (arguments.seeds or experiment.seeds))
     ]

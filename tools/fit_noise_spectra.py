@@ -26,9 +26,9 @@ from aindnet.camera.measured import without_plane
 from aindnet.camera.processing import rgb_to_ycbcr
 from aindnet.camera.spectra import EDGES, OCTAVES
 from aindnet.commands.adaptation.photos import read_dataset
-from aindnet.evaluation.whole_files import whole_file
 from aindnet.training.transfer.inspection import levels
 from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.whole_files import whole_file
 
 Array = npt.NDArray[np.float64]
 STATISTICS = Path(statistics_module.__file__).with_name("statistics.json")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from aindnet.evaluation.methods import load_our_model
 from aindnet.evaluation.regression import complaints, measure, read_golden, samples_for
-from aindnet.evaluation.whole_files import whole_file
 from aindnet.pretrained.files import BUNDLED
+from aindnet.whole_files import whole_file
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "quality" / "golden.json"
 

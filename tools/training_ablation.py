@@ -24,8 +24,8 @@ from crop_scores import real_crops, white_crops
 from few_shot import psnr
 
 from aindnet.evaluation.report.markdown import markdown_table
-from aindnet.evaluation.whole_files import whole_file
 from aindnet.pretrained import load_model
+from aindnet.whole_files import whole_file
 
 REPLACED = frozenset({"priors"})
 """Mappings that are given whole."""

@@ -37,11 +37,12 @@ from aindnet.evaluation.methods.registry import PEERS
 from aindnet.evaluation.methods.settings import chosen_settings
 from aindnet.evaluation.published import PUBLISHED
 from aindnet.evaluation.report.markdown import conventions, markdown_report, markdown_table
-from aindnet.evaluation.whole_files import whole_file
 from aindnet.pretrained.files import file_sha256, find_model
+from aindnet.whole_files import whole_file
 
 TOOLS = Path(__file__).resolve().parent
 ABLATION = "ablation"
+ABLATION_FILE = "ablation.json"
 PARTS = ("peers", "model")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -185,7 +186,9 @@ def results_page(places: Places) -> str:
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
         "(`python tools/choose_peer_settings.py`): every fourth PolyU crop, all images of the "
         "smaller sets. These are among the images measured, so the peers are shown at their best, "
-        "and the model as it is, with nothing set. Times are of the machine that a table names, "
+        "and the model as it is, with nothing set for a set; constants of the default were chosen "
+        "on these very images, though, one for all sets (training.md names them), so its numbers "
+        "here are not those of unseen photos. Times are of the machine that a table names, "
         "with what else ran on it; the peers' scores on real noise are kept, image by image, in "
         "`scores/`.",
         "## Summary",
@@ -197,14 +200,22 @@ def results_page(places: Places) -> str:
             parts += [figure_section(table, document, places)]
         else:
             parts += [table_section(table, document)]
-    record = places.reports / ABLATION / "ablation.json"
-    if record.is_file():
-        parts += [ablation_section(json.loads(record.read_text(encoding="utf-8")))]
+    if (record := ablation_record(places)) is not None:
+        parts += [ablation_section(record)]
     if lines := not_made(places):
         parts += ["## Not run yet", *lines]
     parts += ["## Published numbers, for comparison", *published_tables()]
     parts += [not_run_section()]
     return "\n\n".join(parts) + "\n"
+
+
+def ablation_record(places: Places) -> dict[str, Any] | None:
+    """The numbers of the last ablation: of a run that is here, or those kept with the page."""
+    for folder in (places.reports / ABLATION, places.kept_scores):
+        if (record := folder / ABLATION_FILE).is_file():
+            found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+            return found
+    return None
 
 
 def not_made(places: Places) -> list[str]:
@@ -213,6 +224,9 @@ def not_made(places: Places) -> list[str]:
     for table in TABLES:
         if table.report(places) is None:
             names[data_are_here(table, places)].append(f"`{table.name}`")
+    if ablation_record(places) is None:
+        pairs_are_here = all(data_are_here(table, places) for table in TABLES if table.in_summary)
+        names[pairs_are_here].append(f"`{ABLATION}`")
     said = {True: "The data are at hand, the tables are not made", False: "The data are not here"}
     return [f"{said[here]}: {', '.join(named)}." for here, named in names.items() if named]
 
@@ -271,10 +285,15 @@ def figure_section(table: Table, document: dict[str, Any], places: Places) -> st
 
 
 def summary_table(documents: Sequence[dict[str, Any]]) -> str:
-    """A line a data set: noisy, every peer, ours, and the difference to the best peer."""
+    """A line a data set: noisy, every peer, ours, and the difference to the best peer; the best
+    of them, by what is printed, in bold.
+    """
     lines = []
     for document in documents:
         psnr = {method["name"]: method["psnr"] for method in document["methods"]}
+        shown = [psnr.get(name) for name in ("noisy", *PEERS)] + [document["psnr"]]
+        cells = [_decibels(value) for value in shown]
+        best = _decibels(max((value for value in shown if value is not None), default=None))
         own, ensemble = document["psnr"], psnr.get(f"{document['model']}*")
         known = [psnr[peer] for peer in PEERS if psnr.get(peer) is not None]
         difference = "–" if own is None or not known else f"{own - max(known):+.2f}"
@@ -282,8 +301,7 @@ def summary_table(documents: Sequence[dict[str, Any]]) -> str:
             [
                 document["title"],
                 str(document["n"]),
-                *(_decibels(psnr.get(name)) for name in ("noisy", *PEERS)),
-                f"**{_decibels(own)}**",
+                *(f"**{cell}**" if cell == best else cell for cell in cells),
                 _decibels(ensemble),
                 difference.replace("-", "−"),
             ]
@@ -365,7 +383,9 @@ def main() -> int:
             output = places.reports / ABLATION
             flags = ["--data", str(places.data), "--budget", given.budget, "--output", str(output)]
             flags += [] if given.limit is None else ["--limit", str(given.limit)]
-            runner.tool("ablation.py", flags)
+            if runner.tool("ablation.py", flags) and given.limit is None:
+                with whole_file(places.kept_scores / ABLATION_FILE) as partial:
+                    shutil.copyfile(output / ABLATION_FILE, partial)
         failed = runner.failed
     with whole_file(given.output) as partial:
         partial.write_text(results_page(places), encoding="utf-8")

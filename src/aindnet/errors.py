@@ -33,6 +33,10 @@ class WrongBaseModelError(AindnetError):
     """A camera profile loaded on another base model than the one it was adapted from."""
 
 
+class NoHomeError(AindnetError):
+    """A file that is kept in the user's home, for a user that has none."""
+
+
 class DatasetError(AindnetError):
     """A data set folder or file that is missing, incomplete or of the wrong shape."""
 

@@ -361,8 +361,10 @@ def test_wrong_use_is_said(
         (("--pairs", lonely, *output), "missing"),
         (("--pairs", swapped, *output), "swap the two folders"),
         (("--burst", one, *output), "1 frame"),
+        (("--burst", folder, *output), f"name {folder / 'noisy'}"),
+        (("--noisy", folder, *output), f"name {folder / 'noisy'}"),
         (("--pairs", folder, "--output", model), "exists already"),
-        (("--pairs", folder, "--output", one / "a.png/b.safetensors"), "cannot be written"),
+        (("--pairs", folder, "--output", one / "a.png/b.safetensors"), "is a file, not a folder"),
     ):
         assert call(*arguments) == 2
         assert reason in capsys.readouterr().err

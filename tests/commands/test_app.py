@@ -1,11 +1,15 @@
 """The program itself: what no single command decides."""
 
+import importlib
+import inspect
+import json
 import subprocess
 import sys
 
 import pytest
 
-from aindnet.commands.app import BROKEN_PIPE
+from aindnet.commands.app import BROKEN_PIPE, COMMANDS, main
+from aindnet.pretrained.files import model_hashes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
@@ -22,3 +26,40 @@ def test_a_reader_that_wants_no_more_is_no_error():
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_all_that_a_command_says_of_itself(command, capsys):
+    name = command.replace("-", "_")
+    module = importlib.import_module(f"aindnet.commands.{name}")
+    said = inspect.cleandoc(getattr(module, name).__doc__).partition("\n\nParameters\n")[0]
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert "".join(said.replace("`", "").split()) in "".join(shown.split())
+    assert "--empty" not in shown
+
+
+def test_the_list_of_commands_has_a_line_of_each(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name, line in COMMANDS.items():
+        assert f"{name} {line[:30]}" in shown
+
+
+def test_models_are_listed_with_their_hash_and_their_failures(capsys):
+    with pytest.raises(SystemExit):
+        main(["models", "--json"])
+    listed = json.loads(capsys.readouterr().out)["models"]
+    known = model_hashes()
+    assert {each["name"] for each in listed} >= {"aindnet-medium", "aindnet-fast"}
+    for each in listed:
+        assert known[each["sha256"]].stem == each["name"]
+        assert each["known_failures"]
+    with pytest.raises(SystemExit):
+        main(["models"])
+    shown = capsys.readouterr().out
+    assert all(each["sha256"][:8] in shown for each in listed)
+    assert "white noise" in shown

@@ -207,14 +207,26 @@ def test_inputs_are_never_written_over(photos: Path, capsys: pytest.CaptureFixtu
         ["--jobs", "0"],
         ["--pixel-limit", "-1"],
         ["--backend", "abacus"],
-        ["--tile", "0"],
-        ["--tile", "-64"],
         ["--no-such-flag"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(photos: Path, arguments: list[str]) -> None:
     assert run("denoise", photos / "a.png", *arguments) == 2
     assert visible(photos) == ["a.png", "b.jpg", "sub/c.tif", "sub/d.webp"]
+
+
+@pytest.mark.parametrize(("model", "least"), [("aindnet-fast", 384), ("aindnet-medium", 576)])
+def test_tiles_too_small_for_the_model_are_wrong_usage(
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    least: int,
+) -> None:
+    monkeypatch.undo()
+    assert run("denoise", photos / "a.png", "--model", model, "--tile", "0") == 2
+    said = f"aindnet: --tile 0: must be at least {least} pixels"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_unknown_model_is_one_line(

@@ -15,7 +15,7 @@ from aindnet.evaluation.datasets import DatasetOptions, PairFilter, open_dataset
 from aindnet.evaluation.datasets.brightness import match_brightness
 from aindnet.evaluation.datasets.gaussian import add_gaussian_noise
 from aindnet.evaluation.metrics import psnr
-from aindnet.evaluation.whole_files import require_writable_file, whole_file
+from aindnet.whole_files import require_writable_file, whole_file
 from evaluation_stand_ins import save, smooth_photo, with_noise
 
 

@@ -35,7 +35,7 @@ from aindnet.evaluation.report.pictures import colour_map, telling_window
 from aindnet.evaluation.report.showcases import choose_images
 from aindnet.evaluation.report.tables import group_table, main_rows, subject
 from aindnet.evaluation.runner import evaluate
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.whole_files import whole_file
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
 
 

@@ -125,7 +125,7 @@ def test_the_page_has_every_report_and_what_was_not_run(tool, places, pairs_fold
         in page
     )
     assert str(places.data.parent) not in page
-    assert f"**{document['psnr']:.2f}**" in page
+    assert f" {document['psnr']:.2f} " in page
     assert "Ours is fake" in page
     assert "AINDNet RT" in page
     for missing in ("| DND,", "| SIDD validation,", "| CC,", "| Nam,", "| NIND,"):
@@ -273,10 +273,12 @@ def test_the_page_tells_missing_data_from_missing_tables(tool, tables, places):
     here = ", ".join(f"`{table.name}`" for table in tables.TABLES if table.name != "renoir")
     page = tool.results_page(places)
     assert f"The data are at hand, the tables are not made: {here}." in page
-    assert "The data are not here: `renoir`." in page
+    assert "The data are not here: `renoir`, `ablation`." in page
 
 
-def test_the_ablation_goes_into_the_page(tool, places):
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_ablation_goes_into_the_page(tool, places, kept):
+    assert "`ablation`." in tool.results_page(places)  # as one that is not made
     row = {
         "commands": [],
         "parameters": 1234,
@@ -284,9 +286,19 @@ def test_the_ablation_goes_into_the_page(tool, places):
         "sets": {"RENOIR": {"psnr": 31.5, "ssim": 0.8, "noisy_psnr": 29.0, "n": 13}},
     }
     record = {"rows": {"none": row, "ain": row}, "recipe": "recipes/ablation.yaml", "budget": "25m"}
-    (places.reports / "ablation").mkdir(parents=True)
-    (places.reports / "ablation" / "ablation.json").write_text(json.dumps(record | provenance()))
+    folder = places.kept_scores if kept else places.reports / "ablation"
+    folder.mkdir(parents=True)
+    (folder / "ablation.json").write_text(json.dumps(record | provenance()))
     page = tool.results_page(places)
     assert "| AIN | 1,234 | 31.50 | 39.53 / 35.19 |" in page
     assert "| noisy input |  | 29.00 |  |" in page
     assert "700 steps" in page
+    assert "`ablation`." not in page
+
+
+def test_the_best_of_a_line_is_in_bold(tool):
+    document = {"title": "set", "n": 3, "model": "ours", "psnr": 38.78}
+    methods = {"noisy": 35.0, "bm3d": 38.7, "ffdnet": 38.8, "ours": 38.78, "ours*": 38.9}
+    listed = [{"name": name, "psnr": psnr} for name, psnr in methods.items()]
+    line = tool.summary_table([document | {"methods": listed}]).splitlines()[-1]
+    assert "| 35.00 | – | – | 38.70 | **38.80** | 38.78 | 38.90 | −0.02 |" in line

@@ -13,6 +13,7 @@ from aindnet.errors import (
     ImageWriteError,
     InvalidModelFileError,
     ModelNotFoundError,
+    NoHomeError,
     WrongBaseModelError,
 )
 from aindnet.network import AINDNet, AINDNetConfig, is_transfer_parameter
@@ -24,6 +25,7 @@ from aindnet.pretrained import (
     save_camera_profile,
     save_model,
 )
+from aindnet.pretrained.files import data_folder, find_model
 
 SMALL = AINDNetConfig(
     channels=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), modulation_channels=8
@@ -150,3 +152,16 @@ def test_hub_mixin_saves_a_folder_and_loads_it_back(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 16, 16)
     assert again.config == SMALL
     torch.testing.assert_close(again(x).denoised, network(x).denoised)
+
+
+def test_without_a_home_the_bundled_models_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert find_model().stem == "aindnet-medium"
+    with pytest.raises(NoHomeError, match="set XDG_DATA_HOME"):
+        data_folder()
+    monkeypatch.setenv("XDG_DATA_HOME", "/somewhere")
+    assert data_folder() == Path("/somewhere/aindnet")

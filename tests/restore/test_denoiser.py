@@ -7,12 +7,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from aindnet.commands.denoise import SMALLEST_TILE
 from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
 from aindnet.pretrained import ModelCard
 from aindnet.restore import ArraySource, Denoiser
-from aindnet.restore.statistics import REACH, SlidingWindow
+from aindnet.restore.statistics import SlidingWindow
 from aindnet.restore.streaming import NOISE_BEYOND, outside
 from restore_networks import small_network
 
@@ -188,7 +187,6 @@ def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> No
         Denoiser(network, device="cpu", tile=320)
     with pytest.raises(ValueError, match="at least 192"):
         Denoiser(network, device="cpu", tile=160, overlap=64)
-    assert SMALLEST_TILE == 3 * REACH
     sliding = SlidingWindow(window=128)
     with pytest.raises(ValueError, match="at least 960 pixels, three times the 320"):
         Denoiser(network, device="cpu", tile=640, statistics=sliding)

@@ -48,7 +48,7 @@ def adapt(
     name: str | None = None,
     camera_make: str | None = None,
     camera_model: str | None = None,
-    iso: tuple[int, int] | None = None,
+    iso: Annotated[tuple[int, int] | None, Parameter(negative=())] = None,
     licence: str | None = None,
     check: Annotated[bool, Parameter(negative=())] = False,
     seed: int | None = None,
@@ -88,8 +88,11 @@ def adapt(
         --method, --budget and --seed go before it.
     name
         Of the camera; by default as EXIF names it.
-    camera_make, camera_model
-        What EXIF calls the camera, for `denoise --camera auto`; by default what the photos say.
+    camera_make
+        What EXIF calls the camera's make, for `denoise --camera auto`; by default what the photos
+        say.
+    camera_model
+        The same of its model.
     iso
         Lowest and highest ISO, for the same; by default the photos'.
     licence
@@ -190,11 +193,11 @@ def _base(model: str | None) -> LoadedModel:
 
 def _check_writable(output: Path) -> None:
     """Find out before the training that nothing can be written, or that it would replace a file."""
+    from aindnet.whole_files import require_writable_file
+
     if os.path.exists(output):
         raise ImageWriteError(f"{output}: exists already; remove it, or give another name")
-    folder = next(parent for parent in output.absolute().parents if os.path.exists(parent))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise ImageWriteError(f"{output}: {folder} cannot be written to; give another place")
+    require_writable_file(output)
 
 
 def _camera(

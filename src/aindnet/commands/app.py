@@ -32,20 +32,26 @@ BROKEN_PIPE = 141
 """As a shell tells of SIGPIPE."""
 
 
-def build_app() -> App:
-    """The command-line application with every command registered by name."""
+def build_app(command: str | None = None) -> App:
+    """The command-line application with every command registered by name.
+
+    The help of `command`, which is about to run, is its whole docstring; of the others, which are
+    not imported for it, a line.
+    """
     app = App(
         name="aindnet", version=__version__, help="Clean real photographs of real camera noise."
     )
     for name, summary in COMMANDS.items():
         function = name.replace("-", "_")
-        app.command(f"aindnet.commands.{function}:{function}", name=name, help=summary)
+        line = {} if name == command else {"help": summary}
+        app.command(f"aindnet.commands.{function}:{function}", name=name, **line)
     return app
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    app = build_app()
+    words = sys.argv[1:] if arguments is None else arguments
+    app = build_app(next(iter(words), None))
     try:
         code = app(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -104,8 +104,8 @@ def benchmark(
 
 
 def _check_remembering(resize: str) -> None:
-    from aindnet.evaluation.whole_files import require_writable_file
     from aindnet.restore.backends.measured import measured_file
+    from aindnet.whole_files import require_writable_file
 
     if resize == "tf1":
         raise AindnetError(
@@ -116,8 +116,8 @@ def _check_remembering(resize: str) -> None:
 
 
 def _remember(runs: list[Run], naive: Run) -> None:
-    from aindnet.evaluation.whole_files import whole_file
     from aindnet.restore.backends.measured import Fastest, as_document, measured_file
+    from aindnet.whole_files import whole_file
 
     as_good = [
         run
@@ -225,7 +225,7 @@ def _print(rows: list[dict[str, Any]], ceilings: Ceilings, skipped: dict[str, st
 
 
 def _check_chart(path: Path) -> None:
-    from aindnet.evaluation.whole_files import require_writable_file
+    from aindnet.whole_files import require_writable_file
 
     if path.suffix.lower() not in CHARTS:
         raise ImageWriteError(f"{path}: a chart is written as {' or '.join(CHARTS)}")
@@ -237,7 +237,7 @@ def _check_chart(path: Path) -> None:
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    from aindnet.evaluation.whole_files import whole_file
+    from aindnet.whole_files import whole_file
 
     names = [row["name"] for row in rows]
     rates = [row["megapixels_per_second"] for row in rows]

@@ -75,7 +75,7 @@ class FigureOptions:
     """How many images it shows."""
     figure_window: int = 96
     """Side of the zoomed window, pixels."""
-    figure_place: tuple[int, int] | None = None
+    figure_place: Annotated[tuple[int, int] | None, Parameter(negative=())] = None
     """Row and column of the window; otherwise it is put where there is most to see."""
 
 
@@ -128,7 +128,7 @@ def evaluate(
     """
     from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
     from aindnet.evaluation.methods import make_peers
-    from aindnet.evaluation.whole_files import require_writable_folder
+    from aindnet.whole_files import require_writable_folder
 
     _check_selection(dataset, selection)
     if model == "none" and (camera or ensemble or running != Running()):

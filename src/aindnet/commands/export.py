@@ -57,11 +57,11 @@ def export(
     dynamic
         Leave batch, height and width open (height and width in multiples of 32).
     """
-    from aindnet.evaluation.whole_files import require_writable_file
     from aindnet.pretrained import export_state_dict, load_camera_profile, load_model
     from aindnet.pretrained.camera_profile import model_for
     from aindnet.pretrained.files import weights_sha256
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
+    from aindnet.whole_files import require_writable_file
 
     suffix = SUFFIXES[format_]
     if output.suffix != suffix:

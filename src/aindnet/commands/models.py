@@ -11,14 +11,21 @@ from cyclopts import Parameter
 
 
 def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """List the bundled and installed models, with licence and measured quality."""
-    from aindnet.pretrained.files import DEFAULT_MODEL, survey_models
+    """List the bundled and installed models, with licence, measured quality and known failures.
+
+    `--json` has all of their cards, and the SHA-256 of their files.
+    """
+    from aindnet.pretrained.files import DEFAULT_MODEL, file_sha256, survey_models
 
     cards, passed_over = survey_models()
     for name, why in passed_over.items():
         print(f"aindnet: {name}: {why}", file=sys.stderr)
     if as_json:
-        entries = [dataclasses.asdict(c) | {"default": c.name == DEFAULT_MODEL} for c in cards]
+        entries = [
+            dataclasses.asdict(card)
+            | {"default": card.name == DEFAULT_MODEL, "sha256": file_sha256(path)}
+            for path, card in cards.items()
+        ]
         print(json.dumps({"models": entries}, ensure_ascii=False, indent=2))
         return 0
 
@@ -26,9 +33,10 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
     from rich.table import Table
 
     table = Table(show_lines=True)
-    for heading in ("model", "licence", "quality: PSNR in dB (noisy input)", "trained on"):
+    quality_heading = "quality: PSNR in dB (noisy input)"
+    for heading in ("model", quality_heading, "trained on; known failures"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "model")
-    for card in cards:
+    for path, card in cards.items():
         quality = "\n".join(
             f"{name}: {_decibels(values, 'psnr')} ({_decibels(values, 'noisy_psnr')})"
             for name, values in card.quality.items()
@@ -36,7 +44,9 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         for data_set, loss in card.int8_loss_db.items():
             quality += f"\nint8 on {data_set}: {-loss:+.3f} dB"
         name = f"{card.name} (default)" if card.name == DEFAULT_MODEL else card.name
-        table.add_row(name, card.licence, quality or "not measured", card.trained_on)
+        name += f"\n{card.licence}\nSHA-256 {file_sha256(path)[:8]}…"
+        facts = "\n\n".join(filter(None, (card.trained_on, card.known_failures)))
+        table.add_row(name, quality or "not measured", facts)
     Console().print(table)
     return 0
 

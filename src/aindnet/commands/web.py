@@ -38,13 +38,13 @@ def web(
         Open the page in the browser.
     """
     from aindnet.commands.signals import terminate_like_ctrl_c
-    from aindnet.pretrained.files import survey_models
+    from aindnet.pretrained.files import list_models
     from aindnet.web.desk import Desk
     from aindnet.web.page import build_page, is_local, serve
 
     desk = Desk(model, camera)
     models = {desk.model: Path(desk.model).stem}
-    models |= {card.name: card.name for card in survey_models()[0] if card.name not in models}
+    models |= {card.name: card.name for card in list_models() if card.name not in models}
     with (
         terminate_like_ctrl_c(),
         tempfile.TemporaryDirectory(prefix="aindnet-web-") as results,  # this user's alone

@@ -17,7 +17,7 @@ from aindnet.evaluation.methods.method import Method, checked
 from aindnet.evaluation.metrics import psnr, ssim, to_uint8
 from aindnet.evaluation.report.pictures import squared_error, telling_window
 from aindnet.evaluation.runner import as_float
-from aindnet.evaluation.whole_files import require_writable_file, whole_file
+from aindnet.whole_files import require_writable_file, whole_file
 
 FORMATS = (".png", ".pdf", ".svg")
 WINDOW_COLOUR = "#ff3b30"

@@ -21,8 +21,8 @@ from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.perceptual import find_metric, needs_clean
 from aindnet.evaluation.provenance import machine_name
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
-from aindnet.evaluation.whole_files import require_writable_file
 from aindnet.restore.memory import PeakMemory
+from aindnet.whole_files import require_writable_file
 
 WARM_UP_SIDE = 1024
 IMPORT_SIDE = 64

@@ -78,7 +78,7 @@ def find_profiles(
     """
     found: list[FoundProfile] = []
     passed_over: dict[str, str] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("[!.]*.safetensors")):
         try:
             profile = load_camera_profile(path)
         except InvalidModelFileError as error:

@@ -15,9 +15,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from aindnet.errors import ImageWriteError, InvalidModelFileError, ModelNotFoundError
+from aindnet.errors import (
+    ImageWriteError,
+    InvalidModelFileError,
+    ModelNotFoundError,
+    NoHomeError,
+)
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained.card import ModelCard
+from aindnet.whole_files import whole_file
 
 FORMAT = "aindnet-model-1"
 CONFIGURATION_KEY = "aindnet_configuration"
@@ -41,38 +47,49 @@ class LoadedModel:
 
 
 def data_folder() -> Path:
-    """The user's folder of models and camera profiles."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "aindnet"
+    """The user's folder of models and camera profiles.
+
+    Raises `NoHomeError` where the user has no home, nor `$XDG_DATA_HOME`.
+    """
+    named = os.environ.get("XDG_DATA_HOME")
+    try:
+        return Path(named or Path.home() / ".local/share") / "aindnet"
+    except RuntimeError as error:
+        raise NoHomeError(
+            "this user has no home folder for models and camera profiles: set XDG_DATA_HOME"
+        ) from error
 
 
 def model_folders() -> list[Path]:
-    """Where models are looked for: bundled, `$AINDNET_MODELS`, the user's data folder."""
-    folders = [BUNDLED, data_folder() / "models"]
+    """Where models are looked for: bundled, `$AINDNET_MODELS`, the user's data folder if any."""
+    folders = [BUNDLED]
     if named := os.environ.get("AINDNET_MODELS"):
-        folders.insert(1, Path(named))
+        folders.append(Path(named))
+    with contextlib.suppress(NoHomeError):
+        folders.append(data_folder() / "models")
     return folders
 
 
 def _model_paths() -> Iterator[Path]:
     for folder in model_folders():
-        yield from sorted(folder.glob("*.safetensors"))
+        yield from sorted(folder.glob("[!.]*.safetensors"))  # not what a killed run left
 
 
 def list_models() -> list[ModelCard]:
     """The cards of all bundled and installed models; the first of a name is the one that loads."""
-    return survey_models()[0]
+    return list(survey_models()[0].values())
 
 
-def survey_models() -> tuple[list[ModelCard], dict[str, str]]:
-    """The cards of `list_models`, and by file name why other files are no models."""
-    cards: dict[str, ModelCard] = {}
+def survey_models() -> tuple[dict[Path, ModelCard], dict[str, str]]:
+    """By file, the cards of `list_models`, and by file name why other files are no models."""
+    cards: dict[str, tuple[Path, ModelCard]] = {}
     passed_over: dict[str, str] = {}
     for path in _model_paths():
         try:
-            cards.setdefault(path.stem, _read_header(path)[1])
+            cards.setdefault(path.stem, (path, _read_header(path)[1]))
         except InvalidModelFileError as error:
             passed_over[path.name] = str(error).removeprefix(f"{path}: ")
-    return list(cards.values()), passed_over
+    return dict(cards.values()), passed_over
 
 
 def model_hashes() -> dict[str, Path]:
@@ -181,20 +198,15 @@ def write_safetensors(
     path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
 ) -> None:
     """Write a safetensors file under a temporary name and rename it when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        partial.touch()
-        permissions = partial.stat().st_mode  # those that any new file has; save_file's are 0600
-        save_file(tensors, partial, metadata=metadata)
-        partial.chmod(permissions)
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
+        with whole_file(path) as partial:
+            permissions = (
+                partial.stat().st_mode
+            )  # those that any new file has; save_file's are 0600
+            save_file(tensors, partial, metadata=metadata)
+            partial.chmod(permissions)
+    except SafetensorError as error:
         raise ImageWriteError(f"{path}: cannot be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def check_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:

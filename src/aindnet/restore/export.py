@@ -7,25 +7,23 @@ should cut large ones. Other networks' is constants, or none.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from aindnet.errors import AindnetError, ImageWriteError, MissingExtraError
+from aindnet.errors import AindnetError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.pretrained import LoadedModel, ModelCard
 from aindnet.restore.backends.graph import trace_to_onnx
 from aindnet.restore.backends.layer_statistics import OwnStatistics
 from aindnet.restore.backends.tile_network import TileNetwork, split_modulation
 from aindnet.restore.tiling import ALIGNMENT
+from aindnet.whole_files import whole_file
 
 
 class ExportError(AindnetError):
@@ -71,7 +69,8 @@ def export_onnx(
 ) -> None:
     """Write NAME.onnx, checked, with the model's card as metadata."""
     graph = image_graph(model.network, size=size, batch=batch)
-    _write(path, lambda partial: partial.write_bytes(_with_card(graph, model)))
+    with whole_file(path) as partial:
+        partial.write_bytes(_with_card(graph, model))
 
 
 def export_openvino(
@@ -89,8 +88,8 @@ def export_openvino(
         whole = Path(folder) / path.name
         openvino.save_model(converted, whole, compress_to_fp16=False)
         for part in (path.with_suffix(".bin"), path):
-            content = (Path(folder) / part.name).read_bytes()
-            _write(part, lambda partial, content=content: partial.write_bytes(content))  # type: ignore[misc]
+            with whole_file(part) as partial:
+                partial.write_bytes((Path(folder) / part.name).read_bytes())
 
 
 def export_darktable(model: LoadedModel, path: Path, *, size: int = 768) -> None:
@@ -107,13 +106,12 @@ def export_darktable(model: LoadedModel, path: Path, *, size: int = 768) -> None
         )
     graph = image_graph(model.network, size=size, batch=1, with_noise_level=False)
     config = json.dumps(_darktable_config(model, path.stem, size), indent=4, ensure_ascii=False)
-
-    def write(partial: Path) -> None:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as package:
-            package.writestr(f"{path.stem}/config.json", config + "\n")
-            package.writestr(f"{path.stem}/model.onnx", _with_card(graph, model))
-
-    _write(path, write)
+    with (
+        whole_file(path) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as package,
+    ):
+        package.writestr(f"{path.stem}/config.json", config + "\n")
+        package.writestr(f"{path.stem}/model.onnx", _with_card(graph, model))
 
 
 def _darktable_config(model: LoadedModel, identifier: str, size: int) -> dict[str, object]:
@@ -165,17 +163,3 @@ def _facts(model: LoadedModel) -> dict[str, str]:
         "card": json.dumps(asdict(card), ensure_ascii=False),
         "values": f"sRGB-encoded {colour}, float32 in [0, 1], NCHW",
     }
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Under a temporary name first: a file appears under its own name only when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        raise ImageWriteError(f"{path}: cannot be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):  # not even the folder is there
-            partial.unlink(missing_ok=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aindnet.pretrained import ModelCard, load_model, save_model
+from restore_networks import small_network
 from tool_modules import load_tool
 
 
@@ -37,3 +40,16 @@ def test_seeds_of_a_camera_are_one_value_of_the_mean_and_of_its_error() -> None:
 def test_one_camera_has_no_error_and_pairs_of_runs_are_counted() -> None:
     tool = load_tool("few_shot")
     assert "| 4 | +0.050 | -0.100 | 2 |" in tool.paired(ROWS)
+
+
+def test_runs_are_of_the_weights_whatever_the_card_says(tmp_path: Path) -> None:
+    tool = load_tool("few_shot")
+    network = small_network()
+    save_model(tmp_path / "a.safetensors", network, ModelCard(name="a"))
+    save_model(tmp_path / "b.safetensors", network, ModelCard(name="b"))
+    first, second = (load_model(tmp_path / f"{each}.safetensors") for each in "ab")
+    assert first.sha256 != second.sha256
+    digest = tool.weights_digest(first.network)
+    assert digest == tool.weights_digest(second.network)
+    second.network.head.weight.data += 1e-3
+    assert digest != tool.weights_digest(second.network)

@@ -175,6 +175,11 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not os.path.isdir(folder):
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
+        if all(os.path.isdir(folder / each) for each in ("noisy", "clean")):
+            raise DatasetError(
+                f"{shown(folder)}: holds noisy/ and clean/: name {shown(folder / 'noisy')}, or "
+                "give the folder to --pairs"
+            )
         inside = sorted(path for path in folder.rglob("*") if os.path.isdir(path))
         before = len(found)
         for burst in [folder, *inside]:

@@ -103,8 +103,10 @@ class RunProgress:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def summary(self, outcomes: list[Outcome], *, interrupted: bool) -> None:
-        """The last line: how many, how fast."""
+    def summary(
+        self, outcomes: list[Outcome], *, interrupted: bool, can_resume: bool = True
+    ) -> None:
+        """The last line: how many, how fast; `can_resume` says whether a record was kept."""
         if self._total == 1 and not interrupted:
             return
         counts = {status: 0 for status in ("done", "skipped", "failed")}
@@ -113,7 +115,8 @@ class RunProgress:
         parts = [f"{count} {status}" for status, count in counts.items() if count]
         left = self._total - len(outcomes)
         if interrupted:
-            parts.append(f"{left} not begun; --resume goes on from here")
+            goes_on = "--resume goes on from here" if can_resume else "name these to go on"
+            parts.append(f"{left} not begun; {goes_on}")
         seconds = time.perf_counter() - self._started
         done = sum(outcome.pixels for outcome in outcomes) / 1e6
         print(

@@ -12,7 +12,7 @@ from typing import Any
 from aindnet.evaluation.report.markdown import markdown_report
 from aindnet.evaluation.report.page import html_report
 from aindnet.evaluation.report.showcases import Showcase
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.whole_files import whole_file
 
 
 def write_report(

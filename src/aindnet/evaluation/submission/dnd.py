@@ -17,7 +17,7 @@ from aindnet.evaluation.datasets.sample import Dataset, Image, Sample
 from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.runner import Progress
 from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
-from aindnet.evaluation.whole_files import whole_folder
+from aindnet.whole_files import whole_folder
 
 EVALUATION_VERSION = "1.0"
 PHOTOS, BOXES = 50, 20

@@ -10,7 +10,7 @@ from aindnet.errors import AindnetError, DatasetError, ImageWriteError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Sample
 from aindnet.evaluation.methods.method import FloatImage, Method, checked
 from aindnet.evaluation.runner import Progress, as_float, content_hash
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.whole_files import whole_file
 
 INPUTS = "inputs.txt"
 """Lines of a part's name and the hash of the photo that its file was made of."""

@@ -15,7 +15,7 @@ from aindnet.evaluation.methods.method import FloatImage, Method
 from aindnet.evaluation.metrics import to_uint8
 from aindnet.evaluation.runner import Progress
 from aindnet.evaluation.submission.parts import FailedPart, denoise_parts
-from aindnet.evaluation.whole_files import whole_folder
+from aindnet.whole_files import whole_folder
 
 IMAGES, BLOCKS, SIDE = 40, 32, 256
 

@@ -21,7 +21,7 @@ from aindnet.evaluation.report.tables import number
 from aindnet.evaluation.runner import Progress, as_float
 from aindnet.evaluation.submission.dnd import bundle_dnd, check_dnd, denoise_dnd
 from aindnet.evaluation.submission.sidd import bundle_sidd, check_sidd, denoise_sidd
-from aindnet.evaluation.whole_files import whole_file
+from aindnet.whole_files import whole_file
 
 BUNDLED = re.compile(r"\d{4}\.mat|SubmitSrgb\.(csv|mat)")
 """Names of the files of a bundle."""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from aindnet import __version__
+from aindnet.errors import NoHomeError
 from aindnet.network.precision import has_fast_bf16
 
 RUNTIMES = ("torch", "openvino", "onnx", "onnxruntime")
@@ -49,7 +50,7 @@ def measured_fastest(device: str = "auto") -> Fastest | None:
         document = json.loads(measured_file().read_text("utf-8"))
         found = Fastest(**document["fastest"])
         fits = device in ("auto", found.device) and document["machine"] == _machine()
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # RuntimeError: no home
+    except (OSError, NoHomeError, ValueError, KeyError, TypeError):
         return None
     return found if fits else None
 
