@@ -64,7 +64,8 @@ def denoise(
     compare
         Write before and after side by side beside each result, as NAME.compare.png.
     ensemble
-        Average eight mirrored and turned passes: a little better, eight times slower.
+        Average eight mirrored and turned passes: a little better on most photos, eight times
+        slower.
     backend
         What runs the network.
     device

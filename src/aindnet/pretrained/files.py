@@ -200,9 +200,7 @@ def write_safetensors(
     """Write a safetensors file under a temporary name and rename it when it is whole."""
     try:
         with whole_file(path) as partial:
-            permissions = (
-                partial.stat().st_mode
-            )  # those that any new file has; save_file's are 0600
+            permissions = partial.stat().st_mode  # save_file's are 0600
             save_file(tensors, partial, metadata=metadata)
             partial.chmod(permissions)
     except SafetensorError as error:
