@@ -25,7 +25,7 @@ import skimage
 import torch
 
 from aindnet.pretrained import LoadedModel, ModelCard, load_model, save_model
-from aindnet.pretrained.files import file_sha256, save_with_int8
+from aindnet.pretrained.files import file_sha256, read_safetensors, save_with_int8
 
 MOST_CHANGE = 1.0
 """Levels of 255 that storing in float16 may change an output by."""
@@ -71,6 +71,15 @@ def change_by_storing(trained: LoadedModel, card: ModelCard) -> torch.Tensor:
         return 255 * (stored(noisy).denoised - trained.network(noisy).denoised).abs()
 
 
+def is_float16(path: Path) -> bool:
+    """Whether a model file's weights are stored as they are released; buffers are float32."""
+    network = load_model(path).network
+    stored, buffers = read_safetensors(path)[1], dict(network.named_buffers())
+    return all(
+        value.dtype == torch.float16 for name, value in stored.items() if name not in buffers
+    )
+
+
 def main() -> None:
     """Convert, compare, write."""
     parser = argparse.ArgumentParser(description="Release a trained model.")
@@ -99,7 +108,7 @@ def main() -> None:
     worst = float(change.max())
     if not worst <= MOST_CHANGE:
         raise SystemExit(f"float16 storage changes an output by {worst:.2f} of 255: not released")
-    if trained.int8_ranges is not None and worst == 0:
+    if trained.int8_ranges is not None and is_float16(arguments.trained):
         save_with_int8(arguments.trained, path, card, dict(trained.int8_ranges))
     else:
         save_model(path, trained.network, card, dtype=torch.float16)

@@ -16,6 +16,7 @@ import tifffile
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
 from aindnet.commands.batch.manifest import Manifest
+from aindnet.commands.batch.progress import RunProgress
 from aindnet.errors import InvalidImageError
 from aindnet.photo import read_image, write_image
 from aindnet.photo.atomic import AtomicFile
@@ -492,3 +493,13 @@ def test_a_picture_of_a_later_page_does_not_replace_an_input(
     assert code == 1
     assert other.read_bytes() == before
     assert "is an input" in document["results"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("can_resume", "said"), [(True, "--resume goes on"), (False, "those without a result")]
+)
+def test_a_stopped_run_says_how_to_go_on(
+    can_resume: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RunProgress([]).summary([], interrupted=True, can_resume=can_resume)
+    assert said in capsys.readouterr().err

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from aindnet.errors import DatasetError
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.restore import Denoiser
 from restore_networks import small_network
@@ -32,19 +34,42 @@ def test_a_model_is_calibrated_and_measured(
     save_model(path, network, ModelCard(name="model", licence="CC0-1.0"))
     before = load_model(path)
 
-    tool.main(on=[f"pairs={tmp_path / 'pairs'}"], model=str(path), output=path)
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        photo = random.integers(0, 255, (24, 32, 3)).repeat(32, 0).repeat(32, 1).astype(np.uint8)
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{name}.png")
+
+    tool.main(
+        on=[f"pairs={tmp_path / 'pairs'}"],
+        clean=[tmp_path / "photos"],
+        model=str(path),
+        limit=2,
+        output=path,
+    )
 
     loaded = load_model(path)
     assert loaded.card.licence == "CC0-1.0"
-    ((_, loss),) = loaded.card.int8_loss_db.items()
-    assert abs(loss) < 1
+    losses = loaded.card.int8_loss_db
+    assert len(losses) == 5
+    assert {"clean tiles", "clean tiles, white noise of 50"} < losses.keys()
+    assert max(map(abs, losses.values())) < 1
     assert str(tmp_path) not in loaded.card.int8_command
     for name, value in before.network.state_dict().items():
         np.testing.assert_array_equal(loaded.network.state_dict()[name], value)
     assert Denoiser.from_pretrained(path, precision="int8").precision == "int8"
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split(", ")[1].split(":")[0] for row in rows if "mean loss" in row] == [
-        "fp32",
-        "bf16",
-        "int8",
-    ]
+    precisions = [re.search(r", (\w+): [\d.]+ dB, mean loss", row) for row in rows]
+    assert [found[1] for found in precisions if found] == ["fp32", "bf16", "int8"] * 5
+
+
+def test_clean_photos_calibrate_or_measure(tmp_path: Path) -> None:
+    tool = load_tool("calibrate_int8")
+    for number in range(4):
+        photo = np.full((512, 768, 3), 50 * number, np.uint8)
+        Image.fromarray(photo).save(tmp_path / f"{number}.png")
+    sides = [{round(255 * tile.max()) for tile in side} for side in tool._clean_tiles([tmp_path])]
+    assert sides == [{0, 50}, {100, 150}]
+    (tmp_path / "few").mkdir()
+    Image.fromarray(photo).save(tmp_path / "few" / "a.png")
+    with pytest.raises(DatasetError, match="6 tiles of 256 pixels: 12 are"):
+        tool._clean_tiles([tmp_path / "few"])

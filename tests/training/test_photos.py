@@ -12,7 +12,7 @@ from PIL import Image
 from aindnet.errors import DatasetError
 from aindnet.photo import write_image
 from aindnet.training import photos
-from aindnet.training.photos import load_tiles, read_photo
+from aindnet.training.photos import load_photos, load_tiles, read_photo
 
 RAMP = np.tile(np.linspace(0, 1, 256), (256, 1))
 
@@ -62,3 +62,13 @@ def test_few_photos_are_read_ahead(tmp_path: Path) -> None:
     next(decoded)
     assert read == photos.DECODED_AHEAD
     assert len(list(decoded)) == 99
+
+
+def test_every_tile_is_of_the_photo_that_its_number_says(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(np.full((64, 96, 3), 50 * number, np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    tiles = load_photos([tmp_path], 32)
+    assert tiles.photos.tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert (tiles.pixels == 50 * tiles.photos[:, None, None, None]).all()

@@ -56,7 +56,7 @@ def data_folder() -> Path:
         return Path(named or Path.home() / ".local/share") / "aindnet"
     except RuntimeError as error:
         raise NoHomeError(
-            "this user has no home folder for models and camera profiles: set XDG_DATA_HOME"
+            "this user has no home folder for aindnet's files: set XDG_DATA_HOME"
         ) from error
 
 

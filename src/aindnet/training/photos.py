@@ -59,8 +59,8 @@ def load_photos(sources: Iterable[Path], tile: int = TILE) -> Tiles:
         if len(tiles) == before:
             raise DatasetError(f"{source}: no photo of at least {tile}×{tile} pixels in it")
     pixels = torch.empty(len(tiles), 3, tile, tile, dtype=torch.uint8)
-    while tiles:  # from the end, and each is let go: all of them are never there twice
-        pixels[len(tiles) - 1] = torch.from_numpy(tiles.pop())
+    for place in reversed(range(len(tiles))):  # each is let go: all are never there twice
+        pixels[place] = torch.from_numpy(tiles.pop())
     return Tiles(pixels, torch.tensor(photos))
 
 

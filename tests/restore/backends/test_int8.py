@@ -16,12 +16,14 @@ from aindnet.pretrained.files import save_with_int8
 from aindnet.restore import Denoiser
 from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import Given
+from aindnet.restore.backends.calibration import OUTLIERS
 from aindnet.restore.backends.int8 import Int8Conv2d, in_int8, int8_layers
 from aindnet.restore.backends.openvino_backend import OpenVINOBackend
 from aindnet.restore.backends.tile_network import OwnPass, TileNetwork
 from restore_networks import small_network
 
 TILES = np.random.default_rng(5).random((4, 1, 3, 64, 64), dtype=np.float32)
+TILES *= np.float32([1.0, 0.2, 0.5, 0.8]).reshape(4, 1, 1, 1, 1)  # of as much contrast
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def wide() -> AINDNet:
 
 @pytest.fixture(scope="module")
 def seen(wide: AINDNet) -> dict[str, tuple[float, float]]:
-    """Of every layer's input: the tiles' lowest and highest values, as hooks see them, averaged."""
+    """Of every layer's input: the range of nearly all values of every tile, as hooks see them."""
     network = TileNetwork(wide)
     inputs: dict[str, list[torch.Tensor]] = {}
     for name, layer in int8_layers(network).items():
@@ -43,8 +45,8 @@ def seen(wide: AINDNet) -> dict[str, tuple[float, float]]:
         OwnPass(network)(torch.from_numpy(tile))
     return {
         name: (
-            float(np.mean([x.min().item() for x in each])),
-            float(np.mean([x.max().item() for x in each])),
+            min(x.quantile(OUTLIERS).item() for x in each),
+            max(x.quantile(1 - OUTLIERS).item() for x in each),
         )
         for name, each in inputs.items()
     }

@@ -115,7 +115,8 @@ class RunProgress:
         parts = [f"{count} {status}" for status, count in counts.items() if count]
         left = self._total - len(outcomes)
         if interrupted:
-            goes_on = "--resume goes on from here" if can_resume else "name these to go on"
+            again = "run it again for those without a result"
+            goes_on = "--resume goes on from here" if can_resume else again
             parts.append(f"{left} not begun; {goes_on}")
         seconds = time.perf_counter() - self._started
         done = sum(outcome.pixels for outcome in outcomes) / 1e6

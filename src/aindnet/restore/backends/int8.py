@@ -2,7 +2,7 @@
 
 Weights are rounded per output channel, symmetrically; what goes into a convolution is rounded over
 the range that a calibration found on real tiles (`calibration.py`). Statistics, the normalization
-and its modulation, the noise map, and the first and last layer stay in floating point.
+and its modulation, the noise map, and the layers of `FLOATING` stay in floating point.
 """
 
 from __future__ import annotations
