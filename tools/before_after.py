@@ -31,7 +31,7 @@ Array = npt.NDArray[np.floating]
 
 
 def most_to_see(photo: Array) -> tuple[slice, slice]:
-    """The window whose brightness varies most."""
+    """Rows and columns of the window of a photo (H, W, 3) whose brightness varies most."""
     grey = photo.mean(axis=2)
     variance = uniform_filter(grey**2, WINDOW) - uniform_filter(grey, WINDOW) ** 2
     half = WINDOW // 2
@@ -41,7 +41,7 @@ def most_to_see(photo: Array) -> tuple[slice, slice]:
 
 
 def enlarged(part: Array) -> Image.Image:
-    """At 200 %, every pixel four."""
+    """A window (96, 96, 3) on [0, 1] at 200 %, every pixel four."""
     image = Image.fromarray(np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8))
     side = WINDOW * SCALE
     return image.resize((side, side), Image.Resampling.NEAREST)

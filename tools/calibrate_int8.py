@@ -125,7 +125,8 @@ def _noisy(sample: Sample) -> Array:
 def _clean_tiles(sources: list[Path]) -> tuple[list[Array], list[Array]]:
     """(256, 256, 3) each, on [0, 1]: those to calibrate with, and those to measure on.
 
-    The first and the last `SHARE` of them in their order, so that no photo has tiles among both.
+    The first and the last `SHARE` of them in their order, so that no photo with fewer than a tenth
+    of all tiles has some among both.
     """
     pixels = load_tiles(sources, TILE)
     if len(pixels) < 2 * len(WHITE):
@@ -138,7 +139,7 @@ def _clean_tiles(sources: list[Path]) -> tuple[list[Array], list[Array]]:
 
 
 def evenly(items: list[Array], count: int) -> list[Array]:
-    """At most so many, spread over all."""
+    """At most so many of these tiles, (256, 256, 3) each, spread over all."""
     return items[:: max(-(-len(items) // max(count, 1)), 1)]
 
 

@@ -79,7 +79,7 @@ def _nearly_all_of_every_tile() -> Any:
     """The narrowest range that holds all but a share of `OUTLIERS` of each tile, at either end.
 
     By default it would be the mean of the tiles' own ranges, which strong noise, or a tile of
-    strong contrast, leaves: up to two decibels were lost there.
+    strong contrast, leaves: up to 2.3 dB were lost there (docs/engine.md).
     """
     from nncf.quantization.range_estimator import (
         AggregatorType,

@@ -1,7 +1,7 @@
 """Convolutions in eight bits: which ones, and the network that computes with them.
 
 Weights are rounded per output channel, symmetrically; what goes into a convolution is rounded over
-the range that a calibration found on real tiles (`calibration.py`). Statistics, the normalization
+the range that a calibration found (`calibration.py`). Statistics, the normalization
 and its modulation, the noise map, and the layers of `FLOATING` stay in floating point.
 """
 
