@@ -30,6 +30,7 @@ import yaml
 
 from aindnet import Denoiser
 from aindnet.commands.adaptation.photos import read_dataset
+from aindnet.evaluation.metrics import psnr
 from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
 from aindnet.pretrained import load_model
@@ -99,16 +100,15 @@ def middle(pair: PhotoPair, pixels: int) -> PhotoPair:
 
 
 @torch.inference_mode()
-def psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
+def mean_psnr(network: AINDNet, pairs: Sequence[PhotoPair]) -> float:
     """Mean PSNR of the pairs, rounded to 8 bits, in dB."""
     values = []
     for pair in pairs:
         noisy = torch.from_numpy(levels(pair.noisy)).permute(2, 0, 1)[None] / 255
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
             denoised = network(noisy.contiguous(memory_format=torch.channels_last)).denoised
-        image = (denoised.float()[0].permute(1, 2, 0).clamp(0, 1) * 255).round().numpy()
-        mse = float(np.square(image - np.rint(levels(pair.clean))).mean())
-        values.append(10 * np.log10(255**2 / max(mse, 1e-3)))
+        image = denoised.float()[0].permute(1, 2, 0).numpy()
+        values.append(psnr(image, levels(pair.clean) / 255))
     return float(np.mean(values))
 
 
@@ -189,8 +189,8 @@ def run(
                     row = {
                         "key": key, "base": weights, "settings": settings, "camera": camera,
                         "count": count, "variant": variant,
-                        "seed": seed, "psnr": psnr(network, test),
-                        "elsewhere": psnr(network, away), "share": share,
+                        "seed": seed, "psnr": mean_psnr(network, test),
+                        "elsewhere": mean_psnr(network, away), "share": share,
                         "seconds": round(time.monotonic() - started, 1),
                     }  # fmt: skip
                     with log.open("a") as stream:

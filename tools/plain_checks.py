@@ -25,6 +25,7 @@ from PIL import Image
 
 from aindnet import Denoiser
 from aindnet.evaluation.methods.ffdnet import find_weights, load_ffdnet
+from aindnet.evaluation.metrics import psnr_float
 from aindnet.pretrained import load_model
 from aindnet.training.photos import load_tiles
 
@@ -52,11 +53,6 @@ def read(path: Path) -> Picture:
     return (levels / np.float32(255)).astype(np.float32)
 
 
-def psnr(image: Picture, reference: Picture) -> float:
-    """In dB, of values clipped to [0, 1], not rounded."""
-    return float(-10 * np.log10(np.square(np.clip(image, 0, 1) - reference).mean()))
-
-
 def colours(cell: int) -> Picture:
     """Random colours, one a cell, joined smoothly: (128, 128, 3)."""
     side = 128 // cell + 1
@@ -71,12 +67,12 @@ def check(denoiser: Denoiser, photos: Sequence[Picture]) -> dict[str, float]:
     for level in WHITE:
         random = np.random.default_rng(1)
         found[f"white {level}, dB"] = float(
-            np.mean([psnr(denoiser(noisy(p, level, random)).image, p) for p in photos])
+            np.mean([psnr_float(denoiser(noisy(p, level, random)).image, p) for p in photos])
         )
     for cell in CELLS:
         pattern = colours(cell)
         given = noisy(pattern, PATTERN_NOISE, np.random.default_rng(1))
-        found[f"colours {cell}, dB"] = psnr(denoiser(given).image, pattern)
+        found[f"colours {cell}, dB"] = psnr_float(denoiser(given).image, pattern)
     for level in STRONG:
         random, left = np.random.default_rng(1), []
         for photo in photos:
@@ -106,7 +102,7 @@ def check_tiles(denoise: Denoise, pictures: dict[str, list[Picture]]) -> dict[st
             values = []
             for picture in each:
                 given = picture + random.normal(0, level / 255, picture.shape).astype(np.float32)
-                values.append(psnr(denoise(given, level), picture))
+                values.append(psnr_float(denoise(given, level), picture))
             found[f"{name}, white {level}, dB"] = float(np.mean(values))
     return found
 

@@ -19,6 +19,13 @@ def require_writable_file(path: Path) -> None:
     require_writable_folder(path.parent)
 
 
+def require_new_file(path: Path) -> None:
+    """Raise `ImageWriteError` where there is a file already, or none can be written."""
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise ImageWriteError(f"{path}: exists already; remove it, or give another name")
+    require_writable_file(path)
+
+
 def require_writable_folder(path: Path) -> None:
     """Raise `ImageWriteError` where no folder can be made or written to; nothing is made yet."""
     places = (path.absolute(), *path.absolute().parents)

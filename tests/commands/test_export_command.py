@@ -40,6 +40,24 @@ def test_what_it_writes_runs(model: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(session.run(["denoised"], {"noisy": image})[0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("format_", "name", "there"),
+    [("safetensors", "m.safetensors", "m.safetensors"), ("openvino", "m.xml", "m.bin")],
+)
+def test_what_is_there_is_kept(
+    format_: str,
+    name: str,
+    there: str,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / there).write_text("trained for a week")
+    assert call("--format", format_, "--output", tmp_path / name, "--model", model) == 2
+    assert f"{there}: exists already" in capsys.readouterr().err
+    assert (tmp_path / there).read_text() == "trained for a week"
+
+
 def test_an_adapted_model_says_so(model: Path, tmp_path: Path) -> None:
     base = load_model(model)
     base.network.head.weight.data.add_(0.1)

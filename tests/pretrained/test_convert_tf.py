@@ -98,6 +98,14 @@ def assert_golden(model: Path, shared: Path) -> None:
         assert error < tolerance
 
 
+def test_a_model_that_is_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "authors.safetensors"
+    output.write_text("trained for a week")
+    assert call(touch(tmp_path / "model.ckpt-1000"), "--output", output) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert output.read_text() == "trained for a week"
+
+
 def test_golden_outputs_of_a_converted_checkpoint(
     variables: dict[str, np.ndarray], tensorflow: dict, shared: Path, tmp_path: Path
 ) -> None:

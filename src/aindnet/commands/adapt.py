@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from cyclopts import Parameter
 
 from aindnet.errors import (
     AdaptationError,
-    ImageWriteError,
     NoGainError,
     TooFewPairsError,
     UnusablePairsError,
@@ -107,6 +105,7 @@ def adapt(
     """
     from aindnet.commands.adaptation import sources
     from aindnet.commands.adaptation.file_kinds import kinds_of_pairs, kinds_of_photos
+    from aindnet.whole_files import require_new_file
 
     if sum((bool(pairs), bool(burst), noisy is not None)) != 1:
         raise AdaptationError("give one of --pairs DIR, --burst DIR and --noisy DIR")
@@ -122,7 +121,7 @@ def adapt(
     if output is not None and output.suffix != ".safetensors":
         raise AdaptationError(f"{output}: a camera profile's name ends in .safetensors")
     if output is not None and not check:
-        _check_writable(output)
+        require_new_file(output)
     settings = _recipe(recipe, {"method": method, "budget": budget, "seed": seed})
     base = None if check else _base(model)
     if pairs:
@@ -189,15 +188,6 @@ def _base(model: str | None) -> LoadedModel:
     if base.network.config.image_channels != 3:
         raise AdaptationError(f"{base.card.name} is for grey photos; adapt a colour model")
     return base
-
-
-def _check_writable(output: Path) -> None:
-    """Find out before the training that nothing can be written, or that it would replace a file."""
-    from aindnet.whole_files import require_writable_file
-
-    if os.path.exists(output):
-        raise ImageWriteError(f"{output}: exists already; remove it, or give another name")
-    require_writable_file(output)
 
 
 def _camera(

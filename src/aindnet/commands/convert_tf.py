@@ -22,12 +22,14 @@ def convert_tf(checkpoint: Path, /, *, output: Annotated[Path, Parameter(alias="
         Prefix of the checkpoint's files (`model.ckpt-1000` of `model.ckpt-1000.index`), any of
         them, or their folder.
     output
-        Model file to write, ending in .safetensors.
+        Model file to write, ending in .safetensors; one that is there is kept.
     """
     if output.suffix != ".safetensors":
         raise AindnetError(f"{output}: a model file must end in .safetensors")
     from aindnet.pretrained.tf1_checkpoint import convert_checkpoint
+    from aindnet.whole_files import require_new_file
 
+    require_new_file(output)
     card = convert_checkpoint(checkpoint, output)
     print(f"{checkpoint} → {output} ({card.name})", file=sys.stderr)
     return 0

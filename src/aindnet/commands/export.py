@@ -46,7 +46,7 @@ def export(
         installed there by preferences, AI, import from file; safetensors: a plain state dict for
         PyTorch programs, which says its architecture and configuration.
     output
-        File to write. Its name is the model's id in darktable.
+        File to write; one that is there is kept. Its name is the model's id in darktable.
     model
         A bundled or installed model, or a weights file; left out, the default, or the one that the
         camera profile was adapted from.
@@ -61,7 +61,7 @@ def export(
     from aindnet.pretrained.camera_profile import model_for
     from aindnet.pretrained.files import weights_sha256
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
-    from aindnet.whole_files import require_writable_file
+    from aindnet.whole_files import require_new_file
 
     suffix = SUFFIXES[format_]
     if output.suffix != suffix:
@@ -72,7 +72,9 @@ def export(
         raise AindnetError("a state dict has no size: --size and --dynamic go with graphs only")
     if size is not None and (size % 32 or size <= 0):
         raise AindnetError(f"--size {size}: must be a multiple of 32 pixels")
-    require_writable_file(output)
+    require_new_file(output)
+    if format_ == "openvino":
+        require_new_file(output.with_suffix(".bin"))
     loaded = load_model(model_for(model, camera))
     if camera is not None:
         profile = load_camera_profile(camera)
