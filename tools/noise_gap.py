@@ -6,7 +6,7 @@ PolyU's photos and noise, put together with other noise and other photos of the 
 real noise of another photo, noise of the same spectrum with random phases, simulated noise of one
 kind each, clean tiles. A model that has learned a kind gains on it what FFDNet does when it is told
 the best level for each image; where it falls behind, its training lacks that kind. The table in
-docs/training.md is of it. `--data` holds `real/polyu` and `clean/clean-val.tar`.
+docs/noise.md is of it. `--data` holds `real/polyu` and `clean/clean-val.tar`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ as they are and under white Gaussian noise, and of grids of saturated colours un
 the error left of very strong noise, as a share of it (root mean square, mean over pictures).
 Every picture is clipped to [0, 1] after the noise. Of tiles, the middle 128 pixels as they are, and
 the middle 64 of these at twice the size, under white noise that is not clipped; --ffdnet adds
-FFDNet, told the level. The tables in docs/training.md are of it.
+FFDNet, told the level. The tables in docs/training.md and docs/beyond-the-paper.md are of it.
 """
 
 from __future__ import annotations

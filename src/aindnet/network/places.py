@@ -1,6 +1,6 @@
 """What of a network's change is taken, place by place: of its means, and of further passes.
 
-Ours, not the paper's: docs/training.md, "Means that are kept", "Once more at half the size", "A
+Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", "Once more at half the size", "A
 second look" and "Smoothing".
 """
 
@@ -38,7 +38,7 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
     """The residual less its means over about 32 pixels where the noise is weak.
 
     `residual` (B, C, H, W), `noise_level` (B, C, H, W) and `limit` on the [0, 1] scale → (B, C, H,
-    W). Ours, not the paper's: docs/training.md, "Means that are kept", has what it was chosen by.
+    W). Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", has what it was chosen by.
     The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
     16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
     move means, through clipping and the camera's response, and there they stay the network's.
@@ -53,7 +53,7 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
 def softness(photo: Tensor, limit: float) -> Tensor:
     """How soft a photo is, place by place: (B, C, H, W) → (B, 1, H/16, W/16), from 0 to 1.
 
-    Ours, not the paper's: docs/training.md, "Once more at half the size". 1 / (1 + (f / (limit·c +
+    Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size". 1 / (1 + (f / (limit·c +
     limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
     the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is coarse, or there
     is none, 0 where the finest octave is as strong as the next. H and W are multiples of 16.
@@ -78,7 +78,7 @@ def credibility(change: Tensor, noise_level: Tensor, limit: float = CREDIBLE) ->
     1 / (1 + (c / (limit·σ))⁴), with c the root mean square of the change and σ the mean noise
     level, over some 32 pixels, on the [0, 1] scale: what one pass left of the noise is a tenth of
     it or less, and what a second one changes beyond that are colours that it takes for noise. H and
-    W are multiples of 16. Ours, not the paper's: docs/training.md, "Once more at half the size".
+    W are multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size".
     """
     power = around(change.float().square().mean(dim=1, keepdim=True), CELL)
     level = around(noise_level.float().mean(dim=1, keepdim=True), CELL)
@@ -101,7 +101,7 @@ def coarseness(taken: Tensor) -> Coarseness:
     The share of power that remains when pixels are averaged 2×2, over some 48 pixels, between the
     two of `COARSE`, of luma and colour differences in the mean, and between those of `COARSE_LUMA`,
     of luma alone. A channel from which next to nothing was taken does not count. Ours, not the
-    paper's: docs/training.md, "Smoothing".
+    paper's: docs/beyond-the-paper.md, "Smoothing".
     """
     fine = opponent(taken.float())
     coarse = F.avg_pool2d(fine, 2)
@@ -140,7 +140,7 @@ def noise_share(before: Tensor, after: Tensor, limit: float | Tensor) -> Tensor:
     `before` and `after` are the noise levels that are seen in a photo and in the result. 1 / (1 +
     (after / (limit·before))⁸), over some 32 pixels: noise is gone in the result, and what is seen
     there as before is texture. `limit` may be of each place, (B, 1, H/16, W/16). H and W are
-    multiples of 16. Ours, not the paper's: docs/training.md, "A second look".
+    multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "A second look".
     """
     levels = [around(level.float().mean(dim=1, keepdim=True), CELL) for level in (before, after)]
     share = (levels[1] / (limit * levels[0]).clamp_min(1e-6)).clamp_max(8.0)
@@ -153,7 +153,7 @@ def found_level(before: Tensor, after: Tensor, residual: Tensor, share: Tensor) 
     `before` and `after` as in `noise_share`, whose answer `share` is; `residual` (B, C, H, W) is
     what all passes changed. The map `before`, scaled in every channel so that its power over some
     32 pixels is that of the residual, and of `share` of what is still seen in the result. H and W
-    are multiples of 16. Ours, not the paper's: docs/training.md, "A second look".
+    are multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "A second look".
     """
     was, left, taken = (around(x.float().square(), CELL) for x in (before, after, residual))
     power = (taken + share.square() * left) / was.clamp_min(1e-12)

@@ -5,7 +5,7 @@ denoiser that is told the level. And photos as a first look may leave them, with
 camera's noise still there, asked for what the average of the weights so far, told so, makes of them
 under white noise ("dither"), the mean over that noise and its negative. Where the noise is no
 longer there, the level is all that decides, and noise of no kind has to be known. Ours, not the
-paper's: docs/training.md, "Smoothing".
+paper's: docs/beyond-the-paper.md, "Smoothing".
 """
 
 from __future__ import annotations
