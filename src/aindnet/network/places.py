@@ -1,7 +1,7 @@
 """What of a network's change is taken, place by place: of its means, and of further passes.
 
-Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", "Once more at half the size", "A
-second look" and "Smoothing".
+Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", "Once more at half the
+size", "A second look" and "Smoothing".
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
     """The residual less its means over about 32 pixels where the noise is weak.
 
     `residual` (B, C, H, W), `noise_level` (B, C, H, W) and `limit` on the [0, 1] scale → (B, C, H,
-    W). Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", has what it was chosen by.
-    The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
+    W). Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", has what it was
+    chosen by. The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
     16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
     move means, through clipping and the camera's response, and there they stay the network's.
     """
@@ -53,8 +53,8 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
 def softness(photo: Tensor, limit: float) -> Tensor:
     """How soft a photo is, place by place: (B, C, H, W) → (B, 1, H/16, W/16), from 0 to 1.
 
-    Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size". 1 / (1 + (f / (limit·c +
-    limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
+    Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size". 1 / (1 + (f /
+    (limit·c + limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
     the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is coarse, or there
     is none, 0 where the finest octave is as strong as the next. H and W are multiples of 16.
     """
@@ -78,7 +78,8 @@ def credibility(change: Tensor, noise_level: Tensor, limit: float = CREDIBLE) ->
     1 / (1 + (c / (limit·σ))⁴), with c the root mean square of the change and σ the mean noise
     level, over some 32 pixels, on the [0, 1] scale: what one pass left of the noise is a tenth of
     it or less, and what a second one changes beyond that are colours that it takes for noise. H and
-    W are multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size".
+    W are multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the
+    size".
     """
     power = around(change.float().square().mean(dim=1, keepdim=True), CELL)
     level = around(noise_level.float().mean(dim=1, keepdim=True), CELL)
