@@ -1,9 +1,9 @@
 """Colour noise that is left, at a quarter of the size.
 
 Ours, not the paper's: docs/beyond-the-paper.md, "Colour at a quarter of the size". Cameras smooth
-colour more than brightness, so that their colour noise is coarse: at a quarter of the size most of it is
-still there, where in the photo itself it looks like colour. So the smoother sees the result once
-more at that size, and what it changes of colour is taken.
+colour more than brightness, so that their colour noise is coarse: at a quarter of the size most of
+it is still there, where in the photo itself it looks like colour. So the smoother sees the result
+once more at that size, and what it changes of colour is taken.
 """
 
 from __future__ import annotations

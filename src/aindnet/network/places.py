@@ -39,9 +39,9 @@ def without_local_means(residual: Tensor, noise_level: Tensor, limit: float) -> 
 
     `residual` (B, C, H, W), `noise_level` (B, C, H, W) and `limit` on the [0, 1] scale → (B, C, H,
     W). Ours, not the paper's: docs/beyond-the-paper.md, "Means that are kept", has what it was
-    chosen by. The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of `noise_level` over
-    16×16 pixels: all of it below the limit, half at it, none above. Strong noise does
-    move means, through clipping and the camera's response, and there they stay the network's.
+    chosen by. The share that is taken away is 1 / (1 + (σ / limit)⁸), with σ the mean of
+    `noise_level` over 16×16 pixels: all of it below the limit, half at it, none above. Strong noise
+    does move means, through clipping and the camera's response, and there they stay the network's.
     """
     means = average_pool(residual, CELL)
     excess = (average_pool(noise_level, CELL) / limit).clamp_max(2.0)
@@ -54,9 +54,10 @@ def softness(photo: Tensor, limit: float) -> Tensor:
     """How soft a photo is, place by place: (B, C, H, W) → (B, 1, H/16, W/16), from 0 to 1.
 
     Ours, not the paper's: docs/beyond-the-paper.md, "Once more at half the size". 1 / (1 + (f /
-    (limit·c + limit·floor²))²), with f and c the mean square of the finest octave of the channels' mean and of
-    the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is coarse, or there
-    is none, 0 where the finest octave is as strong as the next. H and W are multiples of 16.
+    (limit·c + limit·floor²))²), with f and c the mean square of the finest octave of the channels'
+    mean and of the next one, over some 32 pixels, on the [0, 1] scale: 1 where all detail is
+    coarse, or there is none, 0 where the finest octave is as strong as the next. H and W are
+    multiples of 16.
     """
     mean = photo.float().mean(dim=1, keepdim=True)
     half = F.avg_pool2d(mean, 2)

@@ -1,11 +1,11 @@
 """A second network behind the first: it takes away what white noise of a told level would hide.
 
-Ours, not the paper's: docs/beyond-the-paper.md, "Smoothing". The denoiser knows kinds of noise; what
-it leaves of a kind that it does not know, it takes for picture. Add white noise as strong as the noise
-that was found, and what was left is hidden in it, whatever its kind; a denoiser for white noise
-then takes both. Its mean over such noise ("dither") is a smooth function of photo and level, which
-this network has learned, so that no noise is added. White noise itself it sees in the photo as it
-is, and takes in the first network's place.
+Ours, not the paper's: docs/beyond-the-paper.md, "Smoothing". The denoiser knows kinds of noise;
+what it leaves of a kind that it does not know, it takes for picture. Add white noise as strong as
+the noise that was found, and what was left is hidden in it, whatever its kind; a denoiser for white
+noise then takes both. Its mean over such noise ("dither") is a smooth function of photo and level,
+which this network has learned, so that no noise is added. White noise itself it sees in the photo
+as it is, and takes in the first network's place.
 """
 
 from __future__ import annotations
