@@ -6,6 +6,8 @@ import errno
 import fcntl
 import json
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import tifffile
 
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
+from aindnet.commands.batch.jobs import Refused
 from aindnet.commands.batch.manifest import Manifest
 from aindnet.commands.batch.progress import RunProgress
-from aindnet.errors import InvalidImageError
+from aindnet.commands.batch.runner import BatchRunner
+from aindnet.commands.batch.settings import Settings
+from aindnet.errors import AindnetError, InvalidImageError
 from aindnet.photo import read_image, write_image
 from aindnet.photo.atomic import AtomicFile
 from denoise_stand_ins import NOISE_LEVEL, StandInDenoiser
@@ -503,3 +508,18 @@ def test_a_stopped_run_says_how_to_go_on(
 ) -> None:
     RunProgress([]).summary([], interrupted=True, can_resume=can_resume)
     assert said in capsys.readouterr().err
+
+
+def test_what_is_being_saved_at_an_interrupt_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(self: BatchRunner, task: object) -> object:
+        time.sleep(0.5)  # until the run waits for it
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        return task
+
+    monkeypatch.setattr(BatchRunner, "_save", save)
+    runner = BatchRunner(StandInDenoiser(), Settings(), RunProgress([]))
+    refused = Refused(Path("a.jpg"), AindnetError("no photo"))
+    outcomes = runner.run([refused, refused])
+    assert runner.interrupted
+    assert [outcome.error for outcome in outcomes] == ["no photo"]

@@ -25,7 +25,7 @@ from aindnet.pretrained import (
     save_camera_profile,
     save_model,
 )
-from aindnet.pretrained.files import data_folder, find_model
+from aindnet.pretrained.files import data_folder, find_model, model_hashes
 
 SMALL = AINDNetConfig(
     channels=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), modulation_channels=8
@@ -136,6 +136,8 @@ def test_a_damaged_file_does_not_hide_the_other_models(
     printed = capsys.readouterr()
     assert "broken.safetensors: not a readable safetensors file" in printed.err
     assert "mine" in printed.out
+    (tmp_path / "gone.safetensors").symlink_to(tmp_path / "nothing")
+    assert tmp_path / "mine.safetensors" in model_hashes().values()
 
 
 def test_a_model_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -129,8 +129,19 @@ def test_noise_beyond_black_and_white_is_noise(denoiser: Denoiser) -> None:
     beyond = np.full_like(level, 1.0) + 2 * level
     assert not outside(beyond, level).any()
     far = np.full_like(level, 5.0)
-    np.testing.assert_allclose(outside(far, level), 4.0 - NOISE_BEYOND * level, rtol=1e-5)
-    np.testing.assert_allclose(outside(1 - far, level), NOISE_BEYOND * level - 4.0, rtol=1e-5)
+    near_all = 4.0 - (NOISE_BEYOND * level) ** 2 / 4.0
+    np.testing.assert_allclose(outside(far, level), near_all, rtol=1e-5)
+    np.testing.assert_allclose(outside(1 - far, level), -near_all, rtol=1e-5)
+    assert not outside(np.ones_like(level), np.zeros_like(level)).any()  # neither noise nor excess
+
+
+def test_floats_of_another_scale_are_refused(denoiser: Denoiser) -> None:
+    image = 120 + 10 * RNG.standard_normal((64, 64, 3)).astype(np.float32)
+    with pytest.raises(InvalidImageError, match="white is 1"):
+        denoiser(image)
+    np.testing.assert_array_equal(denoiser(image, strength=0).image, image)
+    image[:40] = 0.5  # a picture with very bright lights
+    assert denoiser(image).image.max() > 100
 
 
 def test_ensemble_commutes_with_mirroring_and_turning(denoiser: Denoiser) -> None:

@@ -93,8 +93,12 @@ def survey_models() -> tuple[dict[Path, ModelCard], dict[str, str]]:
 
 
 def model_hashes() -> dict[str, Path]:
-    """By SHA-256, the files of all bundled and installed models."""
-    return {file_sha256(path): path for path in reversed(list(_model_paths()))}
+    """By SHA-256, the files of all bundled and installed models that can be read."""
+    found = {}
+    for path in reversed(list(_model_paths())):
+        with contextlib.suppress(OSError):  # `aindnet models` says of what cannot be read
+            found[file_sha256(path)] = path
+    return found
 
 
 def find_model(name_or_path: str | Path | None = None) -> Path:

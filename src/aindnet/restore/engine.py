@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aindnet.errors import NotFiniteError
+from aindnet.errors import InvalidImageError, NotFiniteError
 from aindnet.restore.backends import Backend
 from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics
 from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
@@ -27,6 +27,9 @@ from aindnet.restore.tiling import TilePlan, plan_tiles
 
 DISCARDED_SHARE = 7 / 16
 """Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
+
+FAR_OFF = 2.0
+"""Twice white. Highlights may be beyond; where most samples are, white is not 1."""
 
 
 def discarded(overlap: int) -> int:
@@ -78,16 +81,18 @@ class Engine:
     ) -> Iterator[tuple[int, Band]]:
         """Bands of every source, one source after the other, with the source's index.
 
-        Raises `NotFiniteError`.
+        Raises `NotFiniteError`, and `InvalidImageError` for floats that are not on a scale of 0 to
+        1: at the end of such an image.
         """
         plans = [self.plan(source) for source in sources]
         transforms = TRANSFORMS if ensemble else (IDENTITY,)
         share = np.float32(1 / len(transforms))
+        changes = strength > 0 or bool(chroma_strength)
         blender: StripBlender | None = None
-        current, y = -1, 0
+        current, y, far_off = -1, 0, 0
         for request, result in self._run(self._requests(sources, plans, transforms)):
             if request.source != current or blender is None:
-                current, y = request.source, 0
+                current, y, far_off = request.source, 0, 0
                 blender = StripBlender(plans[current], channels=6)
             tile = inverse_transform(result, request.transform).transpose(1, 2, 0)
             if self.channels == 1:  # (h, w, 2), clean and noise level → three equal channels each
@@ -96,6 +101,13 @@ class Engine:
             if request.last_of_strip:
                 done = self._finite(blender.finish_row())
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
+                far_off += int(np.count_nonzero(noisy > FAR_OFF))
+                source = sources[current]
+                if changes and far_off > source.height * source.width * 3 / 2:
+                    raise InvalidImageError(
+                        f"more than half of the samples are above {FAR_OFF:g}, where white is 1: "
+                        "divide the floats by what white is in them (255, 65535) first"
+                    )
                 level = done[..., 3:]
                 whole = done[..., :3] + outside(noisy, level, self.visible)
                 yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)

@@ -69,10 +69,16 @@ NOISE_BEYOND = 3.0
 
 
 def outside(rgb: RGB, noise_level: RGB, visible: tuple[float, float] = CLIPPED) -> RGB:
-    """What of pixels (…, 3) the network does not see, but for what may be noise of that level."""
+    """What of pixels (…, 3) the network does not see, but for what may be noise of that level.
+
+    Nothing up to some deviations of the noise, without a jump there, and all of it far beyond
+    (the non-negative garrote: Gao 1998).
+    """
     beyond = rgb - np.clip(rgb, *visible)
-    kept = np.maximum(np.abs(beyond) - NOISE_BEYOND * noise_level, 0)
-    return np.asarray(np.copysign(kept, beyond), np.float32)
+    size = np.abs(beyond)
+    noise = NOISE_BEYOND * noise_level
+    kept = size - noise**2 / np.maximum(np.maximum(size, noise), np.finfo(np.float32).tiny)
+    return np.asarray(np.copysign(np.maximum(kept, 0), beyond), np.float32)
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,9 @@ class BatchRunner:
                         return
                     self._settle(writing, outcomes)
                     continue
-                number, future = reading.popleft()
-                current = future.result()
+                # Not out of the queue before it is there: an interrupt of the wait would lose it.
+                current = reading[0][1].result()
+                number, _ = reading.popleft()
                 if current.outcome is None:
                     self._denoise(current)
                 # Not the caller's any more: an interrupt from here on must not close it.
@@ -144,11 +145,12 @@ class BatchRunner:
     def _settle(
         self, writing: deque[tuple[int, Future[_Task]]], outcomes: dict[int, Outcome]
     ) -> None:
-        number, future = writing.popleft()
-        task = future.result()
+        number, future = writing[0]
+        task = future.result()  # an interrupt of this wait leaves it to be settled later
         assert task.outcome is not None
         outcome = replace(task.outcome, seconds=task.seconds)
         outcomes[number] = outcome
+        writing.popleft()
         self._watcher.finish(outcome)
 
     def _prepare(self, job: Job | Refused) -> _Task:
