@@ -17,7 +17,7 @@ import importlib
 from pathlib import Path
 
 import numpy as np
-from few_shot import middle, psnr
+from few_shot import mean_psnr, middle
 from PIL import Image
 
 from aindnet.commands.adaptation.photos import read_dataset
@@ -89,7 +89,7 @@ def main() -> None:
     print("|---" * (1 + len(sets)) + "|")
     for model in given.model:
         loaded = load_model(model)
-        scores = [f"{psnr(loaded.network, pairs):.2f}" for pairs in sets.values()]
+        scores = [f"{mean_psnr(loaded.network, pairs):.2f}" for pairs in sets.values()]
         print(f"| {loaded.card.name}, {loaded.sha256[:8]} | {' | '.join(scores)} |", flush=True)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 from crop_scores import real_crops, white_crops
-from few_shot import psnr
+from few_shot import mean_psnr
 
 from aindnet.evaluation.report.markdown import markdown_table
 from aindnet.pretrained import load_model
@@ -107,7 +107,7 @@ def main() -> None:
             model = train(wanted[name], given.output / f"{list(wanted).index(name):02}")
             seconds = time.monotonic() - started
             network = load_model(model).network
-            scores = {each: psnr(network, pairs) for each, pairs in sets.items()}
+            scores = {each: mean_psnr(network, pairs) for each, pairs in sets.items()}
             rows[name] = {"psnr": scores, "seconds": seconds, "recipe": current[name]}
             with whole_file(record) as partial:
                 text = json.dumps(rows, indent=1, ensure_ascii=False)

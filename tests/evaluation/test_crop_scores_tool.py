@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aindnet.network import smoothing
+from aindnet.network import AINDNet, AINDNetConfig, smoothing
+from aindnet.pretrained import ModelCard, save_model
 from tool_modules import TOOLS, load_tool
 
 
@@ -42,3 +44,22 @@ def test_clean_photos_under_white_noise(tmp_path: Path, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(pair.noisy, same.noisy)
         noise = pair.noisy.astype(float) - pair.clean
         assert noise[:100].std() == pytest.approx(level, rel=0.02, abs=1e-9)
+
+
+def test_a_row_scores_what_the_network_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    tool = load_tool("crop_scores")
+    (tmp_path / "clean-test/kodak8").mkdir(parents=True)
+    grey = np.full((64, 64, 3), 100, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "clean-test/kodak8/a.png")
+    network = AINDNet(AINDNetConfig(channels=(8, 8, 8), modulation_channels=8)).eval()
+    network.head.weight.data.zero_()
+    network.head.bias.data.fill_(2 / 255)  # off by two levels everywhere
+    save_model(tmp_path / "m.safetensors", network, ModelCard(name="m"))
+    monkeypatch.setattr(tool, "real_crops", lambda data: {})
+    monkeypatch.setattr(sys, "argv", ["", "--data", str(tmp_path), str(tmp_path / "m.safetensors")])
+    tool.main()
+    cell = capsys.readouterr().out.splitlines()[-1].split("|")[2]
+    assert float(cell) == pytest.approx(20 * np.log10(255 / 2), abs=0.01)

@@ -72,3 +72,21 @@ def test_every_tile_is_of_the_photo_that_its_number_says(tmp_path: Path) -> None
     tiles = load_photos([tmp_path], 32)
     assert tiles.photos.tolist() == [0] * 6 + [1] * 6 + [2] * 6
     assert (tiles.pixels == 50 * tiles.photos[:, None, None, None]).all()
+
+
+def test_tiles_of_one_photo_lie_together_whatever_the_shards(tmp_path: Path) -> None:
+    def save(folder: str, name: str, grey: int, side: int = 256) -> None:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.new("L", (side, side), grey).save(tmp_path / folder / name)
+
+    for folder, name, grey in (
+        ("one", "sea_0_0.png", 1), ("one", "sky_0_0.png", 2), ("one", "sky_0_1.png", 3),
+        ("two", "sea_0_1.png", 4), ("two", "sun_3_0.png", 5), ("two", "sea.png", 6),
+    ):  # fmt: skip
+        save(folder, name, grey)
+    for number in (1, 2):  # a camera's names, of whole photos
+        save("two", f"IMG_2024_{number}.png", 6 + number, 300)
+    found = load_photos([tmp_path / "one", tmp_path / "two"])
+    greys = found.pixels[:, 0, 0, 0].tolist()
+    assert greys == [1, 4, 2, 3, 7, 8, 6, 5]
+    assert found.photos.unique_consecutive(return_counts=True)[1].tolist() == [2, 2, 1, 1, 1, 1]

@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import pytest
 import torch
 
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.network.smoothing import Smoother
+from aindnet.training import smoothing
 from aindnet.training.data import Batch
 from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.smoothing import (
     HIGHEST,
+    SmoothingData,
     SmoothingTask,
     mean_under_dither,
     restored,
@@ -65,6 +68,18 @@ def test_no_level_is_higher_than_maps_tell() -> None:
 def test_a_batch_is_a_function_of_its_seed() -> None:
     first, again = (smoothing_batch(batch(0.02), torch.Generator().manual_seed(3)) for _ in "ab")
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_its_draws_are_not_those_that_made_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = SmoothingData(TrainingRecipe(name="s", data=(tmp_path,)))
+    monkeypatch.setattr(data, "make", lambda step, device: None)
+    monkeypatch.setattr(smoothing, "smoothing_batch", lambda batch, generator, highest: generator)
+    generator = data.transfer_batch_to_device(5, torch.device("cpu"), 0)
+    of_the_photos = torch.Generator().manual_seed(data.seed_of(5))
+    drawn, before = (torch.rand(8, generator=each) for each in (generator, of_the_photos))
+    assert not torch.isclose(drawn, before).any()
 
 
 @torch.inference_mode()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml
 
+from aindnet.network import AINDNet, AINDNetConfig
+from aindnet.pretrained import ModelCard, save_model
 from aindnet.training import load_recipe
+from aindnet.training.transfer.pairs import PhotoPair
 from tool_modules import TOOLS, load_tool
 
 ROOT = TOOLS.parent
@@ -41,3 +47,26 @@ def test_a_mapping_s_fields_are_changed_one_by_one_and_priors_as_a_whole(tool: M
         "camera": {"priors": {"uniform": 1.0}, "jpeg": 0.5},
         "patterns": 0.1,
     }
+
+
+def test_a_row_that_is_trained_is_measured_and_kept(
+    tool: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "m.safetensors"
+    network = AINDNet(AINDNetConfig(channels=(8, 8, 8), modulation_channels=8)).eval()
+    save_model(model, network, ModelCard(name="m"))
+    grey = np.full((32, 32, 3), 100, np.uint8)
+    pair = PhotoPair("a", grey, grey, "a")
+    sets = ("renoir", "sidd-sample", "polyu")
+    monkeypatch.setattr(tool, "real_crops", lambda data: {name: [pair] for name in sets})
+    white = {name: [pair] for name in ("Kodak, σ = 0", "Kodak, σ = 5")}
+    monkeypatch.setattr(tool, "white_crops", lambda folder: white)
+    monkeypatch.setattr(tool, "train", lambda recipe, output: model)
+    arguments = ["recipes/training_ablation.yaml", "--data", str(tmp_path), "--output"]
+    monkeypatch.setattr(sys, "argv", ["", *arguments, str(tmp_path), "--only", "AdamW"])
+    tool.main()
+    assert "| AdamW | " in capsys.readouterr().out
+    assert set(json.loads((tmp_path / "rows.json").read_text())) == {"AdamW"}

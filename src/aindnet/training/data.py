@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class _Steps(IterableDataset[int]):
-    """The numbers of the steps; a batch is a function of its number alone, so runs resume."""
+    """The numbers of the steps, which batches are made by, so that a resumed run goes on."""
 
     def __init__(self, start: int = 0) -> None:
         self.start = start
@@ -104,14 +104,18 @@ class SyntheticNoiseData(pl.LightningDataModule):
         level = None if batch.noise_level is None else batch.noise_level.to(device)
         return Batch(batch.noisy.to(device), batch.clean.to(device), level, batch.source)
 
+    def seed_of(self, step: int) -> int:
+        """The seed of one step on this rank."""
+        rank = self.trainer.global_rank if self.trainer is not None else 0
+        return ((self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step) % 2**63
+
     def make(self, step: int, device: torch.device) -> Batch:
-        """The photos of one step on one rank: the same whenever it is asked for."""
+        """The photos of one step on this rank: the same whenever it is asked for at one progress,
+        which the stages and the share of white noise follow.
+        """
         if self.tiles.device != device:
             self.tiles = self.tiles.to(device)
-        rank = self.trainer.global_rank if self.trainer is not None else 0
-        generator = torch.Generator(device)
-        seed = (self.recipe.seed * 1_000_003 + rank) * 100_000_007 + step
-        generator.manual_seed(seed % 2**63)
+        generator = torch.Generator(device).manual_seed(self.seed_of(step))
         crop, batch = self.stage()
         recipe, channels = self.recipe, self.recipe.network.image_channels
         processed = round(recipe.processed.share * batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import struct
 import tarfile
 from collections import deque
@@ -24,6 +25,8 @@ TILE = 256
 DECODED_AHEAD = 16
 """Photos."""
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
+TILE_NAME = re.compile(r"(?P<photo>[^/:]+)_\d+_\d+\.\w+$")
+"""PHOTO_ROW_COLUMN.EXT: a photo that was cut into tiles already, maybe over several shards."""
 
 
 class Tiles(NamedTuple):
@@ -41,39 +44,43 @@ def load_tiles(sources: Iterable[Path], tile: int = TILE) -> Tensor:
 
 
 def load_photos(sources: Iterable[Path], tile: int = TILE) -> Tiles:
-    """All photos of folders and tar shards, cut into tiles.
+    """All photos of folders and tar shards, cut into tiles; those of one photo lie together.
 
-    A photo's right and bottom remainders narrower than a tile are left out, as are photos smaller
-    than a tile. Raises `DatasetError` where a source is missing, damaged or holds no photo.
+    Images of a tile's size that are called PHOTO_ROW_COLUMN are of one photo. A photo's right and
+    bottom remainders narrower than a tile are left out, as are photos smaller than a tile. Raises
+    `DatasetError` where a source is missing, damaged or holds no photo.
     """
     tiles: list[np.ndarray] = []
     photos: list[int] = []
-    number = 0
+    numbers: dict[str, int] = {}
     for source in sources:
         before = len(tiles)
-        for photo in _decoded(_files(source)):
+        for name, photo in _decoded(_files(source)):
             # Copies: a part of an array would keep all of it.
             tiles.extend(part.transpose(2, 0, 1).copy() for part in _cut(photo, tile))
+            part_of = TILE_NAME.search(name) if photo.shape[:2] == (tile, tile) else None
+            number = numbers.setdefault(part_of["photo"] if part_of else name, len(numbers))
             photos.extend([number] * (len(tiles) - len(photos)))
-            number += 1
         if len(tiles) == before:
             raise DatasetError(f"{source}: no photo of at least {tile}×{tile} pixels in it")
     pixels = torch.empty(len(tiles), 3, tile, tile, dtype=torch.uint8)
-    for place in reversed(range(len(tiles))):  # each is let go: all are never there twice
+    rising, order = torch.tensor(photos).sort(stable=True)
+    for place in order.argsort().tolist()[::-1]:  # each is let go: all are never there twice
         pixels[place] = torch.from_numpy(tiles.pop())
-    return Tiles(pixels, torch.tensor(photos))
+    return Tiles(pixels, rising)
 
 
-def _decoded(files: Iterable[tuple[str, bytes]]) -> Iterator[np.ndarray]:
-    """The photos in their order, decoded by threads, few ahead of what is asked for."""
-    waiting: deque[Future[np.ndarray]] = deque()
+def _decoded(files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and photos in their order, decoded by threads, few ahead of what is asked for."""
+    waiting: deque[tuple[str, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor() as pool:
         for name, content in files:
-            waiting.append(pool.submit(read_photo, io.BytesIO(content), name))
-            if len(waiting) >= DECODED_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            waiting.append((name, pool.submit(read_photo, io.BytesIO(content), name)))
+            while len(waiting) >= DECODED_AHEAD:
+                first, photo = waiting.popleft()
+                yield first, photo.result()
+        for first, photo in waiting:
+            yield first, photo.result()
 
 
 def is_photo(name: str) -> bool:

@@ -105,10 +105,8 @@ class SmoothingData(SyntheticNoiseData):
         """A step's number becomes its photos; validation photos are moved."""
         if not isinstance(batch, int):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        generator = torch.Generator(device)
-        rank = self.trainer.global_rank if self.trainer is not None else 0
-        seed = (self.recipe.seed * 1_000_003 + rank) * 100_000_007 + batch + 2**40
-        generator.manual_seed(seed % 2**63)
+        # Not the stream that makes the batch; a CPU's generator takes the lower 32 bits alone.
+        generator = torch.Generator(device).manual_seed(self.seed_of(batch) ^ 2**31)
         limit = self.recipe.network.map_limit
         highest = HIGHEST if limit is None else limit
         return smoothing_batch(self.make(batch, device), generator, highest)
