@@ -4,9 +4,10 @@
     python tools/choose_peer_settings.py --root DATA/real --dataset renoir --peer bm3d --write
 
 prints every number of the grid and each peer's best; `--write` puts the best into
-`src/aindnet/evaluation/methods/settings.json`. `--root` holds the packs `polyu`, `renoir` and
-`sidd-sample`; those that are missing are left out, and named; `samples` is built in. A killed run
-goes on where it stopped (`--scores`).
+`src/aindnet/evaluation/methods/settings.json`. `--root` holds the packs `polyu` (of its
+full-resolution crops, `polyu-fullres`, every twelfth), `renoir` and `sidd-sample`; those that are
+missing are left out, and named; `samples` is built in. A killed run goes on where it stopped
+(`--scores`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from aindnet.errors import AindnetError
-from aindnet.evaluation.datasets.catalogue import open_dataset
+from aindnet.evaluation.datasets.catalogue import DatasetOptions, open_dataset
 from aindnet.evaluation.datasets.sample import Dataset, Pair, Sample
 from aindnet.evaluation.methods import settings as settings_module
 from aindnet.evaluation.methods.registry import PEERS
@@ -31,7 +32,12 @@ from aindnet.evaluation.runner import Journal, evaluate
 from aindnet.whole_files import whole_file
 
 BUILT_IN = "samples"
-PACKS = ("polyu", "renoir", "sidd-sample", BUILT_IN)
+FULLRES = "polyu-fullres"
+PACKS = ("polyu", FULLRES, "renoir", "sidd-sample", BUILT_IN)
+PLACES = {FULLRES: "polyu"}
+"""Folders that are not called as their pack is."""
+FULLRES_EVERY = 12
+"""Of the many full-resolution crops: those that `write_results.py` measures."""
 MULTIPLIERS = {
     "wavelet": (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0),
     "nlm": (0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 3.0, 4.0),
@@ -46,6 +52,15 @@ def grid(peer: str) -> Iterator[PeerSettings]:
     for multiplier in MULTIPLIERS[peer]:
         for chroma in CHROMA.get(peer, (1.0,)):
             yield PeerSettings(multiplier, chroma)
+
+
+def open_pack(name: str, root: Path) -> Dataset:
+    """All images of a pack of `PACKS`, which lie under `root`."""
+    if name == BUILT_IN:
+        return open_dataset(name, None)
+    if name == FULLRES:
+        return open_dataset("polyu", root / PLACES[name], DatasetOptions(kind="fullres"))
+    return open_dataset(name, root / name)
 
 
 def centre_crops(dataset: Dataset, size: int) -> Dataset:
@@ -115,13 +130,13 @@ def main() -> None:
     arguments = parser.parse_args()
     target = Path(settings_module.__file__).with_name(SETTINGS_FILE)
     for name in arguments.dataset or PACKS:
-        root = None if name == BUILT_IN else arguments.root / name
-        if root is not None and not root.is_dir():
-            print(f"{root}: not here, left out")
+        if name != BUILT_IN and not (arguments.root / PLACES.get(name, name)).is_dir():
+            print(f"{arguments.root / PLACES.get(name, name)}: not here, left out")
             continue
-        dataset = open_dataset(name, root)
+        dataset = open_pack(name, arguments.root)
         # The small packs are taken whole: a quarter of four pictures says nothing.
         every = arguments.every if len(dataset.samples) > 20 else 1
+        every = FULLRES_EVERY if name == FULLRES else every
         dataset = centre_crops(dataset.subset(every=every), arguments.crop)
         for peer in arguments.peer or PEERS:
             best = choose(peer, dataset, Journal(arguments.scores))

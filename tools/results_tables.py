@@ -11,6 +11,7 @@ from typing import Any
 from aindnet.evaluation.datasets import dnd, nind, real_mean, renoir, sidd
 from aindnet.evaluation.methods import PEERS, make_peer
 from aindnet.evaluation.provenance import command_line
+from aindnet.restore.code import DENOISING_CODE
 
 ALL_PEERS = tuple(PEERS)
 
@@ -60,6 +61,12 @@ class Table:
     model: str | None = None
     """The model that the table is of, where none is asked for and it is not the default."""
 
+    @property
+    def images(self) -> str:
+        """The name by which peers' settings are kept: of the data set and the kind of crops."""
+        kind = self.flags[self.flags.index("--kind") + 1] if "--kind" in self.flags else ""
+        return f"{self.dataset}-{kind}" if kind else self.dataset
+
     def model_command(self, places: Places, model: str | None) -> list[str]:
         """The call of `aindnet` that makes the report: model and peers."""
         peers = [part for peer in self.peers for part in ("--peer", peer)]
@@ -98,7 +105,8 @@ class Table:
 
     def missing_parts(self, places: Places, model: str | None, model_hash: str) -> set[str]:
         """What must be run for the report: "peers" and "model", or neither where it is as it
-        should be: made by the same command from the same weights, peers at their present settings.
+        should be: made by the same command and code from the same weights, peers at their present
+        settings.
         """
         document = self.report(places)
         command = command_line(["aindnet", *self.model_command(places, model)])
@@ -110,7 +118,11 @@ class Table:
             for peer in self.peers
         ):
             return {"peers", "model"}
-        same = document["command"] == command and document["model_hash"] == model_hash
+        same = (
+            document["command"] == command
+            and document["model_hash"] == model_hash
+            and document.get("code") == DENOISING_CODE
+        )
         drawn = not self.figure or self.figure_path(places).is_file()
         return set() if same and drawn else {"model"}
 

@@ -112,15 +112,15 @@ def run_tables(
 
 def choose_settings(runner: Runner, table: Table, places: Places) -> bool:
     """Choose the settings of the peers that have none for the table's dev set; whether any were."""
-    if table.dataset not in PACKS:
+    if table.images not in PACKS:
         return False
     known = chosen_settings()
-    lacking = [peer for peer in table.peers if (peer, table.dataset) not in known]
+    lacking = [peer for peer in table.peers if (peer, table.images) not in known]
     if not lacking:
         return False
     peers = [part for peer in lacking for part in ("--peer", peer)]
     root = ["--root", str(places.data / "real")]
-    flags = [*root, "--dataset", table.dataset, *peers, "--write"]
+    flags = [*root, "--dataset", table.images, *peers, "--write"]
     runner.tool("choose_peer_settings.py", flags)
     chosen_settings.cache_clear()
     return True

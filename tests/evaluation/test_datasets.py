@@ -263,6 +263,7 @@ def test_the_packs_at_hand(shared):
     sidd = open_dataset("sidd-sample", shared / "data" / "real" / "sidd-sample").samples
     assert len(sidd) == 4
     assert len({sample.group for sample in sidd}) == 3  # two are of one photo
+    assert [sample.photo for sample in sidd] == [sample.group for sample in sidd]
 
 
 def test_a_subset_has_a_photo_under_every_noise_or_not_at_all(tmp_path):

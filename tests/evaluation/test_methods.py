@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
-from aindnet.evaluation.methods import PEERS, Noisy, load_our_model, make_peer, make_peers
+from aindnet.evaluation.methods import (
+    PEERS,
+    Noisy,
+    OurModel,
+    load_our_model,
+    make_peer,
+    make_peers,
+)
 from aindnet.evaluation.methods import ffdnet as ffdnet_module
 from aindnet.evaluation.methods.executable import Executable, PeerFailedError
 from aindnet.evaluation.methods.ffdnet import FFDNet, FFDNetColour
@@ -17,7 +24,8 @@ from aindnet.evaluation.methods.onnx_file import OnnxFile
 from aindnet.evaluation.methods.registry import UnknownPeerError
 from aindnet.evaluation.methods.settings import PeerSettings, chosen_settings
 from aindnet.evaluation.metrics import psnr
-from evaluation_stand_ins import smooth_photo, with_noise
+from aindnet.restore import code
+from evaluation_stand_ins import FakeDenoiser, smooth_photo, with_noise
 
 INVERT = (
     "import sys; from aindnet.photo import read_image, write_image; "
@@ -264,3 +272,21 @@ def test_the_same_profile_s_name_is_not_the_same_profile(tmp_path, fake_denoiser
     assert prints[0] != prints[1]
     assert prints[0] == prints[2]
     assert load_our_model("named").fingerprint != prints[0]
+
+
+def test_other_code_is_another_answer(monkeypatch):
+    ours = OurModel(FakeDenoiser())
+    before = ours.fingerprint
+    assert before == ours.fingerprint
+    monkeypatch.setattr(code, "DENOISING_CODE", "other")
+    assert ours.fingerprint != before
+
+
+def test_the_digest_is_of_every_file(tmp_path):
+    (tmp_path / "a.py").write_text("1")
+    seen = {code.code_digest(tmp_path), code.code_digest(tmp_path, tmp_path)}
+    (tmp_path / "b.py").write_text("2")
+    seen.add(code.code_digest(tmp_path))
+    (tmp_path / "b.py").rename(tmp_path / "c.py")
+    seen.add(code.code_digest(tmp_path))
+    assert len(seen) == 4

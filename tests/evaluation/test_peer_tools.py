@@ -48,6 +48,11 @@ def test_the_best_of_the_grid_is_found_and_a_second_run_measures_nothing(
     assert "edge" not in capsys.readouterr().out
 
 
+def test_the_packs_open(choose, shared):
+    for pack in choose.PACKS:
+        assert choose.open_pack(pack, shared / "data" / "real").name == pack
+
+
 def test_a_best_at_the_edge_is_said(choose, pairs_folder, monkeypatch, capsys):
     monkeypatch.setitem(choose.MULTIPLIERS, "wavelet", (1.0, 50.0))
     choose.choose("wavelet", choose.centre_crops(open_dataset("pairs", pairs_folder), 32))

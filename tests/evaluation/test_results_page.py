@@ -16,6 +16,7 @@ from aindnet.evaluation.methods.settings import PeerSettings
 from aindnet.evaluation.provenance import command_line, provenance
 from aindnet.evaluation.report import write_report
 from aindnet.evaluation.runner import evaluate
+from aindnet.restore.code import DENOISING_CODE
 from evaluation_stand_ins import FakeDenoiser
 
 DEV_SETS = ("polyu", "renoir", "sidd-sample", "samples")
@@ -70,7 +71,7 @@ class FakeRunner:
     """Remembers the commands, and leaves the reports that they would."""
 
     def __init__(self, places):
-        self.places, self.model_hash = places, ""
+        self.places, self.model_hash, self.code = places, "", DENOISING_CODE
         self.commands, self.tools = [], []
 
     def aindnet(self, arguments):
@@ -86,6 +87,7 @@ class FakeRunner:
             "dataset": dataset,
             "command": command_line(["aindnet", *arguments]),
             "model_hash": self.model_hash,
+            "code": self.code,
             "methods": methods,
         }
         (folder / "report.json").write_text(json.dumps(report))
@@ -181,6 +183,17 @@ def test_a_new_model_leaves_the_peers_alone(tool, tables, places, weights):
     other = weights.with_name("other.safetensors")
     other.write_bytes(b"third weights")
     assert not any("none" in command for command in run(tool, tables, runner, other))
+
+
+def test_other_code_measures_the_model_again(tool, tables, places, weights):
+    runner = FakeRunner(places)
+    runner.code = "of before"
+    run(tool, tables, runner, weights)
+    runner.code = DENOISING_CODE
+    commands = run(tool, tables, runner, weights)
+    assert len(commands) == len(tables.TABLES)
+    assert not any("none" in command for command in commands)
+    assert run(tool, tables, runner, weights) == []
 
 
 def test_new_settings_of_a_peer_are_measured(tool, tables, places, weights, monkeypatch):

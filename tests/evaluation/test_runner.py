@@ -274,3 +274,17 @@ def test_intervals_of_the_sample_photos_are_over_photos():
     entry = evaluation_document(evaluation, model=None, model_hash=None, provenance={})
     interval = entry["methods"][0]["psnr_interval"]
     assert tuple(interval) == bootstrap_interval_of_groups(row.values("psnr"), row.photos)
+
+
+def test_crops_of_one_scene_are_one_draw_to_the_intervals(pairs_folder):
+    plain = open_dataset("pairs", pairs_folder)
+    samples = tuple(
+        replace(sample, group=scene) for sample, scene in zip(plain.samples, "aab", strict=True)
+    )
+    for grouping, draws in (("scene", ["a", "a", "b"]), ("noise setting", None)):
+        dataset = replace(plain, samples=samples, grouping=grouping)
+        row = evaluate(dataset, [Noisy()]).method("noisy")
+        assert row.photos == (draws or [sample.name for sample in samples])
+        if draws:
+            values = row.values("psnr")
+            assert row.interval("psnr") == bootstrap_interval_of_groups(values, draws)

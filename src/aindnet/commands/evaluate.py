@@ -266,6 +266,7 @@ def _measure(
         model=name,
         model_hash=str(ours.denoiser.model_hash) if ours else None,
         provenance=provenance(),
+        code=_code_of(ours),
         ours=name,
     )
     for failure in evaluation.failures:
@@ -276,6 +277,14 @@ def _measure(
             file=sys.stderr,
         )
     return evaluation, document
+
+
+def _code_of(ours: OurModel | None) -> str | None:
+    if ours is None:
+        return None
+    from aindnet.restore.code import DENOISING_CODE
+
+    return DENOISING_CODE
 
 
 def _scored(

@@ -9,13 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aindnet.evaluation.published import published_rows
-from aindnet.evaluation.scores import (
-    Evaluation,
-    ImageScore,
-    MethodScores,
-    bootstrap_interval_of_groups,
-    paired_difference,
-)
+from aindnet.evaluation.scores import Evaluation, ImageScore, MethodScores, paired_difference
 
 SCHEMA = "aindnet-evaluation-1"
 NOISE_MAP_METRICS = ("noise_level_error", "noise_level_bias")
@@ -28,6 +22,7 @@ def evaluation_document(
     model: str | None,
     model_hash: str | None,
     provenance: dict[str, Any],
+    code: str | None = None,
     ours: str | None = None,
     baseline: str = "noisy",
 ) -> dict[str, Any]:
@@ -36,7 +31,8 @@ def evaluation_document(
 
     `psnr`, `ssim`, `noisy_psnr`, `n`, `model` and `per_image` are the fixed contract. Numbers that
     are not finite (the PSNR of equal images, the SSIM of tiny ones) are null, and `notes` name the
-    images. `failed` are images that count for no method, `dropped` peers that are left out.
+    images. `code` is the digest of the network's and the engine's code. `failed` are images that
+    count for no method, `dropped` peers that are left out.
     """
     noisy = evaluation.method(baseline)
     own = evaluation.method(ours) if ours else None
@@ -48,6 +44,7 @@ def evaluation_document(
         "n": len(noisy.scores),
         "model": model,
         "model_hash": model_hash,
+        "code": code,
         "psnr": own.mean("psnr") if own else None,
         "ssim": own.mean("ssim") if own else None,
         "noisy_psnr": noisy.mean("psnr"),
@@ -91,7 +88,6 @@ def _per_image(noisy: ImageScore, own: ImageScore | None) -> dict[str, Any]:
 
 
 def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None) -> dict[str, Any]:
-    groups = [score.group for score in row.scores]
     extra = [name for name in NOISE_MAP_METRICS if any(name in s.values for s in row.scores)]
     entry: dict[str, Any] = {
         "name": row.name,
@@ -105,10 +101,6 @@ def _method(row: MethodScores, evaluation: Evaluation, own: MethodScores | None)
     for metric in (*evaluation.metrics, *extra):
         entry[metric] = row.mean(metric)
         entry[f"{metric}_interval"] = row.interval(metric)
-        if evaluation.grouping == "scene":
-            entry[f"{metric}_interval_by_scene"] = bootstrap_interval_of_groups(
-                row.values(metric), groups
-            )
     if evaluation.grouping:
         entry["by_group"] = _by_group(row, (*evaluation.metrics, *extra))
     compared = own is not None and own is not row and "psnr" in evaluation.metrics

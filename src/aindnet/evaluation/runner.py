@@ -173,12 +173,14 @@ def _score(
     warm: set[str],
 ) -> ImageScore:
     key = ""
+    # Crops of one scene are no more independent than those of one photo.
+    photo = sample.photo or (sample.group if dataset.grouping == "scene" else "")
     if journal:
         parts = (dataset.name, sample.name, content_hash(pair), str(sample.window))
         key = short_hash("|".join([*parts, ",".join(metrics), method.fingerprint]))
         known = journal.find(key)
         if known is not None:
-            known = replace(known, method=method.name, group=sample.group, photo=sample.photo)
+            known = replace(known, method=method.name, group=sample.group, photo=photo)
             return known if known.machine == machine_name() else replace(known, seconds=math.nan)
     if method.name not in warm and getattr(method, "imports_late", False):
         method(as_float(pair.noisy[:IMPORT_SIDE, :IMPORT_SIDE]))
@@ -186,7 +188,7 @@ def _score(
     if method.name not in warm:
         warm_up(method, pair)
         warm.add(method.name)
-    score = score_image(method, pair, sample, metrics, memory)
+    score = replace(score_image(method, pair, sample, metrics, memory), photo=photo)
     if journal:
         journal.keep(key, score)
     return score
@@ -253,7 +255,6 @@ def score_image(
         method=method.name,
         image=sample.name,
         group=sample.group,
-        photo=sample.photo,
         values=values,
         seconds=seconds,
         megapixels=noisy.shape[0] * noisy.shape[1] / 1e6,

@@ -35,7 +35,7 @@ class ImageScore:
     """Root of the mean squared difference between noisy and clean, in 8-bit levels."""
 
     photo: str = ""
-    """The photo, where several images are made of one."""
+    """The photo or scene, where several images are of one: one draw to the intervals."""
 
     machine: str = ""
     """What `seconds` were taken on."""
@@ -60,11 +60,11 @@ class MethodScores:
 
     @property
     def photos(self) -> list[str]:
-        """The photo that each image is made of, in the data set's order."""
+        """The photo or scene that each image is of, in the data set's order."""
         return [score.photo or score.image for score in self.scores]
 
     def interval(self, metric: str) -> tuple[float, float]:
-        """The interval of `mean`, over photos."""
+        """The interval of `mean`, over photos or scenes."""
         return bootstrap_interval_of_photos(self.values(metric), self.photos)
 
     @property
@@ -171,9 +171,9 @@ def bootstrap_interval_of_groups(
 def bootstrap_interval_of_photos(
     values: Sequence[float] | NDArray[np.float64], photos: Sequence[str], seed: int = 0
 ) -> tuple[float, float]:
-    """As `bootstrap_interval`; where several images are made of one photo, photos are resampled.
+    """As `bootstrap_interval`; where several images are of one photo or scene, these are resampled.
 
-    The noise of such images is independent, but what is under it is the same.
+    The noise of such images may be independent, but what is under it is the same, or alike.
     """
     if len(set(photos)) == len(photos):
         return bootstrap_interval(values, seed)

@@ -165,7 +165,11 @@ def load_sidd_sample(root: Path) -> Dataset:
     protocol = "A few 256×256 crops; not the SIDD validation set."
     dataset = load_pairs(root, name="sidd-sample", title="SIDD sample", protocol=protocol)
     # 0010-0013 is crop 13 of photo 10.
-    samples = tuple(replace(s, group=s.name.split("-")[0]) for s in dataset.samples)
+    photos = [sample.name.split("-")[0] for sample in dataset.samples]
+    samples = tuple(
+        replace(sample, group=photo, photo=photo)
+        for sample, photo in zip(dataset.samples, photos, strict=True)
+    )
     return replace(dataset, samples=samples)
 
 

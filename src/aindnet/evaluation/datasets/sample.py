@@ -44,8 +44,8 @@ class Sample:
     """
 
     group: str = ""
-    """Scene, camera or noise setting, where the data set has such: images of one group are not
-    independent.
+    """Scene, camera or noise setting, where the data set has such (`Dataset.grouping`). Images of
+    one scene are one draw to the intervals.
     """
 
     photo: str = ""

@@ -41,9 +41,11 @@ class OurModel:
 
     @property
     def fingerprint(self) -> str:
-        """The hashes of weights and profile with everything that changes the answer."""
+        """The hashes of weights, profile and code with everything that changes the answer."""
+        from aindnet.restore.code import DENOISING_CODE
+
         profile = f"|{self.camera_sha256}" if self.camera_sha256 else ""
-        return f"{self.denoiser.model_hash}|{self.settings}{profile}"
+        return f"{self.denoiser.model_hash}|{self.settings}{profile}|{DENOISING_CODE}"
 
     @property
     def shares_memory(self) -> bool:

@@ -58,7 +58,6 @@ SAME_CAMERAS = MappingProxyType(
         "sidd": "sidd-sample",
         "sidd-training": "sidd-sample",
         "sidd-benchmark": "sidd-sample",
-        "polyu-fullres": "polyu",
         "polyu-all": "polyu",
     }
 )

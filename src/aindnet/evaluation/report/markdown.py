@@ -64,7 +64,7 @@ def conventions() -> str:
     return (
         "PSNR: rounded to 8 bits, peak 255, one mean over pixels and channels per image, then over "
         "images. SSIM: Gaussian window σ 1.5, 11 taps, per channel. Intervals: 95 %, bootstrap "
-        "over images, or photos where several images are of one (10,000 draws)."
+        "over images, or over photos or scenes where several images are of one (10,000 draws)."
     )
 
 

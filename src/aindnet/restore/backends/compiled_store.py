@@ -15,10 +15,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import aindnet.network
 from aindnet import __version__
 from aindnet.restore.backends.measured import RUNTIMES, installed_version
 from aindnet.restore.backends.tile_network import TileNetwork
+from aindnet.restore.code import NETWORK, code_digest
 
 MOST_BYTES = 256 * 2**20
 """Of all files together; those that were not used for longest go first. One is 15 to 60 MB."""
@@ -34,15 +34,7 @@ def cache_folder() -> Path:
     return Path(folder) / "aindnet" / "openvino"
 
 
-def _code() -> str:
-    digest = hashlib.sha256()
-    for folder in (Path(aindnet.network.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-CODE = _code()
+CODE = code_digest(NETWORK, Path(__file__).parent)
 """A digest of the code that graphs are made by, as it was imported."""
 
 
