@@ -11,6 +11,7 @@ from PIL import Image
 
 from aindnet.errors import ImageReadError, ImageWriteError
 from aindnet.photo import read_image, write_image
+from aindnet.photo.pixels import oriented
 
 
 def noise(shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -75,6 +76,27 @@ def test_orientation_is_applied_to_pictures_of_many_rows(tmp_path: Path, orienta
     with Image.open(tmp_path / "a.jpg") as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened)).astype(int)
     assert np.abs(read_image(tmp_path / "a.jpg") - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientation_of_tiffs_is_applied_if_there_is_such_a_one(
+    tmp_path: Path, orientation: int, order: str
+) -> None:
+    image = noise((6, 9, 3), "uint8")
+    tag = (274, 3, 1, orientation, True)
+    tifffile.imwrite(tmp_path / "a.tif", image, extratags=[tag], byteorder=order)
+    expected = oriented(image, orientation if 1 <= orientation <= 8 else 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
+
+
+def test_white_of_deep_avif_is_white(tmp_path: Path) -> None:
+    import pyvips
+
+    white = pyvips.Image.new_from_array(np.full((9, 14, 3), 65535, np.uint16))
+    deep = white.copy(interpretation="rgb16")
+    deep.heifsave(str(tmp_path / "a.avif"), compression="av1", bitdepth=10, lossless=True)
+    assert read_image(tmp_path / "a.avif").min() == 65535
 
 
 def test_alpha_is_left_out(tmp_path: Path) -> None:

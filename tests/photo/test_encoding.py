@@ -112,6 +112,27 @@ def test_there_and_back(encoding: object) -> None:
     np.testing.assert_allclose(back, samples, atol=2e-5)
 
 
+def table_curve(gamma: float, entries: int) -> bytes:
+    table = np.rint(np.linspace(0, 1, entries) ** gamma * 65535).astype(">u2")
+    return b"curv\0\0\0\0" + struct.pack(">I", entries) + table.tobytes()
+
+
+@pytest.mark.parametrize(("gamma", "entries"), [(1.8, 1024), (1.8, 4096), (2.6, 256)])
+def test_tables_whose_darkest_entries_are_rounded_to_black(gamma: float, entries: int) -> None:
+    encoding = choose_encoding("auto", profile_with(table_curve(gamma, entries)))
+    samples = np.linspace(0.0, 1.0, 2001, dtype=np.float32)
+    seen = encoding.forward(samples)
+    expected = srgb_from_linear(samples**gamma)
+    np.testing.assert_allclose(seen, expected, atol=3e-4)
+    np.testing.assert_allclose(encoding.backward(seen), samples, atol=2e-5)
+
+
+def test_a_curve_that_falls_is_not_gone_through() -> None:
+    light = np.linspace(0, 1, CURVE_POINTS) ** 1.8
+    light[2000:2100] = light[2000:2100][::-1]
+    assert encoding_of_curve(light, "falls") is SRGB
+
+
 def test_srgb_curve_is_the_standards() -> None:
     light = np.array([0.0, 0.001, 0.0031308, 0.18, 0.5, 1.0], np.float32)
     expected = [0.0, 0.01292, 0.040450, 0.461356, 0.735357, 1.0]

@@ -13,14 +13,16 @@ import tifffile
 from PIL import Image, ImageOps
 
 from aindnet.errors import ImageReadError
-from aindnet.photo import exif, tiff
+from aindnet.photo import exif, jpeg, maker_note, tiff
 from aindnet.photo.photo import open_photo
+from aindnet.photo.short_exif import shortened
 from photo_samples import (
     XMP,
     exif_block,
     icc_profile,
     pass_through,
     picture,
+    save_dng,
     save_pillow,
     save_tiff,
 )
@@ -331,3 +333,298 @@ def test_tags_that_are_a_memory_bomb_are_named(
     with pytest.raises(ImageReadError, match=r"bomb\.tif: over .* MB of tags"):
         open_photo(tmp_path / "bomb.tif")
     assert tiff.parse_block(bomb) is None
+
+
+def test_an_offset_beyond_all_files_is_named(tmp_path: Path) -> None:
+    entry = struct.pack("<HHQQ", 270, 2, 100, 2**64 - 1)
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16)
+    (tmp_path / "a.tif").write_bytes(head + struct.pack("<Q", 1) + entry + bytes(200))
+    with pytest.raises(ImageReadError, match=r"a\.tif"):
+        open_photo(tmp_path / "a.tif")
+
+
+LENS = b"24-70 mm".ljust(32, b"\0")
+
+
+def block_with_note(
+    order: str = "<", header: bytes = b"", size: int = 0, **tags: bytes
+) -> tuple[bytes, bytes, int]:
+    """An EXIF block, its maker note, and where that is: its lens stands at an offset from there.
+
+    `tags`: others of the EXIF directory, by hexadecimal number.
+    """
+    block = Image.Exif()
+    block.endian = order
+    block[0x010F], block[0x0112] = "Maker", 6
+    inner = block.get_ifd(0x8769)
+    inner[0x9003], inner[0xA434] = "2020:02:03 04:05:06", "EF 24-70"
+    inner |= {int(code, 16): value for code, value in tags.items()}
+    block.get_ifd(0x8825)[1] = "N"
+    filler = header + bytes(range(1, 51)) + bytes(size)
+    inner[0x927C] = filler
+    data = block.tobytes().removeprefix(b"Exif\0\0")
+    place = data.index(filler)
+    lens_at = place + len(header) + 18
+    entry = struct.pack(f"{order}HHHIII", 1, 0x95, 2, len(LENS), lens_at, 0)
+    note = header + entry + LENS + bytes(size)
+    return data[:place] + note + data[place + len(note) :], note, place
+
+
+def has_note(path: Path, note: bytes, place: int) -> bool:
+    """Whether a TIFF has a maker note, once, and where its offsets find their data."""
+    data = path.read_bytes()
+    with Image.open(path) as image:
+        found = image.getexif().get_ifd(0x8769)[0x927C]
+    return found == note and data.count(note) == 1 and data.index(note) == place
+
+
+@pytest.mark.parametrize("suffix", BLOCKS)
+def test_maker_notes_keep_their_place(tmp_path: Path, suffix: str) -> None:
+    block, note, place = block_with_note(size=3000)
+    save_pillow(tmp_path / f"in.{suffix}", picture(), exif=b"Exif\0\0" + block)
+    for source, output in ((f"in.{suffix}", "one.tif"), ("one.tif", "two.tif")):
+        assert pass_through(tmp_path / source, tmp_path / output) == []
+        assert has_note(tmp_path / output, note, place)
+        difference = tifffile.imread(tmp_path / output).astype(float) - picture()
+        assert np.abs(difference).mean() < 3
+    for output in ("out.jpg", "out.png", "out.webp"):
+        assert pass_through(tmp_path / "two.tif", tmp_path / output) == []
+        with open_photo(tmp_path / output) as photo:
+            assert photo.metadata.exif is not None
+            assert photo.metadata.exif[place:].startswith(note)
+
+
+def test_maker_notes_that_must_move_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def notices(into: str, order: str = "<", header: bytes = b"") -> list[str]:
+        block, note, _ = block_with_note(order, header)
+        save_pillow(tmp_path / "in.jpg", picture(), exif=b"Exif\0\0" + block)
+        (tmp_path / f"out.{into}").unlink(missing_ok=True)
+        told = pass_through(tmp_path / "in.jpg", tmp_path / f"out.{into}")
+        with Image.open(tmp_path / f"out.{into}") as image:
+            assert image.getexif().get_ifd(0x8769)[0x927C] == note
+        return told
+
+    assert notices("tif", ">") == [maker_note.MISREAD]
+    assert notices("avif") == [maker_note.MISREAD]
+    for header in (b"Nikon\0\x02\x10\0\0", b"OLYMPUS\0II\3\0", b"Apple iOS\0\0\1MM"):
+        assert notices("tif", ">", header) == []
+    monkeypatch.setattr(maker_note, "FARTHEST", 20)
+    assert notices("tif") == [maker_note.MISREAD]
+    assert notices("png") == []
+    assert pass_through(tmp_path / "out.tif", tmp_path / "two.png") == [maker_note.MISREAD]
+
+
+def dng_with_note(path: Path) -> tuple[bytes, int]:
+    """A DNG with a maker note behind its pixels, the note, and where that is."""
+    dng = save_dng(path).read_bytes()
+    directory = struct.unpack_from("<I", dng, 4)[0]
+    count = struct.unpack_from("<H", dng, directory)[0]
+    entries = [dng[at : at + 12] for at in range(directory + 2, directory + 2 + 12 * count, 12)]
+    start = len(dng) + len(dng) % 2
+    details = start + 2 + 12 * (count + 1) + 4
+    entries.append(struct.pack("<HHII", 34665, 4, 1, details))
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    place = details + 2 + 12 + 4
+    note = struct.pack("<HHHIII", 1, 0x95, 2, len(LENS), place + 18, 0) + LENS
+    path.write_bytes(
+        dng[:4]
+        + struct.pack("<I", start)
+        + dng[8:].ljust(start - 8, b"\0")
+        + struct.pack("<H", count + 1)
+        + b"".join(entries)
+        + struct.pack("<IHHHIII", 0, 1, 0x927C, 7, len(note), place, 0)
+        + note
+    )
+    return note, place
+
+
+def test_maker_notes_of_raw_files_keep_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rawpy")
+    note, place = dng_with_note(tmp_path / "in.dng")
+    for suffix in ("tif", "jpg", "png"):
+        told = pass_through(tmp_path / "in.dng", tmp_path / f"out.{suffix}")
+        assert maker_note.MISREAD not in told
+    assert has_note(tmp_path / "out.tif", note, place)
+    for suffix in ("jpg", "png"):
+        with open_photo(tmp_path / f"out.{suffix}") as photo:
+            assert photo.metadata.exif is not None
+            assert photo.metadata.exif[place:].startswith(note)
+    monkeypatch.setattr(maker_note, "FARTHEST", place - 100)
+    for suffix in ("tif", "jpg"):
+        told = pass_through(tmp_path / "in.dng", tmp_path / f"moved.{suffix}")
+        assert maker_note.MISREAD in told
+
+
+def test_pages_may_share_a_maker_note(tmp_path: Path) -> None:
+    block, note, place = block_with_note()
+    save_pillow(tmp_path / "in.jpg", picture(), exif=b"Exif\0\0" + block)
+    pass_through(tmp_path / "in.jpg", tmp_path / "one.tif")
+    one = (tmp_path / "one.tif").read_bytes()
+    directory = struct.unpack_from("<I", one, 4)[0]
+    link = directory + 2 + 12 * struct.unpack_from("<H", one, directory)[0]
+    copy = one[directory:link]  # a second page of the same tags and pixels
+    both = one[:link] + struct.pack("<I", len(one)) + one[link + 4 :] + copy + bytes(4)
+    (tmp_path / "two.tif").write_bytes(both)
+    assert pass_through(tmp_path / "two.tif", tmp_path / "out.tif") == []
+    assert has_note(tmp_path / "out.tif", note, place)
+    pages = tifffile.imread(tmp_path / "out.tif", key=[0, 1])
+    np.testing.assert_array_equal(pages, [tifffile.imread(tmp_path / "one.tif")] * 2)
+
+
+def test_exif_that_is_too_long_for_a_jpeg_is_shortened(tmp_path: Path) -> None:
+    text = b"ASCII\0\0\0" + b"said by a person" * 40
+    block, note, _ = block_with_note("<", b"", 40_000, **{"fe00": bytes(50_000), "9286": text})
+    save_pillow(tmp_path / "in.png", picture(), exif=b"Exif\0\0" + block)
+    for suffix in ("jpg", "avif"):
+        notice, *others = pass_through(tmp_path / "in.png", tmp_path / f"out.{suffix}")
+        assert others == ([] if suffix == "jpg" else [maker_note.MISREAD])
+        assert notice.startswith("EXIF is over the 64 KB")
+        assert notice.endswith("holds: tag 65024 left out")
+        with Image.open(tmp_path / f"out.{suffix}") as new:
+            inner = new.getexif().get_ifd(0x8769)
+            assert new.getexif()[0x0112] == (6 if suffix == "jpg" else 1)
+            assert new.getexif().get_ifd(0x8825)[1] == "N"
+        assert (inner[0x9003], inner[0xA434]) == ("2020:02:03 04:05:06", "EF 24-70")
+        assert (inner[0x9286], inner[0x927C]) == (text, note)
+    block, note, _ = block_with_note("<", b"", 70_000, **{"9286": text})
+    short, left_out = shortened(block, jpeg.EXIF_LIMIT)
+    assert left_out == ["maker note"]
+    assert len(short) < 1500
+    far = {"1000": bytes(70_000), "8000": bytes(70_000)}  # those before the note go, but not it
+    block, note, place = block_with_note("<", b"", 100, **far)
+    assert place > jpeg.EXIF_LIMIT
+    short, left_out = shortened(block, jpeg.EXIF_LIMIT)
+    assert left_out == ["maker note", "tag 4096", "tag 32768"]
+    assert note not in short
+    block, note, _ = block_with_note("<", b"", 100, **{"9286": text * 120})
+    short, left_out = shortened(block, jpeg.EXIF_LIMIT)
+    assert left_out == ["user comment"]
+    assert note in short
+
+
+def test_of_exif_that_cannot_be_shortened_the_orientation_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block, _, _ = block_with_note("<", b"", 70_000)
+    monkeypatch.setattr(tiff, "_MAX_TOTAL_BYTES", 100)
+    short, left_out = shortened(block, jpeg.EXIF_LIMIT)
+    assert left_out == ["all but the orientation"]
+    assert exif.orientation(short) == 6
+
+
+def jpeg_with(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with further segments at its start."""
+    saved = io.BytesIO()
+    Image.fromarray(picture()).save(saved, "JPEG")
+    parts = (struct.pack(">BBH", 0xFF, kind, 2 + len(body)) + body for kind, body in segments)
+    return b"\xff\xd8" + b"".join(parts) + saved.getvalue()[2:]
+
+
+def test_exif_in_several_segments_is_kept(tmp_path: Path) -> None:
+    parts = [b"Exif\0\0" + exif_block(), b"Exif\0\0" + b"and so on"]
+    (tmp_path / "in.jpg").write_bytes(jpeg_with(*((0xE1, part) for part in parts)))
+    assert pass_through(tmp_path / "in.jpg", tmp_path / "out.jpg") == []
+    with Image.open(tmp_path / "out.jpg") as new:
+        assert [body for kind, body in new.applist if kind == "APP1"] == parts
+
+
+@pytest.mark.parametrize("into", ["tif", "png", "webp", "avif"])
+def test_what_only_jpegs_hold_is_named_elsewhere(tmp_path: Path, into: str) -> None:
+    note = b' xmlns:n="http://ns.adobe.com/xmp/note/" n:HasExtendedXMP="0123"'
+    packet = XMP.replace(b"/></rdf:RDF>", note + b"/></rdf:RDF>")
+    more = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40 + b"<x/>"
+    source = tmp_path / "in.jpg"
+    source.write_bytes(
+        jpeg_with(
+            (0xFE, b"made by hand"),
+            (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet),
+            (0xE1, more),
+            (0xED, b"Photoshop 3.0\0" + b"".join(RESOURCES)),
+        )
+    )
+    assert pass_through(source, tmp_path / "out.jpg") == []
+    assert packet in (tmp_path / "out.jpg").read_bytes()
+    told = "; ".join(pass_through(source, tmp_path / f"out.{into}"))
+    assert "comment left out: it goes from JPEG to JPEG only" in told
+    assert "extended XMP left out" in told
+    assert ("Photoshop's blocks left out" in told) == (into != "tif")
+    assert ("IPTC left out" in told) == (into != "tif")
+    written = (tmp_path / f"out.{into}").read_bytes()
+    assert b"HasExtendedXMP" not in written
+    assert b'xmp:Rating="4"' in written
+    if into == "tif":
+        with Image.open(tmp_path / "out.tif") as new:
+            assert new.tag_v2[34377] == b"".join(RESOURCES)
+        assert pass_through(tmp_path / "out.tif", tmp_path / "back.jpg") == []
+        assert b"Photoshop 3.0\0" + b"".join(RESOURCES) in (tmp_path / "back.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("into", ["jpg", "tif", "webp", "avif"])
+def test_text_of_a_png_is_named_elsewhere(tmp_path: Path, into: str) -> None:
+    from PIL import PngImagePlugin
+
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    text.add_text("Title", "a caption")
+    text.add_text("Copyright", "me", zip=True)
+    text.add_itxt("Author", "m\u00e9")
+    save_pillow(tmp_path / "in.png", picture(), pnginfo=text)
+    assert pass_through(tmp_path / "in.png", tmp_path / "out.png") == []
+    (notice,) = pass_through(tmp_path / "in.png", tmp_path / f"out.{into}")
+    assert notice.startswith("text (Title, Copyright, Author) left out")
+
+
+def test_long_iptc_is_split_over_jpeg_segments(tmp_path: Path) -> None:
+    records = b"".join(b"\x1c\x02\x19" + struct.pack(">H", 9999) + b"k" * 9999 for _ in range(15))
+    tags = [(33723, 7, len(records), records, True)]
+    save_tiff(tmp_path / "in.tif", picture(), extratags=tags)
+    assert pass_through(tmp_path / "in.tif", tmp_path / "out.jpg") == []
+    with open_photo(tmp_path / "out.jpg") as photo:
+        assert photo.metadata.iptc == records
+    with Image.open(tmp_path / "out.jpg") as new:
+        parts = [body for kind, body in new.applist if kind == "APP13"]
+    assert len(parts) == 3
+    data = b"".join(part.removeprefix(b"Photoshop 3.0\0") for part in parts)
+    assert data == resource(0x0404, records)
+    endless = records * 15
+    tags = [(33723, 7, len(endless), endless, True)]
+    save_tiff(tmp_path / "endless.tif", picture(), extratags=tags)
+    (notice,) = pass_through(tmp_path / "endless.tif", tmp_path / "endless.jpg")
+    assert notice.startswith("IPTC and Photoshop's blocks left out: too long")
+
+
+GAIN_MAP = (
+    b' xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0"'
+    b' xmlns:c="http://ns.google.com/photos/1.0/camera/" c:MotionPhoto="1"/></rdf:RDF>'
+)
+WITHOUT_GAIN_MAP = GAIN_MAP.replace(b' h:Version="1.0"', b"").replace(b' c:MotionPhoto="1"', b"")
+
+
+def test_xmp_does_not_speak_of_pictures_that_are_left_out(tmp_path: Path) -> None:
+    old, new = (XMP.replace(b"/></rdf:RDF>", part) for part in (GAIN_MAP, WITHOUT_GAIN_MAP))
+    packet = (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + old)
+    promise = (0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")
+    behind = b"\xff\xd8 a gain map or a video"
+    index = (0xE2, b"MPF\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    source = tmp_path / "in.jpg"
+    for segments, kept in (((packet, promise, index), False), ((packet, promise), True)):
+        source.write_bytes(jpeg_with(*segments) + behind)
+        for suffix in ("jpg", "png"):
+            output = tmp_path / f"out-{kept}.{suffix}"
+            stays = kept and suffix == "jpg"
+            assert len(pass_through(source, output)) == (not stays)
+            written = output.read_bytes()
+            assert written.endswith(behind) == stays
+            assert (old if stays else new) in written
+            assert (promise[1] in written) == stays
+
+
+def test_xmp_of_a_heic_does_not_speak_of_a_gain_map(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    old, new = (XMP.replace(b"/></rdf:RDF>", part) for part in (GAIN_MAP, WITHOUT_GAIN_MAP))
+    save_pillow(tmp_path / "in.heic", picture(), xmp=old)
+    (notice,) = pass_through(tmp_path / "in.heic", tmp_path / "out.heic")
+    assert "gain map or video left out" in notice
+    assert new in (tmp_path / "out.heic").read_bytes()

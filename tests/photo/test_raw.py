@@ -11,6 +11,7 @@ import tifffile
 
 from aindnet.errors import ImageReadError
 from aindnet.photo import open_photo
+from aindnet.photo.formats import RAW
 from aindnet.photo.raw import _directory
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import EXIF_IFD
@@ -65,6 +66,20 @@ def test_xmp_speaks_of_the_developed_picture(tmp_path: Path) -> None:
         assert bytes(file.pages[0].tags["XMP"].value) == new
 
 
+@pytest.mark.parametrize("half_size", [False, True])
+def test_white_is_the_sensors_and_not_the_brightest_pixel(tmp_path: Path, half_size: bool) -> None:
+    flat = []
+    for brightest in (9000, 12500, 15900):
+        path = save_dng(tmp_path / f"{brightest}.dng")
+        mosaic = tifffile.memmap(path)
+        mosaic[:], mosaic[40:44, 60:64] = 4000, brightest
+        mosaic.flush()
+        with open_photo(path, half_size=half_size) as photo:
+            flat.append(photo.rows(0, photo.height)[:10, :15])
+    for other in flat[1:]:
+        np.testing.assert_array_equal(other, flat[0])
+
+
 def test_half_size(tmp_path: Path) -> None:
     save_dng(tmp_path / "a.dng")
     with open_photo(tmp_path / "a.dng", half_size=True) as photo:
@@ -83,6 +98,38 @@ def test_cut_raw_files_are_named(tmp_path: Path, keep: float) -> None:
     (tmp_path / "cut.dng").write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(ImageReadError, match=r"cut\.dng"):
         open_photo(tmp_path / "cut.dng")
+
+
+def test_canons_ciff_is_handed_to_libraw(tmp_path: Path) -> None:
+    path = tmp_path / "a.crw"
+    path.write_bytes(b"II\x1a\0\0\0HEAPCCDR" + bytes(2000))
+    with SourceFile(path) as source:
+        assert source.format is RAW
+    with pytest.raises(ImageReadError, match=r"a\.crw: .* LibRaw does not know"):
+        open_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "half_size", "told"),
+    [
+        ("LibRawFileUnsupportedError", False, "update rawpy, convert it to DNG"),
+        ("LibRawUnsufficientMemoryError", False, "more memory .* or pass --half-size"),
+        ("LibRawUnsufficientMemoryError", True, "more memory .* close other programs$"),
+        ("LibRawDataError", False, r"cut short \(LibRaw's words\)"),
+    ],
+)
+def test_what_libraw_cannot_do_is_said_as_it_is(
+    tmp_path: Path, name: str, half_size: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rawpy
+
+    def fail() -> None:
+        raise getattr(rawpy, name)(b"LibRaw's words")
+
+    monkeypatch.setattr(rawpy, "RawPy", fail)
+    path = save_dng(tmp_path / "a.dng")
+    with pytest.raises(ImageReadError, match=told):
+        open_photo(path, half_size=half_size)
 
 
 def test_endless_metadata_is_left_out_with_a_notice(

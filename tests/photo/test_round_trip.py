@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError, MissingExtraError
 from aindnet.photo import open_photo, write_image, writer
@@ -190,6 +192,82 @@ def test_pages_are_held_one_at_a_time(tmp_path: Path) -> None:
         assert [int(page.asarray()[0, 0]) for page in file.pages] == [n % 256 for n in range(count)]
 
 
+def disordered(path: Path, page: int = 0) -> Path:
+    """The same TIFF with the tags of a page the other way round."""
+    with tifffile.TiffFile(path) as file:
+        order, big = file.byteorder, file.is_bigtiff
+        place = file.pages[page].offset
+    data = bytearray(path.read_bytes())
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+    start, size = place + (8 if big else 2), 20 if big else 12
+    tags = [data[start + size * i : start + size * (i + 1)] for i in range(count)]
+    data[start : start + size * count] = b"".join(reversed(tags))
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rgb 16", "strips", "tiled", "big", "big-endian", "deflate"])
+def test_tags_out_of_order_are_no_damage(tmp_path: Path, name: str) -> None:
+    source = TIFFS[name](tmp_path / "in.tif")
+    before = tifffile.imread(source)
+    assert pass_through(disordered(source), tmp_path / "out.tif") == []
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), before)
+
+
+def test_tags_out_of_order_on_another_page_are_no_damage(tmp_path: Path) -> None:
+    pages = np.stack([picture(), picture()[::-1], picture()[:, ::-1]])
+    tifffile.imwrite(tmp_path / "in.tif", pages, photometric="rgb")
+    pass_through(disordered(tmp_path / "in.tif", 1), tmp_path / "out.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), pages)
+
+
+@pytest.mark.parametrize("compression", ["packbits", "lzw", "deflate", "jpeg", "none"])
+@pytest.mark.parametrize("tile", [False, True])
+def test_strips_and_tiles_that_are_damaged_or_missing_are_named(
+    tmp_path: Path, compression: str, tile: bool
+) -> None:
+    from aindnet.photo.arrays import vips_image
+
+    options = {"tile": True, "tile_width": 32, "tile_height": 32} if tile else {}
+    whole = vips_image(picture()).tiffsave_buffer(compression=compression, **options)
+    with tifffile.TiffFile(io.BytesIO(whole)) as file:
+        page = file.pages[0]
+        place, length = page.dataoffsets[-1], page.databytecounts[-1]
+        offsets = page.tags["TileOffsets" if tile else "StripOffsets"].valueoffset
+    missing = bytearray(whole)
+    struct.pack_into("<I", missing, offsets, len(whole) + 1000)
+    damaged = [missing]
+    if compression != "none":  # where black is as good as anything
+        damaged.append(bytearray(whole))
+        damaged[-1][place : place + length] = bytes(length)
+    for number, data in enumerate(damaged):
+        (tmp_path / f"{number}.tif").write_bytes(data)
+        with pytest.raises(ImageReadError, match="damaged or cut short"):
+            pass_through(tmp_path / f"{number}.tif", tmp_path / "out.tif")
+
+
+@pytest.mark.parametrize("tile", [None, (32, 32)])
+def test_tiffs_that_are_cut_within_their_metadata_are_named(
+    tmp_path: Path, tile: tuple[int, int] | None
+) -> None:
+    source = save_tiff(tmp_path / "in.tif", picture(), tile=tile)
+    with tifffile.TiffFile(source, mode="r+") as file:
+        file.pages[0].tags["Software"].overwrite("a long text at the end of the file")
+    assert source.read_bytes().rstrip(b"\0").endswith(b"of the file")
+    assert pass_through(source, tmp_path / "whole.tif") == []
+    source.write_bytes(source.read_bytes()[:-10])
+    with pytest.raises(ImageReadError, match=r"cut short \(tag 305 lies behind its end\)"):
+        open_photo(source)
+
+
+def test_what_a_decoder_lacks_is_no_damage(tmp_path: Path) -> None:
+    for number, tile in enumerate((None, (32, 32))):
+        path = tmp_path / f"{number}.tif"
+        save_tiff(path, picture(), compression="lzma", tile=tile)
+        with pytest.raises(ImageReadError, match=r"not read here \(.*LZMA.*\); save it as"):
+            pass_through(path, tmp_path / "out.tif")
+
+
 def test_several_pages_need_a_tiff(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "in.tif", np.stack([picture()] * 2), photometric="rgb")
     with pytest.raises(ImageWriteError, match=r"\.tif"):
@@ -261,6 +339,59 @@ def test_cmyk_of_16_bit_keeps_its_depth_and_its_alpha(tmp_path: Path) -> None:
     assert len(np.unique(deep[..., 1])) > 900
     assert np.abs(deep[..., :3] / 65535 - flat[..., :3] / 255).max() < 2 / 255
     np.testing.assert_array_equal(deep[..., 3], inks[..., 4])
+
+
+def as_lab(image: np.ndarray) -> np.ndarray:
+    """An 8-bit sRGB picture as TIFF's 8-bit CIELAB."""
+    profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+    return np.asarray(
+        ImageCms.profileToProfile(Image.fromarray(image), *profiles, outputMode="LAB")
+    )
+
+
+@pytest.mark.parametrize(("deep", "alpha"), [(False, False), (False, True), (True, False)])
+def test_lab_becomes_srgb(tmp_path: Path, deep: bool, alpha: bool) -> None:
+    # Within sRGB, where 8-bit Lab has its steps closest.
+    image = (picture() // 2 + 64).astype(np.uint8)
+    lab = as_lab(image)
+    if deep:
+        lightness, hues = lab[..., :1].astype(np.uint16) * 257, lab[..., 1:].astype(np.uint16) << 8
+        lab = np.concatenate([lightness, hues], axis=2)
+    extra = {"photometric": "cielab"}
+    if alpha:
+        lab = np.concatenate([lab, image[..., :1]], axis=2)
+        extra["extrasamples"] = ["unassalpha"]
+    save_tiff(tmp_path / "in.tif", lab, **extra)
+    assert pass_through(tmp_path / "in.tif", tmp_path / "out.tif") == ["Lab converted to sRGB"]
+    after = tifffile.imread(tmp_path / "out.tif")
+    assert after.dtype == (np.uint16 if deep or alpha else np.uint8)
+    error = np.abs(after[..., :3] * (255 / np.iinfo(after.dtype).max) - image)
+    assert error.mean() < 1
+    assert error.max() < 5
+    if alpha:
+        np.testing.assert_array_equal(after[..., 3], image[..., 0] * np.uint16(257))
+
+
+def test_colours_of_another_kind_are_named(tmp_path: Path) -> None:
+    save_tiff(tmp_path / "in.tif", as_lab(picture()), photometric="icclab")
+    with pytest.raises(ImageReadError, match="convert it to RGB"):
+        open_photo(tmp_path / "in.tif")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_where_white_is_zero_it_is_white(tmp_path: Path, dtype: str, channels: int) -> None:
+    image = picture(dtype, channels)
+    white = 1.0 if dtype == "float32" else np.iinfo(dtype).max
+    extra = {"extrasamples": ["unassalpha"], "planarconfig": "contig"} if channels == 2 else {}
+    save_tiff(tmp_path / "in.tif", image, photometric="miniswhite", **extra)
+    assert pass_through(tmp_path / "in.tif", tmp_path / "out.tif") == []
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages[0].photometric.name == "MINISBLACK"
+        after = file.pages[0].asarray().reshape(HEIGHT, WIDTH, channels)
+    before = image.reshape(HEIGHT, WIDTH, channels)
+    np.testing.assert_array_equal(after[..., 0], white - before[..., 0])
+    np.testing.assert_array_equal(after[..., 1:], before[..., 1:])
 
 
 def test_values_outside_0_to_1_of_floats_are_kept(tmp_path: Path) -> None:
@@ -356,6 +487,23 @@ def test_avif_keeps_the_depth_that_it_can(
     assert written.get("bits-per-sample") == bits
     error = np.abs(written.numpy().astype(float) - image) * (2**bits / 65536)
     assert error.mean() < 1
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_white_of_deep_avif_is_white(tmp_path: Path, bits: int, channels: int) -> None:
+    from aindnet.photo.arrays import vips_image
+
+    levels = np.linspace(0, 2**bits - 1, 4).repeat(64) * (65535 / (2**bits - 1))
+    image = np.rint(levels[:, None, None] * np.ones((1, 64, channels))).astype(np.uint16)
+    vips_image(image).heifsave(
+        str(tmp_path / "in.avif"), compression="av1", bitdepth=bits, lossless=True
+    )
+    pass_through(tmp_path / "in.avif", tmp_path / "out.avif")
+    for name, error in (("in", 1), ("out", 0.5 * 65535 / 255)):
+        with open_photo(tmp_path / f"{name}.avif") as photo:
+            samples = photo.pages[0].reader.read(0, 256)
+        assert np.abs(samples.astype(int) - image).max() <= error
 
 
 @pytest.mark.parametrize("name", ["rgb 16", "grey 16", "tiled", "big-endian"])

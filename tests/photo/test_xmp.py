@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from aindnet.photo.xmp import DamagedXmpError, upright, without_develop_settings
+from aindnet.photo.xmp import (
+    DamagedXmpError,
+    upright,
+    without_appended,
+    without_develop_settings,
+    without_extension,
+)
 
 
 def packet(attributes: str = "", children: str = "", after: str = "") -> bytes:
@@ -49,6 +55,31 @@ def test_several_descriptions_are_gone_through() -> None:
     )
     full, bare = second.format(' c:Tint="3"', "<c:Shadows>9</c:Shadows>"), second.format("", "")
     assert without_develop_settings(packet(after=full)) == packet(after=bare)
+
+
+def test_what_is_said_of_appended_pictures_goes_and_nothing_else() -> None:
+    spaces = (
+        ' xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
+        ' xmlns:C="http://ns.google.com/photos/1.0/camera/"'
+        ' xmlns:D="http://ns.google.com/photos/1.0/container/"'
+        ' xmlns:I="http://ns.google.com/photos/1.0/container/item/"'
+        ' xmlns:n="http://ns.adobe.com/xmp/note/" C:BurstID="7" o:Directory="1"'
+    )
+    attributes = (
+        '\n hdrgm:Version="1.0" hdrgm:GainMapMax="2.5"'
+        ' C:MotionPhoto="1" C:MotionPhotoPresentationTimestampUs="9" C:MicroVideoOffset="5"'
+    )
+    directory = (
+        '<D:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><D:Item I:Semantic="GainMap"'
+        ' I:Length="9"/></rdf:li></rdf:Seq></D:Directory><C:MotionPhotoVersion>1'
+        "</C:MotionPhotoVersion>"
+    )
+    rest = "<C:Orientation>0</C:Orientation>"
+    assert without_appended(packet(spaces + attributes, directory + rest)) == packet(spaces, rest)
+    assert without_appended(packet(spaces, rest)) == packet(spaces, rest)
+    link = packet(f'{spaces} n:HasExtendedXMP="ABC"', rest)
+    assert without_appended(link) == link
+    assert without_extension(link) == packet(spaces, rest)
 
 
 DAMAGES: list[Callable[[bytes], bytes]] = [

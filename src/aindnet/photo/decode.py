@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aindnet.errors import ImageReadError
 from aindnet.photo.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format
+from aindnet.photo.lone_page import page_stream
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
 
@@ -31,40 +32,62 @@ _READ_WHOLE: dict[Format, Callable[[Any], Any]] = {
     AVIF: lambda vips: vips.Image.heifload_buffer,
 }
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+# What decoders say of files that are whole and of a kind that they do not read.
+_UNSUPPORTED = (
+    *("not configured", "not implemented", "not supported", "built without"),
+    "bad labq format",  # 8-bit CIELAB
+)
 
 
-def open_vips(source: SourceFile, page: int = 0) -> Any:
+def open_vips(source: SourceFile, page: int = 0, *, photometric: int | None = None) -> Any:
     """The file as a lazy libvips image (one page), any colour kind; nothing is decoded yet.
 
-    Raises `ImageReadError` if the header can't be understood.
+    White is the largest number of an integer type. TIFF: `photometric` replaces what the page says
+    that its samples mean. Raises `ImageReadError` if the header can't be understood.
     """
     import pyvips
 
     pyvips.cache_set_max(0)  # an operation cache only holds on to memory and closed files here
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
     if source.format is TIFF:
-        options["page"] = page
         # libvips takes a tile that can't be read or decoded for a warning, and paints it black.
         options["fail_on"] = "warning"
     if source.format in (TIFF, JPEG):
         options["unlimited"] = True  # photo.open_photo has its own limit on pixels
     try:
         if source.format in _READ_WHOLE:
-            return _READ_WHOLE[source.format](pyvips)(source.read_all(), **options)
+            image = _READ_WHOLE[source.format](pyvips)(source.read_all(), **options)
+            return _to_white(image) if source.format is AVIF else image
+        if source.format is TIFF:
+            stream = page_stream(source, page, photometric)
+            image = _STREAMED[TIFF](pyvips)(stream, **options)
+            image._references.append(stream)  # as `Image.new_from_source` does
+            return image
         descriptor = source.duplicate()
         try:
             stream = pyvips.Source.new_from_descriptor(descriptor)
         finally:
             os.close(descriptor)  # libvips has its own duplicate
         return _STREAMED[source.format](pyvips)(stream, **options)
-    except pyvips.Error as error:
+    except (pyvips.Error, ValueError) as error:
         raise damaged(source, error) from error
 
 
+def _to_white(image: Any) -> Any:
+    """Deep AVIF with its lowest bits filled, which libvips leaves empty, from its highest."""
+    return image | (image >> image.get("bits-per-sample")) if image.format == "ushort" else image
+
+
 def damaged(source: SourceFile, error: Exception) -> ImageReadError:
-    """The error for a file that its decoder gave up on."""
+    """The error for a file that its decoder gave up on, or does not support."""
     lines = [line.strip() for line in str(getattr(error, "detail", error)).splitlines()]
-    detail = next((line for line in lines if line), type(error).__name__)
+    detail = next((line for line in lines if line), "its decoder does not say how")
+    for line in lines:
+        if any(words in line.lower() for words in _UNSUPPORTED):
+            return ImageReadError(
+                f"{shown(source.path)}: of a kind that is not read here ({shown(line)}); "
+                "save it as an uncompressed TIFF or a PNG first"
+            )
     return ImageReadError(
         f"{shown(source.path)}: damaged or cut short ({shown(detail)}); get a whole copy of it"
     )
@@ -98,6 +121,7 @@ class RowReader:
         self._row_bytes = self.width * self.channels * self.dtype.itemsize
         self.in_memory = self.height * self._row_bytes <= IN_MEMORY_BYTES
         # Not kept open: a file of a thousand pages has a thousand readers.
+        self._image: Any = None
         self._region: Any = None
         self._kept: Rows = self._empty()
         self._first = 0  # the row of the image that self._kept starts with
@@ -109,7 +133,7 @@ class RowReader:
         if self.in_memory:
             if not len(self._kept):
                 self._kept = self._fetch(0, self.height)
-                self._region = None
+                self._region = self._image = None
             return self._kept[y0:y1]
         if y0 < self._first:
             self.close()
@@ -137,7 +161,8 @@ class RowReader:
 
         try:
             if self._region is None:
-                self._region = pyvips.Region.new(self._reopen())
+                self._image = self._reopen()  # what it reads from lives as long as this does
+                self._region = pyvips.Region.new(self._image)
             data = self._region.fetch(0, y0, self.width, y1 - y0)
         except pyvips.Error as error:
             raise damaged(self._source, error) from error
@@ -154,4 +179,4 @@ class RowReader:
     def close(self) -> None:
         """Let go of the decoder and its rows; a later `read` starts again."""
         self._kept, self._first = self._empty(), 0
-        self._region = None
+        self._region = self._image = None

@@ -19,6 +19,8 @@ OTHER_QUALITY = 95
 """JPEGs from sources of other kinds, and lossy WebP and AVIF, whose quality can't be read back."""
 AVIF_DEEPEST = 12
 """Bits per sample."""
+AVIF_EXIF_LIMIT = 65_527
+"""Bytes of an EXIF block that libvips lays out anew; of a longer one it takes the beginning."""
 
 # Encoders hold the whole picture for these niceties.
 _MEMORY_LIMIT_PIXELS = 64_000_000
@@ -81,15 +83,25 @@ def save(image: Any, kind: Format, descriptor: int, options: dict[str, Any], sho
 
 
 def with_blocks(image: Any, metadata: Metadata) -> Any:
-    """The image with metadata for an encoder that puts it in by itself."""
+    """The image with metadata for AVIF's encoder, which puts it in by itself."""
     import pyvips
 
+    if metadata.iptc:
+        metadata.notice("IPTC left out: AVIF has no place for it")
     image = image.copy()
     for name, block in (
         ("icc-profile-data", metadata.icc),
-        ("exif-data", metadata.exif),
+        ("exif-data", metadata.exif_within(AVIF_EXIF_LIMIT, "AVIF")),
         ("xmp-data", metadata.xmp),
     ):
         if block:
             image.set_type(pyvips.GValue.blob_type, name, block)
     return image
+
+
+def exif_in(descriptor: int) -> bytes | None:
+    """The EXIF block of an AVIF in an open file."""
+    import pyvips
+
+    image = pyvips.Image.heifload_source(pyvips.Source.new_from_descriptor(descriptor))
+    return bytes(image.get("exif-data")) if image.get_typeof("exif-data") else None

@@ -73,11 +73,14 @@ def encoding_of_curve(light: npt.NDArray[np.float64], name: str) -> Encoding:
     steps = np.linspace(0.0, 1.0, len(light))
     if np.abs(light - steps).max() < 1e-3:
         return LINEAR
-    seen = srgb_from_linear(np.clip(light, 0.0, 1.0).astype(np.float32)).astype(np.float64)
-    rising = bool((np.diff(seen) > 0).all())
-    # A curve that doesn't rise can't be taken back: such a file is worked on as it is.
-    if not rising or np.abs(seen - steps).max() <= _CLOSE:
+    light = np.clip(light, 0.0, 1.0)
+    seen = srgb_from_linear(light.astype(np.float32)).astype(np.float64)
+    # A curve that falls can't be taken back: such a file is worked on as it is.
+    if not (np.diff(light) >= 0).all() or np.abs(seen - steps).max() <= _CLOSE:
         return SRGB
+    # Tables are rounded to 16 bit, so their darkest entries are one and the same.
+    rises = np.diff(np.maximum.accumulate(seen), prepend=-1.0) > 0
+    steps, seen = steps[rises], seen[rises]
     ends = abs(seen[0]) < 1e-6 and abs(seen[-1] - 1.0) < 1e-3
 
     def through(

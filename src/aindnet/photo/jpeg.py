@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aindnet.errors import ImageReadError
-from aindnet.photo import photoshop
-from aindnet.photo.metadata import Metadata
+from aindnet.photo import exif, photoshop
+from aindnet.photo.metadata import EXTENDED_XMP, Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import Reader
@@ -22,10 +22,14 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _ICC = b"ICC_PROFILE\0"
 _MPF = b"MPF\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MAX_PAYLOAD = 65_533
+EXIF_LIMIT = _MAX_PAYLOAD - len(_EXIF)
+"""Bytes of an EXIF block that a JPEG holds."""
 _MAX_SEGMENTS = 20_000
 _MAX_JOINED = 32
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
@@ -178,16 +182,27 @@ def read_metadata(header: JpegHeader) -> Metadata:
     for marker, segment in header.segments:
         payload = segment
         if marker == _APP1 and payload.startswith(_EXIF):
-            metadata.set_exif(payload)
-            if metadata.exif is not None:
-                payload = _EXIF + metadata.exif
+            # Where it goes on in further segments, those are no blocks of their own.
+            if exif.is_block(payload[len(_EXIF) :]):
+                metadata.set_exif(payload)
+                payload = _EXIF + (metadata.exif or b"")
         elif marker == _APP1 and payload.startswith(_XMP):
             metadata.xmp = payload[len(_XMP) :]
+            if header.several:
+                if (packet := metadata.drop_appended()) is None:
+                    continue
+                payload = _XMP + packet
+        elif marker == _APP1 and payload.startswith(_MORE_XMP):
+            metadata.own.append(EXTENDED_XMP)
+        elif marker == _COM:
+            metadata.own.append("comment")
         elif marker == _APP2 and payload.startswith(_ICC) and len(payload) > 14:
             profile[payload[12]] = payload[14:]
         elif marker == _APP2 and payload.startswith(_MPF):
             metadata.notice("further pictures in the file (previews, gain map, video) left out")
             continue
+        elif marker == _APP2 and payload.startswith(_GAIN_MAP) and header.several:
+            continue  # a promise of a gain map further on
         elif marker == _APP11:
             metadata.notice("content credentials left out: they vouch for the old pixels")
             continue
@@ -238,10 +253,14 @@ def _photoshop_segments(
 ) -> list[tuple[int, bytes]]:
     metadata.iptc = metadata.iptc or photoshop.iptc(whole)
     bare = photoshop.without_thumbnail(whole)
-    if bare == whole:
-        return parts
+    if photoshop.has_more_than_iptc(bare):
+        metadata.photoshop = (metadata.photoshop or b"") + bare
+    return parts if bare == whole else _resource_segments(bare)
+
+
+def _resource_segments(blocks: bytes) -> list[tuple[int, bytes]]:
     size = _MAX_PAYLOAD - len(_PHOTOSHOP)
-    return [(_APP13, _PHOTOSHOP + bare[i : i + size]) for i in range(0, len(bare), size)]
+    return [(_APP13, _PHOTOSHOP + blocks[i : i + size]) for i in range(0, len(blocks), size)]
 
 
 def with_profile(segments: list[tuple[int, bytes]], icc: bytes | None) -> list[tuple[int, bytes]]:
@@ -267,18 +286,17 @@ def segments_of(metadata: Metadata, *, same_kind: bool) -> list[tuple[int, bytes
     if same_kind:
         return list(metadata.verbatim)
     segments: list[tuple[int, bytes]] = []
-    if metadata.exif and len(metadata.exif) + len(_EXIF) <= _MAX_PAYLOAD:
-        segments.append((_APP1, _EXIF + metadata.exif))
-    elif metadata.exif:
-        metadata.notice("EXIF left out: too long for a JPEG")
+    if block := metadata.exif_within(EXIF_LIMIT, "JPEG"):
+        segments.append((_APP1, _EXIF + block))
     if metadata.xmp and len(metadata.xmp) + len(_XMP) <= _MAX_PAYLOAD:
         segments.append((_APP1, _XMP + metadata.xmp))
     elif metadata.xmp:
         metadata.notice("XMP left out: too long for a JPEG")
-    if metadata.iptc:
-        even = metadata.iptc + b"\0" * (len(metadata.iptc) % 2)
-        block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(metadata.iptc)) + even
-        segments.append((_APP13, _PHOTOSHOP + block))
+    resources = _resource_segments(photoshop.with_iptc(metadata.photoshop or b"", metadata.iptc))
+    if len(resources) <= _MAX_JOINED:
+        segments.extend(resources)
+    else:
+        metadata.notice("IPTC and Photoshop's blocks left out: too long for a JPEG")
     segments.extend(_profile_segments(metadata.icc))
     return segments
 

@@ -9,6 +9,11 @@ from typing import Any
 from aindnet.photo import exif as exif_block
 from aindnet.photo import xmp as xmp_packet
 from aindnet.photo.colour_codes import ColourCodes
+from aindnet.photo.paths import shown
+from aindnet.photo.short_exif import shortened
+
+EXTENDED_XMP = "extended XMP"
+_MOST_NAMES = 6
 
 
 @dataclass
@@ -25,6 +30,8 @@ class Metadata:
     """The XMP packet."""
     iptc: bytes | None = None
     """IPTC records (IIM), without Photoshop's wrapping."""
+    photoshop: bytes | None = None
+    """Photoshop's image resources, less thumbnails, if there are others than IPTC."""
     resolution: tuple[float, float] | None = None
     """Dots per inch, across and down."""
     light: dict[str, Any] = field(default_factory=dict)
@@ -33,6 +40,8 @@ class Metadata:
     """All of it in the file's own form, used when the output is of the same kind."""
     trailer: tuple[int, int] | None = None
     """Offset and bytes of what follows the picture in the file, as a motion photo's video does."""
+    own: list[str] = field(default_factory=list)
+    """What is carried to files of the same kind only, in words for the user."""
     notices: list[str] = field(default_factory=list)
     """What was left out, in words for the user."""
 
@@ -54,6 +63,25 @@ class Metadata:
         block = exif_block.without_thumbnail(block)
         self.exif = exif_block.upright(block) if turned else block
 
+    def exif_within(self, limit: int, kind: str) -> bytes | None:
+        """The EXIF block in at most `limit` bytes, with a notice if that is not all of it."""
+        if not self.exif:
+            return None
+        block, left_out = shortened(self.exif, limit)
+        if left_out:
+            self.notice(f"EXIF is over the 64 KB that {kind} holds: {listed(left_out)} left out")
+        return block
+
+    def leave_own(self, kind: str) -> None:
+        """Say what of a `kind` goes to no other kind; what the XMP says of it is taken out."""
+        for each in self.own:
+            self.notice(f"{each} left out: it goes from {kind} to {kind} only")
+        if EXTENDED_XMP in self.own:
+            self._patch_xmp(xmp_packet.without_extension)
+        if self.trailer:
+            self.notice("what follows the picture in the file (video) left out")
+            self.drop_appended()
+
     def stand_upright(self) -> None:
         """Say, in EXIF and XMP, that the pixels stand upright, for they were turned."""
         if self.exif:
@@ -72,6 +100,14 @@ class Metadata:
         """Take over the XMP of a file whose decoder turned the pixels."""
         self.xmp = packet or None
         self._patch_xmp(xmp_packet.upright)
+        before = self.xmp
+        if self.drop_appended() not in (None, before):
+            self.notice("what the XMP says of a gain map or video left out: they are not kept")
+
+    def drop_appended(self) -> bytes | None:
+        """The XMP, less what it says of a gain map or video that is not carried over."""
+        self._patch_xmp(xmp_packet.without_appended)
+        return self.xmp
 
     def drop_develop_settings(self) -> None:
         """Take Camera Raw's settings out of the XMP: they would be applied a second time."""
@@ -90,3 +126,10 @@ class Metadata:
             self.notice(
                 "XMP left out: it is damaged, and what it says of the pixels no longer holds"
             )
+
+
+def listed(names: list[str]) -> str:
+    """Names in one line, each once; of many the first."""
+    each = list(dict.fromkeys(shown(name) for name in names))
+    more = f" and {len(each) - _MOST_NAMES} more" if len(each) > _MOST_NAMES else ""
+    return ", ".join(each[:_MOST_NAMES]) + more

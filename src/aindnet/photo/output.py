@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from aindnet.photo import encode, jpeg, png, webp
+from aindnet.photo import encode, jpeg, maker_note, png, tiff, webp
 from aindnet.photo.atomic import AtomicFile, check_free
 from aindnet.photo.decode import Rows
+from aindnet.photo.exif import bare
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
 from aindnet.photo.heic import encode_heic
 from aindnet.photo.jxl import encode_jxl
@@ -20,6 +21,7 @@ from aindnet.photo.output_checks import (
     channels_in,
     check_output,
     dtype_in,
+    leave_behind,
     puts_grey_profile_on_colours,
 )
 from aindnet.photo.paths import shown
@@ -48,11 +50,11 @@ class PhotoWriter:
         self.path = Path(path)
         self.kind: Format = format_for_output(self.path)
         self._same_kind = self.kind is photo.format
-        if photo.metadata.trailer and not self._same_kind:
-            photo.metadata.notice("what follows the picture in the file (video) left out")
         if not overwrite:
             check_free(self.path)
         check_output(photo, self.kind, self.path)
+        if not self._same_kind:
+            leave_behind(photo, self.kind)
         self._file = AtomicFile(self.path, overwrite=overwrite)
         self._page_number = 0
         self._store: PixelStore | None = None
@@ -155,9 +157,12 @@ class PhotoWriter:
         options["bigtiff"] = page.traits.big or size > _CLASSIC_TIFF_LIMIT
         carried = page.directory or directory_from(self.photo.metadata)
         start = os.lseek(self._file.descriptor, 0, os.SEEK_END)
+        self._assembler.keep_note(carried)
         if start == 0:
+            os.lseek(self._file.descriptor, 0, os.SEEK_SET)
             encode.save(image, TIFF, self._file.descriptor, options, shown(self.path))
         else:
+            start = os.lseek(self._file.descriptor, 0, os.SEEK_END)
             start += -start % 16
             os.lseek(self._file.descriptor, start, os.SEEK_SET)
             spool = spool_file(self.path)
@@ -167,7 +172,10 @@ class PhotoWriter:
             finally:
                 os.close(spool)
         unspecified = page.traits.extra_unspecified
-        self._assembler.add(start, carried, page.icc, self.path, extra_unspecified=unspecified)
+        if not self._assembler.add(
+            start, carried, page.icc, self.path, extra_unspecified=unspecified
+        ):
+            self.photo.metadata.notice(maker_note.MISREAD)
 
     def _wrap(self, image: Any, options: dict[str, Any], metadata: Metadata) -> None:
         """Encode, and put the metadata around the picture."""
@@ -188,9 +196,15 @@ class PhotoWriter:
                 encoded = os.pread(spool, os.fstat(spool).st_size, 0)
                 self._file.write(webp.assemble(encoded, metadata, image.width, image.height))
             else:
+                self._check_note(metadata, encode.exif_in(spool))
                 self._copy(spool, 0)
         finally:
             os.close(spool)
+
+    def _check_note(self, metadata: Metadata, written: bytes | None) -> None:
+        old, new = (tiff.parse_block(bare(each) or b"") for each in (metadata.exif, written))
+        if tiff.note_moved(old, new):
+            metadata.notice(maker_note.MISREAD)
 
     def _copy(self, spool: int, offset: int) -> None:
         while part := os.pread(spool, 8 << 20, offset):

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from aindnet.errors import ImageWriteError
+from aindnet.photo import maker_note, tiff
 from aindnet.photo.decode import IN_MEMORY_BYTES
 from aindnet.photo.encoding import choose_encoding
-from aindnet.photo.formats import AVIF, HEIC, JXL, PNG, TIFF, WEBP, Format
+from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP, Format
 from aindnet.photo.heic import check_heic
 from aindnet.photo.jxl import check_jxl
 from aindnet.photo.paths import reason, shown
@@ -59,6 +60,25 @@ def check_output(photo: Photo, kind: Format, path: Path) -> None:
     _check_colours(photo, kind, name)
     _check_codec(photo, kind, path)
     _check_disk(photo, kind, path)
+
+
+def leave_behind(photo: Photo, kind: Format) -> None:
+    """Say in notices what of the metadata does not go into a file of another kind."""
+    metadata = photo.metadata
+    metadata.leave_own(photo.format.name)
+    if metadata.photoshop and kind not in (JPEG, TIFF):
+        metadata.notice("Photoshop's blocks left out: JPEG and TIFF alone hold them")
+    if _note_has_moved(photo):
+        metadata.notice(maker_note.MISREAD)
+
+
+def _note_has_moved(photo: Photo) -> bool:
+    """Whether the EXIF block, made of a TIFF's or RAW file's tags, has its maker note elsewhere."""
+    block = tiff.parse_block(photo.metadata.exif) if photo.metadata.exif else None
+    if photo.format not in (TIFF, RAW) or block is None or block.bound_note is None:
+        return False
+    whole = tiff.read_tiff(photo.source.read_at)
+    return whole is not None and tiff.note_moved(whole.pages[0], block)
 
 
 def _check_colours(photo: Photo, kind: Format, name: str) -> None:

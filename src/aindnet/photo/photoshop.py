@@ -67,9 +67,26 @@ def iptc(blocks: bytes) -> bytes | None:
 
 def without_thumbnail(blocks: bytes) -> bytes:
     """The blocks without the small pictures among them, which would still show the noise."""
+    return _without(blocks, _THUMBNAILS)
+
+
+def has_more_than_iptc(blocks: bytes) -> bool:
+    """Whether there are other resources than IPTC records."""
+    return any(found.kind != _IPTC for found in _resources(blocks))
+
+
+def with_iptc(blocks: bytes, records: bytes | None) -> bytes:
+    """The blocks with these IPTC records among them in place of others."""
+    if records is None or records == iptc(blocks):
+        return blocks
+    head = struct.pack(">4sHHI", b"8BIM", _IPTC, 0, len(records))
+    return head + records + b"\0" * (len(records) % 2) + _without(blocks, (_IPTC,))
+
+
+def _without(blocks: bytes, kinds: tuple[int, ...]) -> bytes:
     parts, start = [], 0
     for found in _resources(blocks):
-        if found.kind in _THUMBNAILS:
+        if found.kind in kinds:
             parts.append(blocks[start : found.start])
             start = found.end
     return b"".join([*parts, blocks[start:]])

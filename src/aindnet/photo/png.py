@@ -10,7 +10,7 @@ import numpy as np
 
 from aindnet.errors import ImageReadError
 from aindnet.photo.colour_codes import SRGB_PRIMARIES, ColourCodes, make_profile
-from aindnet.photo.metadata import Metadata
+from aindnet.photo.metadata import Metadata, listed
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
 
@@ -24,6 +24,7 @@ _CARRIED = {
     *(b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"pHYs", b"sPLT"),
     *(b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"oFFs", b"pCAL", b"sCAL"),
 }
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PALETTE = 3
 GREY = (0, 4)
 """Colour types without colour."""
@@ -90,7 +91,7 @@ def read_header(source: SourceFile) -> PngHeader:
 def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
     """EXIF, XMP and resolution; `icc` is the profile as the decoder unpacked it."""
     metadata = Metadata(icc=icc)
-    kept = []
+    kept, texts = [], []
     for kind, chunk in header.chunks:
         data = chunk
         if kind == b"eXIf":
@@ -98,11 +99,14 @@ def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
             data = metadata.exif or data
         elif kind == b"iTXt" and data.startswith(_XMP_KEYWORD):
             metadata.xmp = _text(data)
+        elif kind in _TEXTS:
+            texts.append(data.split(b"\0")[0].decode("latin-1"))
         elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
             across, down = struct.unpack_from(">II", data)
             metadata.resolution = (across * _METRE, down * _METRE)
         kept.append((kind, data))
     metadata.verbatim = kept
+    metadata.own = [f"text ({listed(texts)})"] if texts else []
     return metadata
 
 

@@ -12,6 +12,7 @@ from aindnet.photo import jpeg, tiff
 from aindnet.photo.decode import Rows, damaged
 from aindnet.photo.formats import RAW
 from aindnet.photo.metadata import Metadata
+from aindnet.photo.paths import shown
 from aindnet.photo.photo import LazyArray, Page, Photo, check_size
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import Directory
@@ -29,8 +30,9 @@ _MAX_BOXES = 10_000
 def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
     """A RAW file, developed: camera white balance, sRGB primaries and tone curve, upright.
 
-    No automatic brightening, so that two shots of one exposure stay alike. `half_size` makes one
-    pixel of four, as a preview. Raises `ImageReadError`, `MissingExtraError`.
+    No automatic brightening, and white is the sensor's, not the frame's brightest pixel, so that
+    two shots of one exposure stay alike. `half_size` makes one pixel of four, as a preview.
+    Raises `ImageReadError`, `MissingExtraError`.
     """
     try:
         import rawpy
@@ -48,11 +50,23 @@ def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo
             pixels = raw.postprocess(
                 use_camera_wb=True,
                 no_auto_bright=True,
+                adjust_maximum_thr=0.0,
                 output_bps=16,
                 output_color=rawpy.ColorSpace.sRGB,
                 gamma=(2.4, 12.92),
                 half_size=half_size,
             )
+    except rawpy.LibRawFileUnsupportedError as error:
+        raise ImageReadError(
+            f"{shown(source.path)}: a camera or kind of RAW that LibRaw does not know, or damaged "
+            "at its start; update rawpy, convert it to DNG, or get a whole copy of it"
+        ) from error
+    except (rawpy.LibRawUnsufficientMemoryError, MemoryError) as error:
+        less = "" if half_size else " or pass --half-size"
+        raise ImageReadError(
+            f"{shown(source.path)}: developing it takes more memory than there is; "
+            f"close other programs{less}"
+        ) from error
     except (rawpy.LibRawError, ValueError, RuntimeError) as error:
         raise damaged(source, _named(error)) from error
     if pixels.ndim != 3 or pixels.shape[2] != 3:

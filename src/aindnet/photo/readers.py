@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aindnet.errors import ImageReadError
@@ -15,11 +16,15 @@ from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, Photo, check_size
 from aindnet.photo.raw import open_raw
 from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import Directory
 from aindnet.photo.tiff_pages import page_traits, tiff_metadata
 from aindnet.photo.traits import Traits
 
 _HEAD_BYTES = 1 << 20
 _COLOURS = ("b-w", "grey16", "srgb", "rgb16", "scrgb", "rgb")
+# What a TIFF says that its samples mean, and that they are floats.
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _LAB = 0, 1, 2, 8
+_FLOAT_FORMAT = 3
 
 
 def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
@@ -109,7 +114,7 @@ def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Pho
     pages = []
     for number, directory in enumerate(found.pages):
         traits = page_traits(directory, found, source, metadata)
-        page = _vips_page(source, number, directory.blob(tiff.ICC), metadata)
+        page = _tiff_page(source, number, directory, metadata)
         page.directory, page.traits = directory, traits
         pages.append(page)
     metadata.icc = pages[0].icc
@@ -143,7 +148,7 @@ def _by_vips(
     page = (
         _grey_page(source, image, metadata.icc)
         if grey
-        else _vips_page(source, 0, metadata.icc, metadata)
+        else _vips_page(source, lambda: open_vips(source), metadata.icc, metadata)
     )
     page.traits = traits
     if page.icc != metadata.icc and source.format is JPEG:
@@ -162,11 +167,31 @@ def _grey_page(source: SourceFile, image: Any, icc: bytes | None) -> Page:
     return Page(lambda: RowReader(single, source), icc=icc)
 
 
-def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Metadata) -> Page:
-    """A page that libvips decodes; other colour kinds than grey and RGB are converted to sRGB."""
-    import pyvips
+def _tiff_page(source: SourceFile, number: int, directory: Directory, metadata: Metadata) -> Page:
+    meaning = directory.number(tiff.PHOTOMETRIC, _BLACK_IS_ZERO)
+    bits = directory.number(tiff.BITS, 1)
+    if meaning == _LAB and bits in (8, 16):
+        metadata.notice("Lab converted to sRGB")
+        plain = bits == 8 and directory.number(tiff.SAMPLES, 1) == 3
+        return _srgb_page(source, lambda: _srgb_from_lab(source, number, plain=plain))
+    is_float = directory.number(tiff.SAMPLE_FORMAT, 1) == _FLOAT_FORMAT
 
-    image = open_vips(source, number)
+    def opened() -> Any:
+        if meaning != _WHITE_IS_ZERO or not is_float:
+            return open_vips(source, number)
+        # libvips inverts integers only.
+        image = open_vips(source, number, photometric=_BLACK_IS_ZERO)
+        grey, extra = 1.0 - image[0], image.bands - 1
+        return grey.bandjoin(image.extract_band(1, n=extra)) if extra else grey
+
+    return _vips_page(source, opened, directory.blob(tiff.ICC), metadata)
+
+
+def _vips_page(
+    source: SourceFile, opened: Callable[[], Any], icc: bytes | None, metadata: Metadata
+) -> Page:
+    """A page that libvips decodes; other colour kinds than grey and RGB are converted to sRGB."""
+    image = opened()
     kind = image.interpretation
     # Float grey and RGB have other names in libvips; one to four bands are then what they seem.
     if kind in _COLOURS or (image.format == "float" and kind == "multiband"):
@@ -174,20 +199,34 @@ def _vips_page(source: SourceFile, number: int, icc: bytes | None, metadata: Met
             raise ImageReadError(
                 f"{shown(source.path)}: {image.bands} channels; split off what is not colour first"
             )
-        return Page(lambda: RowReader(lambda: open_vips(source, number), source), icc=icc)
+        return Page(lambda: RowReader(opened, source), icc=icc)
+    if kind == "multiband":
+        raise ImageReadError(
+            f"{shown(source.path)}: its colours are of a kind that is not read; "
+            "convert it to RGB first"
+        )
     metadata.notice(f"{'CMYK' if kind == 'cmyk' else kind} converted to sRGB")
-    profile = bytes(pyvips.Image.profile_load("srgb"))
 
     def converted() -> Any:
-        opened = open_vips(source, number)
+        again = opened()
+        if kind == "cmyk":
+            return _srgb_from_cmyk(again)
+        return again.colourspace("srgb" if again.format == "uchar" else "rgb16")
+
+    return _srgb_page(source, converted)
+
+
+def _srgb_page(source: SourceFile, converted: Callable[[], Any]) -> Page:
+    """A page of samples that were converted to sRGB."""
+    import pyvips
+
+    def checked() -> Any:
         try:
-            if kind == "cmyk":
-                return _srgb_from_cmyk(opened)
-            return opened.colourspace("srgb" if opened.format == "uchar" else "rgb16")
+            return converted()
         except pyvips.Error as error:
             raise damaged(source, error) from error
 
-    return Page(lambda: RowReader(converted, source), icc=profile)
+    return Page(lambda: RowReader(checked, source), icc=bytes(pyvips.Image.profile_load("srgb")))
 
 
 def _srgb_from_cmyk(image: Any) -> Any:
@@ -199,6 +238,21 @@ def _srgb_from_cmyk(image: Any) -> Any:
     # With the colours, libvips would take a 16-bit alpha for one of 8 bit.
     extra = image.bands - 4
     return colours.bandjoin(image.extract_band(4, n=extra)) if extra else colours
+
+
+def _srgb_from_lab(source: SourceFile, number: int, *, plain: bool) -> Any:
+    """CIELAB, whose white is D50's, to sRGB: `plain` samples to 8 bit, all others to 16 bit."""
+    way = {"output_profile": "srgb", "intent": "relative"}
+    if plain:  # three channels of 8 bit, which libvips reads as no more than that
+        image = open_vips(source, number, photometric=_RGB)
+        hues = image.extract_band(1, n=2).copy(format="char")
+        lab = (image[0] * (100 / 255)).bandjoin(hues).copy(interpretation="lab")
+        return lab.icc_export(depth=8, **way)
+    image = open_vips(source, number)
+    colours, extra = image.extract_band(0, n=3).icc_export(depth=16, **way), image.bands - 3
+    if not extra:
+        return colours
+    return colours.bandjoin(image.extract_band(3, n=extra).copy(format="ushort"))
 
 
 def _field(image: Any, name: str) -> Any:

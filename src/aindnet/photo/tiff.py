@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from aindnet.photo import maker_note
+
 Reader = Callable[[int, int], bytes]
 """Called with an offset and a length, gives up to that many bytes."""
 
@@ -80,6 +82,7 @@ _MAX_TOTAL_BYTES = 256 << 20
 _TAG_COST = 128  # what a tag takes beside its value, more or less
 _MAX_PAGES = 100_000
 _MAX_DEPTH = 3
+_MAX_OFFSET = (1 << 63) - 1  # what an operating system call takes
 
 
 class TagsTooLargeError(ValueError):
@@ -93,6 +96,8 @@ class Tag:
     kind: int
     count: int
     data: bytes
+    place: int = 0
+    """Where the bytes stood in the file; 0 for those within the directory, and new ones."""
 
 
 @dataclass
@@ -104,6 +109,14 @@ class Directory:
     children: dict[int, Directory] = field(default_factory=dict)
     layers: bool = False
     """Whether Photoshop's layers were there."""
+
+    @property
+    def bound_note(self) -> Tag | None:
+        """The maker note, if it was read from a file and is bound to its place there."""
+        details = self.children.get(EXIF_IFD)
+        note = details.tags.get(maker_note.MAKER_NOTE) if details is not None else None
+        bound = note is not None and note.place > 0 and maker_note.is_bound(note.data)
+        return note if bound else None
 
     def numbers(self, tag: int) -> list[int]:
         """The integers of a tag; empty if it is missing or of another type."""
@@ -146,7 +159,7 @@ class Directory:
         for code, tag in self.tags.items():
             unit = _UNIT[tag.kind]
             pieces = (tag.data[i : i + unit][::-1] for i in range(0, len(tag.data), unit))
-            tags[code] = Tag(tag.kind, tag.count, b"".join(pieces))
+            tags[code] = Tag(tag.kind, tag.count, b"".join(pieces), tag.place)
         return Directory(
             order, tags, {code: each.swapped_to(order) for code, each in self.children.items()}
         )
@@ -172,7 +185,7 @@ class _Budget:
         self._left = _MAX_TOTAL_BYTES
 
     def __call__(self, offset: int, length: int) -> bytes:
-        data = self._read(offset, length)
+        data = self._read(offset, length) if offset <= _MAX_OFFSET else b""
         self.charge(len(data))
         return data
 
@@ -236,13 +249,13 @@ def _read_directory(
         if not 0 < length <= _MAX_TAG_BYTES:
             continue
         value_at = at + size - inline
-        data = body[value_at : value_at + length]
+        data, place = body[value_at : value_at + length], 0
         if length > inline:
             (place,) = struct.unpack_from(order + ("Q" if big else "I"), body, value_at)
             data = read(place, length)
             if len(data) < length:
                 continue
-        directory.tags.setdefault(code, Tag(kind, elements, data))
+        directory.tags.setdefault(code, Tag(kind, elements, data, place))
     if depth < _MAX_DEPTH:
         for code in _CHILDREN:
             place = directory.number(code, 0)
@@ -258,12 +271,21 @@ class DirectoryWriter:
     """Lays out directories at the end of a file that grows: `place` is where the next byte goes.
 
     `put` appends bytes; the caller patches the link to the directory whose offset is returned.
+    The data of the tag `standing` are in the file already, at the tag's place.
     """
 
-    def __init__(self, put: Callable[[bytes], None], place: int, *, big: bool) -> None:
+    def __init__(
+        self,
+        put: Callable[[bytes], None],
+        place: int,
+        *,
+        big: bool,
+        standing: Tag | None = None,
+    ) -> None:
         self._put = put
         self._place = place
         self._big = big
+        self._standing = standing
 
     def write(self, directory: Directory) -> tuple[int, int]:
         """Append a directory; where it starts, and where its link to the next one stands."""
@@ -279,7 +301,8 @@ class DirectoryWriter:
             tag = tags[code]
             value = tag.data.ljust(inline, b"\0")
             if len(tag.data) > inline:
-                value = struct.pack(order + word, self._append(tag.data))
+                place = tag.place if tag is self._standing else self._append(tag.data)
+                value = struct.pack(order + word, place)
             entries.append(struct.pack(order + "HH" + word, code, tag.kind, tag.count) + value)
         count = struct.pack(order + ("Q" if self._big else "H"), len(entries))
         start = self._append(count + b"".join(entries) + bytes(inline))
@@ -293,11 +316,33 @@ class DirectoryWriter:
         return start
 
 
+def can_stay(note: Tag, end: int) -> bool:
+    """Whether a maker note gets its old place in a file that has bytes up to `end`."""
+    return end <= note.place <= end + maker_note.FARTHEST
+
+
+def note_moved(old: Directory | None, new: Directory | None) -> bool:
+    """Whether a bound maker note stands elsewhere than it did, or in another byte order."""
+    before, after = (each.bound_note if each is not None else None for each in (old, new))
+    if old is None or new is None or before is None or after is None:
+        return False
+    return before.data == after.data and (before.place, old.order) != (after.place, new.order)
+
+
 def serialise(directory: Directory) -> bytes:
-    """A directory as an EXIF block: a classic TIFF without pixels."""
+    """A directory as an EXIF block: a classic TIFF without pixels.
+
+    A maker note that is bound to its place gets it, if it is near enough to the start.
+    """
     block = bytearray(struct.pack(directory.order + "HI", 42, 0))
     block[:0] = b"II" if directory.order == "<" else b"MM"
-    start, _ = DirectoryWriter(block.extend, len(block), big=False).write(directory)
+    note = directory.bound_note
+    if note is not None and can_stay(note, len(block)):
+        block = block.ljust(note.place, b"\0") + note.data
+    else:
+        note = None
+    writer = DirectoryWriter(block.extend, len(block), big=False, standing=note)
+    start, _ = writer.write(directory)
     struct.pack_into(directory.order + "I", block, 4, start)
     return bytes(block)
 

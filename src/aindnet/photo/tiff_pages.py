@@ -22,6 +22,7 @@ _FLOAT_FORMAT = 3
 _PALETTE = 3
 _UNSPECIFIED, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
 _OWN_BLOCKS = (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP, tiff.ICC)
+_HEADER = 16  # bytes of a BigTIFF's, which is the longer
 _UNDEFINED, _BYTE, _SHORT, _RATIONAL = 7, 1, 3, 5
 
 
@@ -62,10 +63,13 @@ def tiff_metadata(page: Directory) -> Metadata:
     """A page's blocks; the tags themselves are carried with the page."""
     unit = {2: 1.0, 3: 2.54}.get(page.number(tiff.RESOLUTION_UNIT, 2))
     across, down = page.ratio(tiff.X_RESOLUTION), page.ratio(tiff.Y_RESOLUTION)
+    tags = carried_tags(page)
+    resources = tags[tiff.PHOTOSHOP].data if tiff.PHOTOSHOP in tags else b""
     metadata = Metadata(
         icc=page.blob(tiff.ICC),
         xmp=page.blob(tiff.XMP),
-        iptc=page.blob(tiff.IPTC),
+        iptc=page.blob(tiff.IPTC) or photoshop.iptc(resources),
+        photoshop=resources if photoshop.has_more_than_iptc(resources) else None,
         resolution=(across * unit, down * unit) if unit and across and down else None,
         verbatim=True,
     )
@@ -90,13 +94,13 @@ def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, ti
 
 def directory_from(metadata: Metadata) -> Directory:
     """Tags for a TIFF page from the blocks of another kind of file."""
-    parsed = tiff.parse_block(metadata.exif) if metadata.exif else None
-    directory = parsed.swapped_to("<") if parsed else Directory()
+    directory = (tiff.parse_block(metadata.exif) if metadata.exif else None) or Directory()
     for code in [*tiff.STRUCTURE, *_OWN_BLOCKS]:
         directory.tags.pop(code, None)
     for code, kind, block in (
         (tiff.XMP, _BYTE, metadata.xmp),
         (tiff.IPTC, _UNDEFINED, metadata.iptc),
+        (tiff.PHOTOSHOP, _BYTE, metadata.photoshop),
     ):
         if block:
             directory.put_bytes(code, kind, block)
@@ -104,7 +108,7 @@ def directory_from(metadata: Metadata) -> Directory:
         for code, value in zip(
             (tiff.X_RESOLUTION, tiff.Y_RESOLUTION), metadata.resolution, strict=True
         ):
-            data = struct.pack("<II", round(value * 1000), 1000)
+            data = struct.pack(directory.order + "II", round(value * 1000), 1000)
             directory.tags[code] = tiff.Tag(_RATIONAL, 1, data)
         directory.put(tiff.RESOLUTION_UNIT, _SHORT, [2])
     return directory
@@ -117,6 +121,17 @@ class TiffAssembler:
         self._file = file
         self._link_at: int | None = None
 
+    def keep_note(self, carried: Directory) -> None:
+        """Put a maker note that is bound to its place there, if the file has not grown past it.
+
+        Encoders write behind what a file has already, and its header before.
+        """
+        note = carried.bound_note
+        end = max(os.lseek(self._file.descriptor, 0, os.SEEK_END), _HEADER)
+        if note is not None and tiff.can_stay(note, end):
+            os.lseek(self._file.descriptor, note.place, os.SEEK_SET)
+            self._file.write(note.data + bytes(-(note.place + len(note.data)) % 16))
+
     def add(
         self,
         start: int,
@@ -125,11 +140,12 @@ class TiffAssembler:
         output: Any,
         *,
         extra_unspecified: bool = False,
-    ) -> None:
+    ) -> bool:
         """Put the page that was encoded as a TIFF of its own from `start` on into the file.
 
         `carried` holds the source's tags. The encoder's offsets count from `start`; it calls every
-        channel beyond the colours alpha, which one that is `extra_unspecified` is not.
+        channel beyond the colours alpha, which one that is `extra_unspecified` is not. Whether a
+        bound maker note can still be read, or there is none.
         """
         descriptor = self._file.descriptor
         encoded = tiff.read_tiff(lambda at, length: os.pread(descriptor, length, start + at))
@@ -152,11 +168,16 @@ class TiffAssembler:
         merged.tags.pop(tiff.ICC, None)
         if icc:
             merged.put_bytes(tiff.ICC, _UNDEFINED, icc)
+        note = merged.bound_note
+        if note is not None and os.pread(descriptor, len(note.data), note.place) != note.data:
+            note = None
         end = os.lseek(descriptor, 0, os.SEEK_END)
-        writer = DirectoryWriter(self._file.write, end, big=encoded.big)
+        writer = DirectoryWriter(self._file.write, end, big=encoded.big, standing=note)
         place, link_at = writer.write(merged)
         word = page.order + ("Q" if encoded.big else "I")
         first = 8 if encoded.big else 4
         at = first if self._link_at is None else self._link_at
         os.pwrite(descriptor, struct.pack(word, place), at)
         self._link_at = link_at
+        bound = carried.bound_note
+        return bound is None or (note is not None and carried.order == page.order)

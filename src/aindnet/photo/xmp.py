@@ -7,12 +7,18 @@ rdf:Description directly under rdf:RDF.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers import expat
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
 _CAMERA_RAW = "http://ns.adobe.com/camera-raw-settings/1.0/"
+_GAIN_MAP = "http://ns.adobe.com/hdr-gain-map/1.0/"
+_CAMERA = "http://ns.google.com/photos/1.0/camera/"
+_MOTION = ("MotionPhoto", "MicroVideo")
+_CONTAINER = "http://ns.google.com/photos/1.0/container/"
+_NOTE = "http://ns.adobe.com/xmp/note/"
 _TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 
@@ -111,7 +117,31 @@ def upright(packet: bytes) -> bytes:
 
 def without_develop_settings(packet: bytes) -> bytes:
     """The packet without Camera Raw's settings (crs). Raises `DamagedXmpError`."""
-    if not _says(packet, _CAMERA_RAW.encode()):
+    return _without(packet, [_CAMERA_RAW], lambda _: True)
+
+
+def without_appended(packet: bytes) -> bytes:
+    """The packet without what it says of a gain map or video behind the picture in the file.
+
+    Raises `DamagedXmpError`. Sources: Adobe's Gain Map, Google's Ultra HDR and Motion Photo.
+    """
+
+    def goes(each: _Property) -> bool:
+        if each.namespace == _CAMERA:
+            return each.name.startswith(_MOTION)
+        return each.namespace == _GAIN_MAP or each.name == "Directory"
+
+    return _without(packet, [_GAIN_MAP, _CAMERA, _CONTAINER], goes)
+
+
+def without_extension(packet: bytes) -> bytes:
+    """The packet without its link to extended XMP. Raises `DamagedXmpError`."""
+    return _without(packet, [_NOTE], lambda each: each.name == "HasExtendedXMP")
+
+
+def _without(packet: bytes, namespaces: list[str], goes: Callable[[_Property], bool]) -> bytes:
+    """The packet without those properties of some namespaces that go."""
+    if not any(_says(packet, each.encode()) for each in namespaces):
         return packet
-    found = [each.whole for each in _properties(packet) if each.namespace == _CAMERA_RAW]
-    return _replaced(packet, [(place, b"") for place in found])
+    found = [each for each in _properties(packet) if each.namespace in namespaces and goes(each)]
+    return _replaced(packet, [(each.whole, b"") for each in found])
