@@ -139,7 +139,8 @@ def keep_scores(table: Table, places: Places) -> None:
     journal = table.folder(places) / "scores.jsonl"
     if not table.in_summary or places.limit is not None or not journal.is_file():
         return
-    lines = [line for line in lines_of(journal) if line["score"]["method"] in (*PEERS, "noisy")]
+    latest = {(line["score"]["method"], line["score"]["image"]): line for line in lines_of(journal)}
+    lines = [line for (method, _), line in latest.items() if method in (*PEERS, "noisy")]
     table.kept_scores(places).parent.mkdir(parents=True, exist_ok=True)
     with whole_file(table.kept_scores(places)) as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
