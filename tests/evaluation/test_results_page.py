@@ -19,7 +19,7 @@ from aindnet.evaluation.runner import evaluate
 from aindnet.restore.code import DENOISING_CODE
 from evaluation_stand_ins import FakeDenoiser
 
-DEV_SETS = ("polyu", "renoir", "sidd-sample", "samples")
+DEV_SETS = ("polyu", "polyu-fullres", "renoir", "sidd-sample", "samples")
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -245,7 +245,7 @@ def test_measuring_the_model_anew_starts_from_the_kept_peers(tool, tables, place
 
 
 def score_line(method, value):
-    return json.dumps({"key": f"{method} {value}", "score": {"method": method}})
+    return json.dumps({"key": f"{method} {value}", "score": {"method": method, "image": "a"}})
 
 
 def test_peers_scores_stay_with_the_page(tool, tables, places):
