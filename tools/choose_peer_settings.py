@@ -130,8 +130,9 @@ def main() -> None:
     arguments = parser.parse_args()
     target = Path(settings_module.__file__).with_name(SETTINGS_FILE)
     for name in arguments.dataset or PACKS:
-        if name != BUILT_IN and not (arguments.root / PLACES.get(name, name)).is_dir():
-            print(f"{arguments.root / PLACES.get(name, name)}: not here, left out")
+        place = arguments.root / PLACES.get(name, name)
+        if name != BUILT_IN and not place.is_dir():
+            print(f"{place}: not here, left out")
             continue
         dataset = open_pack(name, arguments.root)
         # The small packs are taken whole: a quarter of four pictures says nothing.

@@ -17,9 +17,6 @@ from aindnet.photo.source import SourceFile
 
 _KEPT = tiff.STRUCTURE - {tiff.SUB_IFDS} | {tiff.ICC, tiff.ORIENTATION}
 _SHORT = 3
-# Bytes that an element takes, by its TIFF type.
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_BYTES |= {16: 8, 17: 8, 18: 8}
 _MAX_TAGS = 65_535
 
 
@@ -100,7 +97,7 @@ class LonePage:
     def _end(self, entry: bytes) -> int:
         """Where in the file the value of a tag ends; 0 for one within the directory."""
         kind, count, place = struct.unpack(f"{self._order}2xH{self._word}{self._word}", entry)
-        length: int = _BYTES.get(kind, 0) * count
+        length: int = tiff.element_bytes(kind) * count
         return place + length if length > struct.calcsize(self._order + self._word) else 0
 
     def _short(self, entry: bytes) -> int:

@@ -85,6 +85,11 @@ _MAX_DEPTH = 3
 _MAX_OFFSET = (1 << 63) - 1  # what an operating system call takes
 
 
+def element_bytes(kind: int) -> int:
+    """Bytes that one element of a TIFF type takes; 0 for a type that there is not."""
+    return _UNIT.get(kind, 0) * (2 if kind in _PAIRS else 1)
+
+
 class TagsTooLargeError(ValueError):
     """The tags of all directories together take more memory than those of photos do."""
 
@@ -241,7 +246,7 @@ def _read_directory(
     directory = Directory(order)
     for at in range(0, count * size, size):
         code, kind, elements = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, at)
-        unit = _UNIT.get(kind, 0) * (2 if kind in _PAIRS else 1)
+        unit = element_bytes(kind)
         length = unit * elements
         if code == LAYERS:
             directory.layers = True
