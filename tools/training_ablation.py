@@ -6,7 +6,8 @@
 Every row is a training by `aindnet train`, a few minutes each, with the same seed and photos
 (`DATA/clean`), measured as `tools/crop_scores.py` does on the dev pairs and on clean photos. What
 is done is kept in OUTPUT/rows.json; a row whose recipe changed is made anew, `--only` makes a part,
-`--table` none. Few steps rank what learns fast: what they say of long runs is a hint.
+`--table` none. `initial` of a row may name another: it goes on from that one's weights. Few steps
+rank what learns fast: what they say of long runs is a hint.
 """
 
 from __future__ import annotations
@@ -57,19 +58,38 @@ def recipe_of(plan: Fields, row: str, data: Path) -> Fields:
     return recipe
 
 
-def decisive(recipe: Fields) -> Fields:
-    """What a row is of: the recipe without the places of its photos."""
-    return recipe | {name: [Path(path).name for path in recipe[name]] for name in PLACES}
+def decisive(recipe: Fields, rows: dict[str, Fields]) -> Fields:
+    """What a row is of: the recipe without the places of its photos, and the row it goes on from.
+
+    `rows` are the recipes of all.
+    """
+    result = recipe | {name: [Path(path).name for path in recipe[name]] for name in PLACES}
+    if recipe.get("initial") in rows:
+        result["initial"] = decisive(rows[recipe["initial"]], rows)
+    return result
 
 
-def train(recipe: Fields, folder: Path) -> Path:
+def model_of(row: str, rows: dict[str, Fields], output: Path) -> Path:
+    """Where a row's model is."""
+    name = rows[row]["name"]
+    return output / f"{list(rows).index(row):02}" / name / f"{name}.safetensors"
+
+
+def train(row: str, rows: dict[str, Fields], output: Path) -> Path:
     """The model's file."""
+    recipe, model = dict(rows[row]), model_of(row, rows, output)
+    if recipe.get("initial") in rows:
+        start = model_of(recipe["initial"], rows, output)
+        if not start.is_file():
+            sys.exit(f"{start}: not there; make the row {recipe['initial']!r} first")
+        recipe["initial"] = str(start)
+    folder = model.parents[1]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     flags = ["--output", str(folder), "--overwrite"]
     subprocess.run([sys.executable, "-m", "aindnet", "train", str(path), *flags], check=True)
-    return folder / recipe["name"] / f"{recipe['name']}.safetensors"
+    return model
 
 
 def table(rows: dict[str, Fields]) -> str:
@@ -97,14 +117,14 @@ def main() -> None:
     record = given.output / "rows.json"
     rows: dict[str, Fields] = json.loads(record.read_text("utf-8")) if record.is_file() else {}
     wanted = {name: recipe_of(plan, name, given.data) for name in plan["rows"]}
-    current = {name: decisive(recipe) for name, recipe in wanted.items()}
+    current = {name: decisive(recipe, wanted) for name, recipe in wanted.items()}
     rows = {name: row for name, row in rows.items() if row["recipe"] == current.get(name)}
     missing = [n for n in given.only or wanted if n not in rows]
     if missing and not given.table:
         sets = real_crops(given.data) | white_crops(given.data / "clean-test/kodak8")
         for name in missing:
             started = time.monotonic()
-            model = train(wanted[name], given.output / f"{list(wanted).index(name):02}")
+            model = train(name, wanted, given.output)
             seconds = time.monotonic() - started
             network = load_model(model).network
             scores = {each: mean_psnr(network, pairs) for each, pairs in sets.items()}

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from aindnet.errors import ImageReadError
-from aindnet.photo import exif, jpeg, maker_note, tiff
+from aindnet.errors import ImageReadError, ImageWriteError
+from aindnet.photo import exif, jpeg, maker_note, output_checks, tiff
 from aindnet.photo.photo import open_photo
 from aindnet.photo.short_exif import shortened
 from photo_samples import (
@@ -593,6 +593,19 @@ def test_long_iptc_is_split_over_jpeg_segments(tmp_path: Path) -> None:
     save_tiff(tmp_path / "endless.tif", picture(), extratags=tags)
     (notice,) = pass_through(tmp_path / "endless.tif", tmp_path / "endless.jpg")
     assert notice.startswith("IPTC and Photoshop's blocks left out: too long")
+
+
+def test_a_profile_longer_than_a_jpeg_holds_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(jpeg.with_profile([], bytes(jpeg.PROFILE_LIMIT))) == 255  # numbered in a byte
+    profile = icc_profile()
+    save_tiff(tmp_path / "in.tif", picture(), iccprofile=profile)
+    monkeypatch.setattr(output_checks, "PROFILE_LIMIT", len(profile) - 1)
+    with pytest.raises(ImageWriteError, match=r"profile is too long for JPEG; write it as \.tif"):
+        pass_through(tmp_path / "in.tif", tmp_path / "out.jpg")
+    assert not (tmp_path / "out.jpg").exists()
+    pass_through(tmp_path / "in.tif", tmp_path / "out.png")
 
 
 GAIN_MAP = (

@@ -12,7 +12,7 @@ import tifffile
 from aindnet.errors import ImageReadError
 from aindnet.photo import open_photo
 from aindnet.photo.formats import RAW
-from aindnet.photo.raw import _directory
+from aindnet.photo.raw import _directory, _metadata
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import EXIF_IFD
 from photo_samples import XMP, exif_block, pass_through, picture, save_dng
@@ -148,14 +148,18 @@ def test_metadata_of_canon_cr3_boxes(tmp_path: Path) -> None:
     block = exif_block()
     uuid = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
     boxes = _box(b"CNCV", b"CanonCR3") + _box(b"CMT1", block) + _box(b"CMT2", block)
+    boxes += _box(b"CMT3", block)
     content = _box(b"ftyp", b"crx \0\0\0\1crx isom")
     content += _box(b"moov", _box(b"free", b"") + _box(b"uuid", uuid + boxes))
     (tmp_path / "a.cr3").write_bytes(content)
     with SourceFile(tmp_path / "a.cr3") as source:
         directory = _directory(source)
+        metadata = _metadata(source, 20, 30)
     assert directory is not None
     assert directory.blob(271) == b"Maker\0"
     assert directory.children[EXIF_IFD].blob(272) == b"Model 7\0"
+    (notice,) = metadata.notices
+    assert notice.startswith("Canon's maker note left out")
 
 
 def test_metadata_of_fuji_raf_previews(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from aindnet.camera import CameraRecipe
-from aindnet.errors import DatasetError, RecipeError, TrainingDivergedError
+from aindnet.errors import DatasetError, MissingExtraError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet, AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training.photos import Tiles, load_tiles, random_crops
@@ -184,12 +184,16 @@ def test_a_card_tells_of_the_start_and_is_no_freer(
     assert card.recipe == f"{file}, seed 0, from start.safetensors"
 
 
-def test_a_resumed_run_ends_with_the_same_weights(photos: Path, tmp_path: Path) -> None:
-    whole = fit(recipe(photos, tmp_path / "whole"))
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "soap"])
+def test_a_resumed_run_ends_with_the_same_weights(
+    photos: Path, tmp_path: Path, optimizer: str
+) -> None:
+    changes: dict[str, Any] = {"optimizer": optimizer}
+    whole = fit(recipe(photos, tmp_path / "whole", **changes))
     # A checkpoint at step 8 of the same 12 steps.
-    fit(recipe(photos, tmp_path / "first", checkpoint_every="8 steps"))
+    fit(recipe(photos, tmp_path / "first", **changes, checkpoint_every="8 steps"))
     checkpoint = next((tmp_path / "first/runs/tiny").glob("step=8.ckpt"))
-    resumed = fit(recipe(photos, tmp_path / "second"), resume=checkpoint)
+    resumed = fit(recipe(photos, tmp_path / "second", **changes), resume=checkpoint)
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
 
 
@@ -531,7 +535,16 @@ def test_the_sides_of_a_pair_show_the_same(photos: Path, tmp_path: Path) -> None
         real_pairs(pairs)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_an_optimizer_that_is_not_installed_is_named_first(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'aindnet\[soap\]'"):
+        fit(recipe(photos, tmp_path, optimizer="soap"))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "soap"])
 def test_the_modulation_has_a_learning_rate_of_its_own(
     photos: Path, tmp_path: Path, optimizer: str
 ) -> None:

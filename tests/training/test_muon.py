@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from aindnet.network import AINDNet, AINDNetConfig
-from aindnet.training.muon import Muon, hidden_filters, orthogonalised
+from aindnet.training.muon import NEWTON_SCHULZ, Muon, hidden_filters, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (144, 16), (32, 32)])
@@ -21,6 +21,21 @@ def test_an_update_has_singular_values_near_one(shape: tuple[int, int]) -> None:
     assert values.max() < 1.4
     # The directions stay the gradient's.
     assert (orthogonalised(matrix).float() * matrix).sum() > 0
+
+
+def test_steps_on_the_gram_matrix_are_steps_on_the_matrix() -> None:
+    """What the source's five steps give, also for matrices of nearly no rank, one or several."""
+    generator = torch.Generator().manual_seed(1)
+    matrices = torch.randn(2, 12, 40, generator=generator) * torch.logspace(0, -6, 40)
+    a, b, c = NEWTON_SCHULZ
+    x = matrices.double()
+    x = x / x.norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    torch.testing.assert_close(orthogonalised(matrices).double(), x, rtol=0, atol=2e-3)
+    torch.testing.assert_close(orthogonalised(matrices.mT).double(), x.mT, rtol=0, atol=2e-3)
+    torch.testing.assert_close(orthogonalised(matrices[1]), orthogonalised(matrices)[1])
 
 
 def test_it_takes_filters_between_features_only() -> None:

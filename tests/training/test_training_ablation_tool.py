@@ -64,9 +64,33 @@ def test_a_row_that_is_trained_is_measured_and_kept(
     monkeypatch.setattr(tool, "real_crops", lambda data: {name: [pair] for name in sets})
     white = {name: [pair] for name in ("Kodak, σ = 0", "Kodak, σ = 5")}
     monkeypatch.setattr(tool, "white_crops", lambda folder: white)
-    monkeypatch.setattr(tool, "train", lambda recipe, output: model)
+    monkeypatch.setattr(tool, "train", lambda row, rows, output: model)
     arguments = ["recipes/training_ablation.yaml", "--data", str(tmp_path), "--output"]
     monkeypatch.setattr(sys, "argv", ["", *arguments, str(tmp_path), "--only", "AdamW"])
     tool.main()
     assert "| AdamW | " in capsys.readouterr().out
     assert set(json.loads((tmp_path / "rows.json").read_text())) == {"AdamW"}
+
+
+def test_a_row_goes_on_from_another_s_weights(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = yaml.safe_load((ROOT / "recipes/training_ablation.yaml").read_text("utf-8"))
+    rows = {row: tool.recipe_of(plan, row, tmp_path) for row in plan["rows"]}
+    (second,) = [row for row, recipe in rows.items() if recipe.get("initial")]
+    first = rows[second]["initial"]
+    written: list[Path] = []
+    monkeypatch.setattr(tool.subprocess, "run", lambda command, **_: written.append(command[4]))
+    with pytest.raises(SystemExit, match="make the row 'half as many steps' first"):
+        tool.train(second, rows, tmp_path)
+    model = tool.train(first, rows, tmp_path)
+    model.parent.mkdir()
+    model.touch()
+    tool.train(second, rows, tmp_path)
+    assert [yaml.safe_load(Path(path).read_text("utf-8")).get("initial") for path in written] == [
+        None,
+        str(model),
+    ]
+    # Where the first row's recipe changes, the second is another too.
+    changed = rows | {first: rows[first] | {"patterns": 0.3}}
+    assert tool.decisive(rows[second], rows) != tool.decisive(changed[second], changed)

@@ -29,6 +29,9 @@ _MPF = b"MPF\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MAX_PAYLOAD = 65_533
 EXIF_LIMIT = _MAX_PAYLOAD - len(_EXIF)
+_PROFILE_PART = _MAX_PAYLOAD - 14
+PROFILE_LIMIT = 255 * _PROFILE_PART
+"""Bytes of a colour profile: its parts are numbered in one byte."""
 """Bytes of an EXIF block that a JPEG holds."""
 _MAX_SEGMENTS = 20_000
 _MAX_JOINED = 32
@@ -274,7 +277,7 @@ def with_profile(segments: list[tuple[int, bytes]], icc: bytes | None) -> list[t
 
 
 def _profile_segments(icc: bytes | None) -> list[tuple[int, bytes]]:
-    size = _MAX_PAYLOAD - 14
+    size = _PROFILE_PART
     parts = [icc[i : i + size] for i in range(0, len(icc), size)] if icc else []
     return [
         (_APP2, _ICC + bytes([number, len(parts)]) + part) for number, part in enumerate(parts, 1)

@@ -14,6 +14,7 @@ from aindnet.photo.decode import IN_MEMORY_BYTES
 from aindnet.photo.encoding import choose_encoding
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP, Format
 from aindnet.photo.heic import check_heic
+from aindnet.photo.jpeg import PROFILE_LIMIT
 from aindnet.photo.jxl import check_jxl
 from aindnet.photo.paths import reason, shown
 from aindnet.photo.photo import Page, Photo
@@ -88,6 +89,8 @@ def _check_colours(photo: Photo, kind: Format, name: str) -> None:
             f"{name}: {kind.name} cannot state this file's colours ({codes.name}); "
             "write it as .png or .heic"
         )
+    if kind is JPEG and icc is not None and len(icc) > PROFILE_LIMIT:
+        raise ImageWriteError(f"{name}: its colour profile is too long for JPEG; write it as .tif")
     far = not choose_encoding("auto", icc).identity
     if puts_grey_profile_on_colours(photo, kind) and far:
         raise ImageWriteError(

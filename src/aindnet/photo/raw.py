@@ -95,6 +95,8 @@ def _metadata(source: SourceFile, height: int, width: int) -> Metadata:
     if directory is None:
         metadata.notice("the RAW file's metadata is not understood and was left out")
         return metadata
+    if _cr3_box(source, b"CMT3"):
+        metadata.notice("Canon's maker note left out: a CR3 keeps it apart from its EXIF")
     metadata.set_xmp(directory.blob(tiff.XMP))
     metadata.drop_develop_settings()
     metadata.iptc = directory.blob(tiff.IPTC)
@@ -140,15 +142,9 @@ def _jpeg_directory(source: SourceFile, preview: bytes) -> Directory | None:
 
 def _cr3_directory(source: SourceFile) -> Directory | None:
     """Canon's CR3 keeps the directories apart, each as a TIFF of its own in a box."""
-    moov = _find_box(source, 0, source.size, b"moov")
-    uuid = moov and _find_box(source, *moov, b"uuid", _CR3_METADATA)
-    if not uuid:
-        return None
     parts: dict[bytes, Directory] = {}
     for name in (b"CMT1", b"CMT2", b"CMT4"):
-        place = _find_box(source, *uuid, name)
-        block = source.read_at(place[0], place[1] - place[0]) if place else b""
-        directory = tiff.parse_block(block)
+        directory = tiff.parse_block(_cr3_box(source, name))
         if directory is not None:
             parts[name] = directory
     first = parts.get(b"CMT1")
@@ -158,6 +154,14 @@ def _cr3_directory(source: SourceFile) -> Directory | None:
         if name in parts:
             first.children[code] = parts[name].swapped_to(first.order)
     return first
+
+
+def _cr3_box(source: SourceFile, name: bytes) -> bytes:
+    """What a box of a CR3's metadata holds; empty where there is none, or no CR3."""
+    moov = _find_box(source, 0, source.size, b"moov")
+    uuid = moov and _find_box(source, *moov, b"uuid", _CR3_METADATA)
+    place = uuid and _find_box(source, *uuid, name)
+    return source.read_at(place[0], place[1] - place[0]) if place else b""
 
 
 def _find_box(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import platform
 import sys
 import warnings
@@ -17,7 +18,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback  # noqa: TID253
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
 
-from aindnet.errors import RecipeError, TrainingDivergedError
+from aindnet.errors import MissingExtraError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.pretrained.card import joined_licence
@@ -101,8 +102,10 @@ def fit(
     `file` is for the card: the recipe's file name, and the flags that overrode it.
     `resume` is a checkpoint of the same recipe: the run goes on with the budget that is left.
     `overwrite` lets a new run take the place of one that its folder holds.
-    Raises `DatasetError`, `RecipeError`, or `TrainingDivergedError`.
+    Raises `DatasetError`, `MissingExtraError`, `RecipeError`, or `TrainingDivergedError`.
     """
+    if recipe.optimizer == "soap" and importlib.util.find_spec("pytorch_optimizer") is None:
+        raise MissingExtraError("pytorch-optimizer", "soap")
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
     checkpoint = None if resume is None else read_checkpoint(resume)

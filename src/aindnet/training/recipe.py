@@ -100,10 +100,12 @@ class TrainingRecipe:
     the rest stay as they are in `initial`, and cost no pass."""
     detach_noise_level: bool = False
     """True: the estimator learns from its own loss alone; False: from both (paper)."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """"muon": orthogonalised updates for the convolutions inside, AdamW for the rest."""
+    optimizer: Literal["adamw", "muon", "soap"] = "adamw"
+    """"muon": orthogonalised updates for the convolutions inside, AdamW for the rest; "soap": Adam
+    in the eigenbases of Shampoo's preconditioners, for all (Vyas et al., "SOAP: Improving and
+    stabilizing Shampoo using Adam", 2024; needs the extra `soap`)."""
     learning_rate: float = 4e-4
-    """AdamW's."""
+    """AdamW's, or SOAP's."""
     muon_learning_rate: float = 0.02
     modulation_rate: float = 1.0
     """Factor on both learning rates for the AIN modules: under statistics that are constants, γ and

@@ -113,7 +113,7 @@ class SyntheticNoiseTask(pl.LightningModule):
             self.log("val/psnr", sum(means.values()) / len(means))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, whose one-dimensional tensors do not decay, with or without Muon."""
+        """AdamW, whose one-dimensional tensors do not decay, with or without Muon; or SOAP."""
         recipe = self.recipe
         by_muon = hidden_filters(self.network) if recipe.optimizer == "muon" else set()
         groups: list[dict[str, Any]] = []
@@ -141,6 +141,10 @@ class SyntheticNoiseTask(pl.LightningModule):
         groups = [group for group in groups if group["params"]]
         if recipe.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas)
+        if recipe.optimizer == "soap":
+            from pytorch_optimizer import SOAP
+
+            return SOAP(groups, lr=recipe.learning_rate, betas=recipe.betas)
         return Muon(groups, lr=recipe.learning_rate, betas=recipe.betas)
 
 
