@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from aindnet.network import AINDNet, AINDNetConfig, RunningNorm, Unnormalized
+
+COARSE_GRIDS: list[dict[str, Any]] = [
+    {"normalization": "none", "unshuffle": 4, "half_pass": 50.0},
+    {
+        "normalization": "none",
+        "unshuffle": 2,
+        "modulation_stride": 8,
+        "smoothing": True,
+        "colour_pass": True,
+    },
+]
+"""Networks whose photos must be multiples of 64 pixels."""
 
 
 def small_network(**config: object) -> AINDNet:

@@ -5,7 +5,11 @@
 
 The smoother starts with the weights of the second model, a denoiser for white noise, but for its
 noise estimator: it is told the level. `aindnet train recipes/medium.yaml --initial
-runs/start.safetensors` then trains it alone.
+runs/start.safetensors` then trains it alone. Of a second model that has a smoother, as
+aindnet-medium, that is taken as it is, and what that model does with it:
+
+    python tools/add_smoothing.py aindnet-fast aindnet-medium runs/aindnet-medium.safetensors \
+        --half-pass 0.4
 """
 
 from __future__ import annotations
@@ -14,26 +18,40 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from aindnet.network import AINDNet
+from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import load_model, save_model
 
 
 def add_smoothing(network: AINDNet, white: AINDNet, *, half_pass: float | None) -> AINDNet:
-    """The network with `smoothing`, whose smoother has the weights of `white`.
+    """The network with `smoothing`, whose smoother has the weights of `white`, or of its smoother.
 
     Raises `ValueError` where the two are of different architectures.
     """
-    config = replace(network.config, looks=1, half_pass=half_pass, smoothing=True)
-    if replace(white.config, mean_limit=None) != replace(network.config, mean_limit=None):
+    config = replace(
+        network.config,
+        looks=1,
+        half_pass=half_pass,
+        smoothing=True,
+        colour_pass=white.config.colour_pass,
+    )
+    if _once(white.config) != _once(network.config):
         raise ValueError("the two models must be of one architecture")
     both = AINDNet(config)
+    weights = white.state_dict() if white.smoother is None else white.smoother.state_dict()
     start = {
         f"smoother.{name}": value
-        for name, value in white.state_dict().items()
+        for name, value in weights.items()
         if not name.startswith("noise_estimator.")
     }
     both.load_state_dict(network.state_dict() | start)
     return both.eval()
+
+
+def _once(config: AINDNetConfig) -> AINDNetConfig:
+    """One pass of the network, and what it has weights for."""
+    return replace(
+        config, mean_limit=None, looks=1, half_pass=None, smoothing=False, colour_pass=False
+    )
 
 
 def main() -> None:

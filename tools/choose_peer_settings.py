@@ -3,11 +3,11 @@
     python tools/choose_peer_settings.py --root DATA/real --every 4 --write
     python tools/choose_peer_settings.py --root DATA/real --dataset renoir --peer bm3d --write
 
-prints every number of the grid and each peer's best; `--write` puts the best into
-`src/aindnet/evaluation/methods/settings.json`. `--root` holds the packs `polyu` (of its
-full-resolution crops, `polyu-fullres`, every twelfth), `renoir` and `sidd-sample`; those that are
-missing are left out, and named; `samples` is built in. A killed run goes on where it stopped
-(`--scores`).
+prints every number of the grid, of the middle of each image (`--crop`), and each peer's best;
+`--write` puts the best into `src/aindnet/evaluation/methods/settings.json`. `--root` holds the
+packs `polyu` (of its full-resolution crops, `polyu-fullres`, every twelfth), `renoir` and
+`sidd-sample`; those that are missing are left out, and named; `samples` is built in. A killed run
+goes on where it stopped (`--scores`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aindnet.commands.adapt import PHOTOS_LICENCE
 from aindnet.commands.adaptation.photos import camera_of
+from aindnet.commands.adaptation.sources import from_bursts, from_pairs
 from aindnet.commands.app import main
 from aindnet.photo import write_image
 from aindnet.photo.exif import Camera
 from aindnet.pretrained import ModelCard, load_camera_profile, load_model, save_model
+from aindnet.pretrained.card import PHOTOS_LICENCE
 from restore_networks import small_network
 from transfer_scenes import PHOTOS, frames, scene, tinted_network, with_noise
 
@@ -98,7 +102,9 @@ def test_a_data_set_s_own_layout(
     assert call(*both) == 0
     assert len(printed(capsys)["pairs"]) == 3 * len(PHOTOS)
     assert call("--pairs", folder, folder, "--check", "--json") == 0
-    assert printed(capsys)["scenes"] == 2 * len(PHOTOS)
+    document = printed(capsys)
+    assert len(document["pairs"]) == 2 * len(PHOTOS)
+    assert document["scenes"] == len(PHOTOS)  # those of one name are one
     assert call(*both[:3], "--layout", "cc", "--check") == 2
     assert "give one for each" in capsys.readouterr().err
     assert call("--pairs", tmp_path, "--layout", "gaussian", "--check") == 2
@@ -286,6 +292,97 @@ def test_bursts_of_one_scene_at_several_isos_and_results_beside_them(
     assert len(document["pairs"]) == 6
     assert document["pairs"][0] == "wall/100/0.png"
     assert document["scenes"] == 1
+    both = (tmp_path / "wall/100", tmp_path / "wall/6400")
+    for burst in both:
+        (burst / "wall").mkdir()
+        for photo in burst.glob("*.png"):
+            photo.rename(burst / "wall" / photo.name)
+    assert call("--burst", *both, "--check", "--json") == 0
+    document = printed(capsys)
+    assert len(document["pairs"]) == 6
+    assert document["scenes"] == 1
+
+
+def test_pairs_of_one_scene_at_several_isos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for iso, sigma in (("100", 4.0), ("6400", 12.0)):
+        for name in ("coffee", "rocket"):
+            for side, noise in (("noisy", sigma), ("clean", 0.0)):
+                image = with_noise(scene(name, 192, 400), noise, int(iso))
+                (tmp_path / side / name / iso).mkdir(parents=True)
+                write_image(tmp_path / side / name / iso / "a.png", image)
+    assert call("--pairs", tmp_path, "--check", "--json") == 0
+    document = printed(capsys)
+    assert len(document["pairs"]) == 4
+    assert document["scenes"] == 2
+
+
+def test_what_is_left_out_as_too_small_is_no_scene_to_hold_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twenty scenes, but for those: the two crops of the one that stays must not overlap."""
+    small = scene("coffee", 48, 48)
+    photos = {f"{i}": small for i in range(19)}
+    whole = scene("astronaut", 300, 400)
+    photos |= {"hall/one": whole[:160, :260], "hall/other": whole[80:240, 70:330]}
+    for name, image in photos.items():
+        for side, sigma in (("noisy", 10.0), ("clean", 0.0)):
+            path = tmp_path / side / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, with_noise(image, sigma, 1))
+    assert call("--pairs", tmp_path, "--check", "--json") == 1
+    document = printed(capsys)
+    assert document["pairs"] == ["hall/one"]
+    assert "shows a part of" in document["rejected"]["hall/other"]
+    assert "too few" in document["rejected"]["0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_names_that_are_not_utf_8_are_told_and_written(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    for side in ("noisy", "clean"):
+        (tmp_path / side).mkdir()
+        for name in PHOTOS:
+            photo = (folder / side / f"{name}.png").read_bytes()
+            (tmp_path / side / f"{odd} {name}.png").write_bytes(photo)
+    output = tmp_path / f"{odd}.safetensors"
+    flags = ("--pairs", tmp_path, "--output", output, "--model", model, *BUDGET, "--json")
+    run = subprocess.run(
+        [sys.executable, "-m", "aindnet", "adapt", *map(os.fsencode, map(str, flags))],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    document = json.loads(run.stdout)
+    assert document["output"] == str(output)
+    assert document["pairs"][0] == f"{odd} astronaut"
+    output.rename(tmp_path / "b.safetensors")  # safetensors opens no such name
+    assert load_camera_profile(tmp_path / "b.safetensors").about["camera"] == "caf\\udce9"
+
+
+def test_kinds_are_those_of_the_photos_that_are_used(tmp_path: Path) -> None:
+    (tmp_path / "bursts").mkdir()
+    for frame in frames(4):
+        write_image(tmp_path / "bursts" / frame.name, frame.image)
+    write_image(tmp_path / "bursts/larger.jpg", with_noise(scene("coffee", 200, 300), 12, 1))
+    material = from_bursts([tmp_path / "bursts"])
+    assert list(material.rejected) == ["bursts/larger.jpg"]
+    assert set(material.kinds.values()) == {"other"}
+    clean = scene("coffee")
+    for name, sigma in (("a.jpg", 20.0), ("b.webp", 20.0), ("c.png", 0.0)):
+        for side, noise in (("noisy", sigma), ("clean", 0.0)):
+            path = tmp_path / side / (name if side == "noisy" else f"{name[0]}.png")
+            path.parent.mkdir(exist_ok=True)
+            write_image(path, with_noise(clean, noise, 1))
+    material = from_pairs([tmp_path], ["pairs"], None, check=False)
+    assert material.kinds == {"a": "JPEG", "b": "other"}
+    assert list(material.rejected) == ["c"]
+    (tmp_path / "cc").mkdir()
+    write_image(tmp_path / "cc/d800_1_real.png", with_noise(clean, 10, 1))
+    write_image(tmp_path / "cc/d800_1_mean.png", clean)
+    material = from_pairs([tmp_path / "cc"], ["cc"], None, check=False)
+    assert set(material.kinds.values()) == {"JPEG"}  # they were, before they were cut
 
 
 def test_photos_of_several_cameras_are_named(

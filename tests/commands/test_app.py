@@ -41,6 +41,27 @@ def test_help_is_all_that_a_command_says_of_itself(command, capsys):
     assert "--empty" not in shown
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["denoise", ""],
+        ["denoise", "a.jpg", "--output", ""],
+        ["denoise", "a.jpg", "--output="],
+        ["simulate", "", "--output", "pairs"],
+        ["evaluate", "pairs", "--root", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_word_is_not_the_current_folder(words, tmp_path, monkeypatch, capsys):
+    """As from a shell variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2
+    assert "is a shell variable not set?" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_list_of_commands_has_a_line_of_each(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aindnet.commands.app import main
 from aindnet.commands.benchmark import MOST_LOST, _remember
-from aindnet.errors import AindnetError
+from aindnet.errors import AindnetError, InvalidModelFileError, NotFiniteError
 from aindnet.pretrained import ModelCard, save_model
-from aindnet.restore import Denoiser
+from aindnet.restore import Denoiser, benchmark, ceilings
 from aindnet.restore.backends.measured import measured_fastest, measured_file
 from aindnet.restore.benchmark import Run, _naive, example_image, psnr
-from aindnet.restore.ceilings import work
+from aindnet.restore.ceilings import Ceilings, work
+from aindnet.restore.memory import PeakMemory
 from restore_networks import small_network
 
 KEYS = {
@@ -119,6 +123,144 @@ def test_what_cannot_be_remembered_is_refused_before_the_measuring(
         main(["benchmark", "--model", str(model), "--size", "64", "--remember"])
     assert stopped.value.code != 0
     assert "--remember" in capsys.readouterr().err
+
+
+Method = Callable[[np.ndarray], np.ndarray]
+
+
+def stub_methods(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[str, int | None], Method], names: list[str]
+) -> None:
+    """Let `benchmark` measure what `make` makes of a name and a batch."""
+    nothing = Ceilings(convolution_tflops={}, copy_gb_per_second={})
+    monkeypatch.setattr(benchmark, "measure_ceilings", lambda: (nothing, {}))
+    monkeypatch.setattr(
+        benchmark, "_candidates", lambda: ((name, "torch", "fp32", "cpu") for name in names)
+    )
+    monkeypatch.setattr(benchmark, "_method", lambda network, name, *rest: make(name, rest[-1]))
+    monkeypatch.setattr(
+        benchmark,
+        "Denoiser",
+        lambda network: Denoiser(network, backend="torch", device="cpu", precision="fp32"),
+    )
+
+
+def measure(size: int = 32, **config: Any) -> tuple[list[Run], dict[str, str]]:
+    runs, _, skipped = benchmark.benchmark(
+        small_network(**config), size=size, repeats=1, report=lambda name: None
+    )
+    return runs, skipped
+
+
+def test_a_method_s_memory_is_counted_from_where_nothing_of_the_last_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[weakref.ref[Any]] = []
+    left: list[int] = []
+
+    class Memory(PeakMemory):
+        def __init__(self) -> None:
+            super().__init__()
+            left.append(sum(each() is not None for each in made))
+
+    def make(name: str, batch: int | None) -> Method:
+        def method(noisy: np.ndarray) -> np.ndarray:
+            output = noisy.copy()
+            made.append(weakref.ref(output))
+            if name == "broken":
+                raise RuntimeError("no such primitive")
+            return output
+
+        made.append(weakref.ref(method))
+        return method
+
+    stub_methods(monkeypatch, make, ["naive", "broken", "other"])
+    monkeypatch.setattr(benchmark, "PeakMemory", Memory)
+    runs, skipped = measure()
+    assert [run.name for run in runs] == ["naive", "other"]
+    assert skipped == {"broken": "no such primitive"}
+    assert left == [0, 0, 0]
+
+
+class RuntimesOwn(Exception):
+    """As ONNX Runtime's, which is none of Python's kinds."""
+
+    __module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotFiniteError("it"), InvalidModelFileError("it"), RuntimeError("it"), RuntimesOwn("it")],
+    ids=lambda error: type(error).__name__,
+)
+def test_one_that_fails_is_named_and_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failing = "torch bf16 cpu"
+
+    def make(name: str, batch: int | None) -> Method:
+        if name == failing:
+            raise error
+        return lambda noisy: noisy
+
+    stub_methods(monkeypatch, make, ["naive", failing, "onnx fp32 cpu"])
+    runs, skipped = measure()
+    assert [run.name for run in runs] == ["naive", "onnx fp32 cpu"]
+    assert skipped == {failing: "it"}
+    failing = "naive"
+    with pytest.raises(type(error), match="it"):
+        measure()
+
+
+def test_a_fault_of_the_program_s_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(name: str, batch: int | None) -> Method:
+        if name != "naive":
+            raise TypeError("an argument too many")
+        return lambda noisy: noisy
+
+    stub_methods(monkeypatch, make, ["naive", "torch fp32 cpu"])
+    with pytest.raises(TypeError, match="too many"):
+        measure()
+
+
+def test_a_ceiling_that_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnx")
+
+    def convolution_rate(device: str, precision: str) -> float:
+        if precision == "bf16":
+            raise RuntimeError("no bf16 here")
+        return 2e12
+
+    def int8_rate() -> float:
+        raise RuntimeError("no int8 here")
+
+    monkeypatch.setattr(ceilings, "convolution_rate", convolution_rate)
+    monkeypatch.setattr(ceilings, "int8_rate", int8_rate)
+    monkeypatch.setattr(ceilings, "copy_rate", lambda device: 3e9)
+    monkeypatch.setattr(ceilings, "torch_kinds", lambda: [("cpu", "fp32"), ("cpu", "bf16")])
+    found, skipped = ceilings.measure_ceilings()
+    assert found == Ceilings(convolution_tflops={"cpu fp32": 2.0}, copy_gb_per_second={"cpu": 3.0})
+    assert skipped == {
+        "convolution ceiling, cpu bf16": "no bf16 here",
+        "convolution ceiling, cpu int8": "no int8 here",
+    }
+
+
+def test_no_batch_is_filled_where_one_tile_holds_the_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[int | None] = []
+
+    def make(name: str, batch: int | None) -> Method:
+        batches.append(batch)
+        return lambda noisy: noisy
+
+    stub_methods(monkeypatch, make, ["naive"])
+    once: dict[str, Any] = {"normalization": "none"}
+    for size, config in ((640, once), (700, once), (700, {**once, "looks": 2})):
+        measure(size, **config)
+    assert batches == [1, None, 1]  # tiles of 640, and of 960 where neighbours share more
 
 
 def test_arithmetic_is_counted_as_by_hand() -> None:

@@ -18,7 +18,7 @@ import tifffile
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
 from aindnet.commands.batch.jobs import Refused
-from aindnet.commands.batch.manifest import Manifest
+from aindnet.commands.batch.manifest import MANIFEST_NAME, Manifest
 from aindnet.commands.batch.progress import RunProgress
 from aindnet.commands.batch.runner import BatchRunner
 from aindnet.commands.batch.settings import Settings
@@ -372,6 +372,88 @@ def test_resume_keeps_a_result_that_changes_while_it_is_made_again(
     assert own.read_bytes() == b"retouched"
 
 
+def test_resume_keeps_the_results_of_another_folder(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    write_image(other / "a.png", np.full((40, 60, 3), 9, np.uint8))
+    flags = ("--output", out, "--resume", "--noise-map")
+    assert run("denoise", photos, *flags) == 0
+    before = (out / "a.png").read_bytes()
+    code, document = run_json(capsys, "denoise", other, *flags)
+    assert code == 1
+    said = f"{out / 'a.png'}: is the result of {photos / 'a.png'}; choose another --output"
+    assert document["results"][0]["error"].startswith(said)
+    assert (out / "a.png").read_bytes() == before
+    (out / "a.png").unlink()  # nor its noise map, where nothing is in the way of the photo
+    _, document = run_json(capsys, "denoise", other, *flags)
+    assert "a.noise.png: is the result of" in document["results"][0]["error"]
+    assert run("denoise", other, *flags, "--overwrite") == 0
+    _, document = run_json(capsys, "denoise", photos, *flags)
+    assert [result["status"][0] for result in document["results"]] == list("fsss")
+
+
+def test_resume_goes_on_with_a_folder_that_was_moved(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--output", tmp_path / "out", "--resume")
+    assert run("denoise", photos, *flags) == 0
+    moved = photos.rename(tmp_path / "moved")
+    _, document = run_json(capsys, "denoise", moved, *flags)
+    assert [result["status"][0] for result in document["results"]] == list("ssss")
+    assert run("denoise", moved, *flags, "--strength", "0.5") == 0
+
+
+def test_resume_reads_records_that_do_not_say_of_what_a_file_is(
+    photos: Path, tmp_path: Path
+) -> None:
+    flags = ("--output", tmp_path / "out", "--resume")
+    assert run("denoise", photos, *flags) == 0
+    record = tmp_path / "out" / MANIFEST_NAME
+    lines = [json.loads(line) for line in record.read_text().splitlines() if line]
+    made = [{key: line[key] for key in ("file", "sha256")} for line in lines if "file" in line]
+    assert len(made) == 4
+    record.write_text("".join(json.dumps(line) + "\n" for line in made))
+    assert run("denoise", photos.rename(tmp_path / "moved"), *flags) == 0
+
+
+def test_resume_finds_pictures_that_were_named_in_a_call_with_other_photos(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("denoise", photos, "--output", tmp_path / "out", "--resume", "--noise-map")
+    assert run(*call) == 0
+    (photos / "a.jpg").write_bytes((photos / "b.jpg").read_bytes())
+    _, document = run_json(capsys, *call)
+    assert [result["status"][0] for result in document["results"]] == list("dssss")
+    (photos / "a.png").rename(tmp_path / "a.png")
+    _, document = run_json(capsys, *call)  # a.noise.png is there, and is the other's
+    assert [result["status"][0] for result in document["results"]] == list("ssss")
+    (tmp_path / "out/a.jpg.noise.png").unlink()
+    (tmp_path / "a.png").rename(photos / "a.png")
+    _, document = run_json(capsys, *call)
+    assert [result["status"][0] for result in document["results"]] == list("dssss")
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "sub"), ("sub", "")])
+def test_resume_names_the_record_of_a_run_over_other_folders(
+    photos: Path,
+    tmp_path: Path,
+    first: str,
+    second: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    assert run("denoise", photos / first, "--output", out / first, "--resume") == 0
+    code, document = run_json(
+        capsys, "denoise", photos / second, "--output", out / second, "--resume"
+    )
+    assert code == 1
+    errors = [each["error"] for each in document["results"] if each["status"] == "failed"]
+    assert len(errors) == 2
+    assert all(f"there is one in {out / first}: resume that run" in error for error in errors)
+
+
 def test_resume_of_a_single_photo_says_that_there_is_no_record(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -514,7 +596,10 @@ def test_what_is_being_saved_at_an_interrupt_is_told_of(monkeypatch: pytest.Monk
     def save(self: BatchRunner, task: object) -> object:
         time.sleep(0.5)  # until the run waits for it
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.5)
+        for _ in range(300):  # a busy machine comes to it late
+            if runner.interrupted:
+                break
+            time.sleep(0.1)
         return task
 
     monkeypatch.setattr(BatchRunner, "_save", save)

@@ -1,13 +1,14 @@
 """`aindnet evaluate`: the JSON contract, exit codes, and resuming."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from aindnet.commands.app import main
 from aindnet.evaluation import metrics
-from aindnet.photo import read_image
+from aindnet.photo import read_image, write_image
 from evaluation_stand_ins import fake_denoiser, pairs_folder, save, smooth_photo  # noqa: F401
 
 
@@ -299,3 +300,63 @@ def test_brackets_in_names_are_printed(capsys, fake_denoiser, pairs_folder):  # 
     code, out, _ = run(capsys, "pairs", "--root", pairs_folder)
     assert code == 0
     assert "net[v2]" in out
+
+
+def test_what_simulate_makes_of_folders_is_measured_by_scene(capsys, fake_denoiser, tmp_path):  # noqa: F811
+    photos, pairs = tmp_path / "photos", tmp_path / "pairs"
+    for number, name in enumerate(("a/1", "a/2", "b/deep/1")):
+        save(photos / f"{name}.png", smooth_photo(seed=number))
+    made = [photos, "--output", pairs, "--shot", 0.05, "--read", 0.01]
+    with pytest.raises(SystemExit) as stop:
+        main(["simulate", *map(str, made)])
+    assert stop.value.code == 0
+    code, out, _ = run(capsys, "pairs", "--root", pairs, "--json")
+    document = json.loads(out)
+    assert (code, document["n"], document["grouping"]) == (0, 3, "scene")
+    assert [(row["name"], row["group"]) for row in document["per_image"]] == [
+        ("a/1", "a"),
+        ("a/2", "a"),
+        ("b/deep/1", "b"),
+    ]
+
+
+def test_what_denoise_left_beside_photos_is_none(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    for name in ("photo0.denoised", "photo0.noise", "photo1.compare"):
+        save(pairs_folder / "noisy" / f"{name}.png", smooth_photo())
+    code, out, err = run(capsys, "pairs", "--root", pairs_folder, "--json")
+    assert (code, json.loads(out)["n"], err) == (0, 3, "")
+    code, out, _ = run(capsys, "noisy", "--root", pairs_folder / "noisy", "--json")
+    assert (code, json.loads(out)["n"]) == (0, 3)
+
+
+def test_a_photo_without_a_partner_costs_no_other_its_score(capsys, fake_denoiser, pairs_folder):  # noqa: F811
+    save(pairs_folder / "noisy" / "alone.png", smooth_photo())
+    code, out, err = run(capsys, "pairs", "--root", pairs_folder, "--json")
+    document = json.loads(out)
+    assert (code, document["n"]) == (1, 3)
+    assert [fail["name"] for fail in document["failed"]] == ["alone"]
+    assert "clean/alone: missing, while the other side has it" in err
+
+
+def test_names_that_are_not_utf_8_are_measured_and_reported(capsys, fake_denoiser, tmp_path):  # noqa: F811
+    name = os.fsdecode(b"latin-\xe9")
+    root = tmp_path / name
+    for seed, side in enumerate(("noisy", "clean")):
+        file = root / side / f"{name}.png"
+        file.parent.mkdir(parents=True)
+        write_image(file, smooth_photo(seed=seed))
+    output = tmp_path / "report"
+    call = ("pairs", "--root", root, "--output", output, "--figure", tmp_path / "f.png")
+    code, out, _ = run(capsys, *call, "--figure-window", 16, "--json")
+    assert code == 0
+    assert [row["name"] for row in json.loads(out)["per_image"]] == [name]
+    assert json.loads((output / "report.json").read_text("utf-8"))["per_image"][0]["name"] == name
+    for file in ("report.md", "report.html"):
+        assert "Pairs in latin-\\udce9" in (output / file).read_text("utf-8")
+    calls = fake_denoiser.calls
+    code, out, _ = run(capsys, "pairs", "--root", root, "--scores", output / "scores.jsonl")
+    assert (code, fake_denoiser.calls) == (0, calls)
+    assert "latin-\\udce9" in out
+    out.encode("utf-8")
+    code, out, _ = run(capsys, "gaussian", "--root", root / "clean", "--sigma", 25, "--json")
+    assert (code, json.loads(out)["n"]) == (0, 1)

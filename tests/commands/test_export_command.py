@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from aindnet.commands.app import main
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
+from aindnet.pretrained.card import PHOTOS_LICENCE
 from aindnet.pretrained.files import model_metadata, read_safetensors, write_safetensors
 from restore_networks import small_network
 
@@ -70,6 +71,31 @@ def test_an_adapted_model_says_so(model: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(
         exported.network.head.weight, base.network.head.weight, rtol=0.01, atol=0
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "licence"),
+    [
+        ({"licence": "research only"}, "research only"),
+        ({}, PHOTOS_LICENCE),
+        ({"licence": "MIT"}, "MIT"),
+    ],
+)
+def test_an_adapted_model_is_no_freer_than_its_pairs(
+    tmp_path: Path, about: dict[str, str], licence: str
+) -> None:
+    model, profile = tmp_path / "small.safetensors", tmp_path / "camera.safetensors"
+    card = ModelCard(name="small", licence="Apache-2.0", trained_on="drawings")
+    save_model(model, small_network(), card)
+    base = load_model(model)
+    more = {"camera": "X100", "pairs": 12}
+    save_camera_profile(profile, base.network, base, more | about)
+    output = tmp_path / "mine.safetensors"
+    flags = ("--output", output, "--model", model, "--camera", profile)
+    assert call("--format", "safetensors", *flags) == 0
+    exported = load_model(output).card
+    assert exported.licence == licence
+    assert exported.trained_on == "first, as small: drawings; then: 12 pairs of X100"
 
 
 def test_a_damaged_profile_is_named(

@@ -100,12 +100,18 @@ def test_pictures_beside_a_result_are_never_an_input_or_another_s_output(tmp_pat
     assert isinstance(job, Job)
     assert isinstance(refused, Refused)
     assert "x/a.png is written there already" in str(refused.error)
+    assert "apart, with another --output" in str(refused.error)
 
 
-def test_several_inputs_are_not_written_to_one_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.jpg", "out.bmp"])
+def test_several_inputs_are_not_written_to_one_name(tmp_path: Path, name: str) -> None:
     put(tmp_path, "a.png", "b.png")
     with pytest.raises(AindnetError, match="several inputs need a folder"):
-        find_jobs([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "out.jpg")
+        find_jobs([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / name)
+    with pytest.raises(AindnetError, match="photos of a folder need a folder"):
+        find_jobs([tmp_path], tmp_path / name)
+    (tmp_path / name).mkdir()
+    assert len(find_jobs([tmp_path], tmp_path / name)) == 2
 
 
 def test_a_photo_named_twice_is_one_job_and_hidden_folders_are_none(tmp_path: Path) -> None:

@@ -148,6 +148,45 @@ def test_a_shorter_burst_removes_no_input(
     assert frame.is_file()
 
 
+@pytest.mark.parametrize("frames", [(2, 1), (1, 2)])
+def test_a_burst_and_a_pair_do_not_stand_side_by_side(
+    tmp_path: Path, frames: tuple[int, int]
+) -> None:
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    names = {1: ["a.png"], 2: ["a/000.png", "a/001.png"]}
+    noisy = tmp_path / "out/noisy"
+
+    def made() -> list[str]:
+        return sorted(str(path.relative_to(noisy)) for path in noisy.rglob("*.png"))
+
+    call = (tmp_path / "a.png", "--output", tmp_path / "out", "--frames")
+    assert run(*call, frames[0]) == 0
+    assert run(*call, frames[1]) == 1
+    assert made() == names[frames[0]]
+    assert run(*call, frames[1], "--overwrite") == 0
+    assert made() == names[frames[1]]
+    assert (noisy / "a").exists() == (frames[1] == 2)
+
+
+def test_photos_named_like_frames_are_not_taken_for_them(tmp_path: Path) -> None:
+    for name in ("a.png", "a/000.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / "in" / name, np.full((16, 16, 3), 90, np.uint8))
+    for _ in range(2):
+        assert run(tmp_path / "in", "--output", tmp_path / "out", "--overwrite") == 0
+    assert (tmp_path / "out/noisy/a/000.png").is_file()
+
+
+def test_names_that_are_not_utf_8_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"latin-\xe9.png")
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    (tmp_path / "a.png").rename(tmp_path / name)
+    assert run(tmp_path / name, "--output", tmp_path / "out", "--json") == 0
+    assert Path(results(capsys)[0]["input"]).name == name
+
+
 def test_a_stated_sensor_is_not_multiplied() -> None:
     recipe = without_gains(CameraRecipe(smooth=0.0, jpeg=0.0, blotches=0.0, resample=0.0))
     recipe = replace(recipe, mosaic=0.0, response="identity")

@@ -14,6 +14,7 @@ from aindnet.errors import DatasetError, ImageWriteError
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.dnd import read_boxes
 from aindnet.evaluation.methods.method import Denoised, Noisy
+from aindnet.evaluation.runner import evaluate
 from aindnet.evaluation.submission import (
     bundle_dnd,
     bundle_sidd,
@@ -196,6 +197,8 @@ def test_sidd_training_photos_stand_by_scene(tmp_path, prefix):
     dataset = open_dataset("sidd-training", tmp_path)
     assert [sample.group for sample in dataset.samples] == ["scene 001"] * 2
     np.testing.assert_array_equal(dataset.samples[0].read().clean, clean)
+    assert evaluate(dataset, [Noisy()]).method("noisy").photos == ["scene 001"] * 2
+    assert len(dataset.subset(limit=1).samples) == 1
     (only,) = dataset.subset(contains="_GP_").samples
     assert only.name == "0002_001_GP_00400_00100_5500_N/010"
     (where / f"{prefix}GT_SRGB_010.PNG").unlink()

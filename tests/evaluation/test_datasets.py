@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from aindnet.errors import DatasetError, ImageWriteError
+from aindnet.errors import DatasetError, ImageReadError, ImageWriteError
 from aindnet.evaluation.datasets import DatasetOptions, PairFilter, open_dataset
 from aindnet.evaluation.datasets.brightness import match_brightness
-from aindnet.evaluation.datasets.gaussian import add_gaussian_noise
+from aindnet.evaluation.datasets.gaussian import add_gaussian_noise, seed_of
+from aindnet.evaluation.datasets.image_files import read_file
 from aindnet.evaluation.metrics import psnr
 from aindnet.whole_files import require_writable_file, whole_file
 from evaluation_stand_ins import save, smooth_photo, with_noise
@@ -191,6 +192,104 @@ def test_nind_takes_the_lowest_iso_as_truth(tmp_path):
     np.testing.assert_array_equal(dataset.samples[0].read().clean, clean)
 
 
+def test_pairs_in_folders_are_named_and_grouped_by_them(tmp_path):
+    for side in ("noisy", "clean"):
+        save(tmp_path / side / "lone.png", smooth_photo())
+    plain = open_dataset("pairs", tmp_path)
+    assert (names(plain), plain.samples[0].group, plain.grouping) == (["lone"], "", "")
+    for side in ("noisy", "clean"):
+        for name in ("desk/1", "desk/iso800/1", "wall/1"):
+            save(tmp_path / side / f"{name}.png", smooth_photo())
+        for name in (".thumbnails/1", "__MACOSX/1", "desk/._1"):
+            save(tmp_path / side / f"{name}.png", smooth_photo())
+    nested = open_dataset("pairs", tmp_path)
+    assert [(sample.name, sample.group) for sample in nested.samples] == [
+        ("desk/1", "desk"),
+        ("desk/iso800/1", "desk"),
+        ("lone", "lone"),
+        ("wall/1", "wall"),
+    ]
+    assert nested.grouping == "scene"
+    assert names(open_dataset("noisy", tmp_path / "noisy")) == names(nested)
+
+
+def test_a_photo_without_a_partner_is_named_when_it_is_read(tmp_path):
+    for name in ("noisy/both", "clean/both", "noisy/alone", "clean/desk/alone"):
+        save(tmp_path / f"{name}.png", smooth_photo())
+    dataset = open_dataset("pairs", tmp_path)
+    assert names(dataset) == ["alone", "both", "desk/alone"]
+    first, both, last = dataset.samples
+    for sample, place in ((first, "clean/alone"), (last, "noisy/desk/alone")):
+        with pytest.raises(DatasetError, match=f"{place}: missing, while the other side has it"):
+            sample.read()
+    assert both.read().clean is not None
+    (tmp_path / "noisy" / "both.png").unlink()
+    with pytest.raises(DatasetError, match=r"clean/alone: missing.*\(3 such, and no pair\)"):
+        open_dataset("pairs", tmp_path)
+
+
+def test_pairs_may_be_of_every_kind_that_is_read(tmp_path):
+    from PIL import Image
+
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pytest.importorskip("pillow_jxl")
+    pillow_heif.register_heif_opener()
+    clean = smooth_photo(64, 96)
+    grey = clean[..., 0]
+    for name, image in (("photo.heic", clean), ("grey.heic", grey), ("photo.jxl", clean)):
+        Image.fromarray(image).save(tmp_path / name, quality=95)
+    for name in ("photo.jpe", "photo.jfif"):
+        (tmp_path / name).write_bytes(encoded(clean))
+    (tmp_path / "named.heic").write_bytes(encoded(clean))
+    for path in sorted(tmp_path.iterdir()):
+        for side in ("noisy", "clean"):
+            target = tmp_path / "pairs" / side / path.name.replace(".", "-")
+            target = target.with_suffix(path.suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    dataset = open_dataset("pairs", tmp_path / "pairs")
+    assert len(dataset.samples) == 6
+    for sample in dataset.samples:
+        noisy, expected = sample.read().noisy, grey if "grey" in sample.name else clean
+        assert (noisy.shape, noisy.dtype) == (expected.shape, np.uint8)
+        assert psnr(noisy, expected) > 35
+
+
+def test_a_png_that_is_no_png_says_what_it_is(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\0\0\0\x18ftypheic" + bytes(52))
+    with pytest.raises(ImageReadError, match="HEIC"):
+        read_file(tmp_path / "a.png")
+
+
+def test_files_that_macos_puts_beside_photos_are_none(tmp_path):
+    clean, batch = smooth_photo(), tmp_path / "renoir" / "Batch_001"
+    batch.mkdir(parents=True)
+    for name in ("IMG_1Reference.bmp", "IMG_2Noisy.bmp"):
+        imsave(batch / name, clean, check_contrast=False)
+    for name in ("a_1_mean.png", "a_1_real.png"):
+        save(tmp_path / "cc" / name, clean)
+    for name in ("NIND_a_ISO200.png", "NIND_a_ISO800.png"):
+        save(tmp_path / "nind" / name, clean)
+    scene = tmp_path / "sidd-training" / "0001_001_S6_00100_00060_3200_L"
+    for name in ("NOISY_SRGB_010.png", "GT_SRGB_010.png"):
+        save(scene / name, clean)
+    for folder in ("renoir", "cc", "nind", "sidd-training"):
+        for path in [each for each in (tmp_path / folder).rglob("*") if each.is_file()]:
+            path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+            archived = tmp_path / folder / "__MACOSX" / path.parent.name / path.name
+            archived.parent.mkdir(parents=True, exist_ok=True)
+            archived.write_bytes(b"Mac OS X")
+        assert len(open_dataset(folder, tmp_path / folder).samples) == 1
+    save(tmp_path / "set12" / ".thumbnails" / "01.png", clean)
+    save(tmp_path / "set12" / "01.png", clean)
+    assert len(open_dataset("gaussian", tmp_path / "set12").samples) == 3
+
+
+def test_a_name_that_is_not_utf_8_has_a_seed():
+    assert seed_of(os.fsdecode(b"latin-\xe9"), 25) == seed_of(os.fsdecode(b"latin-\xe9"), 25)
+    assert seed_of("kodim01", 25) == 11819900992752115427
+
+
 def test_noisy_only_folders_have_no_truth(tmp_path):
     save(tmp_path / "Dog.png", smooth_photo())
     dataset = open_dataset("noisy", tmp_path)
@@ -326,6 +425,6 @@ def test_paths_that_cannot_be_reached_are_named(tmp_path, monkeypatch):
     def closed(path):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(os, "listdir", closed)
+    monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(DatasetError, match="Permission denied; check the path"):
         open_dataset("noisy", tmp_path)

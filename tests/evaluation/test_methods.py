@@ -1,5 +1,6 @@
 """Peers: what they do to noise, what they are told, and how they fail."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aindnet.evaluation.methods import (
     PEERS,
     Noisy,
     OurModel,
+    classical,
     load_our_model,
     make_peer,
     make_peers,
@@ -19,12 +21,14 @@ from aindnet.evaluation.methods import (
 from aindnet.evaluation.methods import ffdnet as ffdnet_module
 from aindnet.evaluation.methods.executable import Executable, PeerFailedError
 from aindnet.evaluation.methods.ffdnet import FFDNet, FFDNetColour
-from aindnet.evaluation.methods.noise_level import estimate_noise_level
+from aindnet.evaluation.methods.noise_level import NOISE_LEVEL_FILE, estimate_noise_level
 from aindnet.evaluation.methods.onnx_file import OnnxFile
 from aindnet.evaluation.methods.registry import UnknownPeerError
 from aindnet.evaluation.methods.settings import PeerSettings, chosen_settings
 from aindnet.evaluation.metrics import psnr
+from aindnet.photo import pixels
 from aindnet.restore import code
+from aindnet.restore.backends import measured
 from evaluation_stand_ins import FakeDenoiser, smooth_photo, with_noise
 
 INVERT = (
@@ -289,4 +293,41 @@ def test_the_digest_is_of_every_file(tmp_path):
     seen.add(code.code_digest(tmp_path))
     (tmp_path / "b.py").rename(tmp_path / "c.py")
     seen.add(code.code_digest(tmp_path))
-    assert len(seen) == 4
+    seen.add(code.code_digest(tmp_path / "c.py"))
+    (tmp_path / "c.py").write_text("3")
+    seen.add(code.code_digest(tmp_path / "c.py"))
+    assert len(seen) == 6
+
+
+def test_what_arrays_pass_through_is_code_of_the_answer():
+    folders = (code.NETWORK, code.RESTORE, code.RESTORE / "backends")
+    assert Path(pixels.__file__) == code.PIXELS
+    assert code.code_digest(*folders, code.PIXELS) == code.DENOISING_CODE
+    assert code.code_digest(*folders) != code.DENOISING_CODE
+
+
+def test_another_runtime_is_another_answer(monkeypatch):
+    ours = OurModel(FakeDenoiser())
+    before = ours.fingerprint
+    monkeypatch.setattr(measured, "installed_version", lambda name: "another")
+    assert ours.fingerprint != before
+
+
+@pytest.mark.parametrize("name", ["wavelet", "nlm", "bm3d", "ffdnet"])
+def test_a_peer_s_other_code_is_another_answer(monkeypatch, name):
+    peer = make_peer(name, "polyu")
+    before = peer.fingerprint
+    module = importlib.import_module(type(peer).__module__)
+    assert code.code_digest(Path(module.__file__), NOISE_LEVEL_FILE) == module.CODE
+    monkeypatch.setattr(module, "CODE", "other")
+    assert peer.fingerprint != before
+
+
+def test_another_pywavelets_is_another_wavelet_answer(monkeypatch):
+    peer = make_peer("wavelet", "polyu")
+    before = peer.fingerprint
+    known = classical.library_version
+    monkeypatch.setattr(
+        classical, "library_version", lambda *p: "0" if "PyWavelets" in p else known(*p)
+    )
+    assert peer.fingerprint != before

@@ -3,22 +3,25 @@
 import json
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aindnet.errors import AindnetError, DatasetError, ImageWriteError, MissingExtraError
+from aindnet.evaluation import metrics
 from aindnet.evaluation.datasets import open_dataset
 from aindnet.evaluation.datasets.estimator import photograph
 from aindnet.evaluation.document import evaluation_document
 from aindnet.evaluation.methods import Noisy, OurModel, PeerFailedError
 from aindnet.evaluation.methods.method import Denoised
-from aindnet.evaluation.perceptual import UnknownMetricError, find_metric
+from aindnet.evaluation.perceptual import UnknownMetricError, code_of_metrics, find_metric
 from aindnet.evaluation.provenance import provenance
 from aindnet.evaluation.report import write_report
 from aindnet.evaluation.report.markdown import markdown_report
 from aindnet.evaluation.runner import Journal, evaluate
 from aindnet.evaluation.scores import bootstrap_interval_of_groups
+from aindnet.restore.code import code_digest
 from evaluation_stand_ins import FakeDenoiser, save, smooth_photo
 
 
@@ -57,6 +60,24 @@ def test_the_journal_serves_the_same_run_only(pairs_folder, tmp_path):
     other.model_hash = "1" * 64
     evaluate(dataset, [OurModel(other)], journal=Journal(path))
     assert other.calls == 1 + 3
+
+
+def test_scores_of_other_metric_code_do_not_count(pairs_folder, tmp_path, monkeypatch):
+    dataset, path = open_dataset("pairs", pairs_folder), tmp_path / "scores.jsonl"
+    denoiser = FakeDenoiser()
+    evaluate(dataset, [OurModel(denoiser)], journal=Journal(path))
+    monkeypatch.setattr("aindnet.evaluation.perceptual.METRICS_CODE", "other")
+    evaluate(dataset, [OurModel(denoiser)], journal=Journal(path))
+    assert denoiser.calls == 2 * (1 + 3)
+
+
+def test_perceptual_metrics_count_by_their_library_too(monkeypatch):
+    own, further = ("psnr", "ssim"), ("psnr", "ssim", "lpips")
+    assert code_of_metrics(own) == code_digest(Path(metrics.__file__))
+    before = code_of_metrics(further)
+    monkeypatch.setattr("aindnet.evaluation.perceptual.installed_version", lambda name: "another")
+    assert code_of_metrics(further) != before
+    assert code_of_metrics(own) == code_digest(Path(metrics.__file__))
 
 
 def test_a_subset_serves_the_whole_and_a_folder_that_was_moved(pairs_folder, tmp_path):

@@ -73,6 +73,7 @@ def test_grey_is_the_mean() -> None:
         np.zeros((5, 5, 3), bool),
         np.full((5, 5, 3), np.nan, np.float32),
         np.full((5, 5), np.inf, np.float32),
+        np.full((5, 5), -1e39, np.float64),
         "photo.png",
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,50 @@ def test_what_may_be_wrong_is_said() -> None:
         "learned from other files than RAW (JPEG, other), whose noise is another"
     ]
     assert profile("old", None).cautions("RAW") == ["it does not say for which ISO it is"]
+
+
+def test_a_photo_without_iso_gets_a_profile_only_where_there_is_no_choice() -> None:
+    low, high = profile("low", (100, 800), "JPEG"), profile("high", (1600, 6400), "JPEG")
+    raw = profile("raw", (100, 6400), "RAW")
+    assert choose_profile([low, high], "SONY", "ILCE-7M3", None) is None
+    assert choose_profile([low, high, raw], "SONY", "ILCE-7M3", None, kind="JPEG") is None
+    chosen = choose_profile([low, high, raw], "SONY", "ILCE-7M3", None, kind="RAW")
+    assert chosen is not None
+    assert chosen.path.name == "raw"
+    assert chosen.cautions("RAW") == [
+        "the photo does not say its ISO, and the profile is for 100 to 6400"
+    ]
+    known = choose_profile([low], "SONY", "ILCE-7M3", 400)
+    assert known is not None
+    assert known.cautions("JPEG") == []
+    twice = [low, replace(low, path=Path("other"), base_sha256="1")]
+    chosen = choose_profile(twice, "SONY", "ILCE-7M3", None, preferred_base="1")
+    assert chosen is not None
+    assert chosen.path.name == "other"
+
+
+@pytest.mark.parametrize(
+    ("odd", "word"),
+    [
+        ({"iso": 3200}, "its ISO range is 3200"),
+        ({"iso": [0, 400]}, r"its ISO range is \[0, 400\]"),
+        ({"iso": [800, 100]}, "its ISO range"),
+        ({"iso": [100]}, "its ISO range"),
+        ({"iso": ["low", "high"]}, "its ISO range"),
+        ({"files": 3}, "the kinds of its files are 3"),
+        ({"files": "JPEG"}, "the kinds of its files are 'JPEG'"),
+    ],
+)
+def test_an_odd_profile_is_passed_over(tmp_path: Path, odd: dict[str, Any], word: str) -> None:
+    save_model(tmp_path / "small.safetensors", small_network(), ModelCard(name="small"))
+    base = load_model(tmp_path / "small.safetensors")
+    for name, more in (("good", {}), ("odd", odd)):
+        about = {"model": "ILCE-7M3", "iso": [100, 400]} | more
+        save_camera_profile(tmp_path / "p" / f"{name}.safetensors", base.network, base, about)
+    found, passed_over = find_profiles(tmp_path / "p", {base.sha256})
+    assert [each.path.stem for each in found] == ["good"]
+    assert list(passed_over) == ["odd.safetensors"]
+    assert re.match(word, passed_over["odd.safetensors"])
 
 
 def test_profiles_say_their_files_or_do_not(tmp_path: Path) -> None:

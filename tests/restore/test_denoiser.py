@@ -11,7 +11,7 @@ from aindnet.errors import InvalidImageError
 from aindnet.network import AINDNet
 from aindnet.pretrained import ModelCard
 from aindnet.restore import ArraySource, Denoiser
-from aindnet.restore.statistics import SlidingWindow
+from aindnet.restore.statistics import SlidingWindow, Trained
 from aindnet.restore.streaming import NOISE_BEYOND, outside
 from restore_networks import small_network
 
@@ -75,6 +75,30 @@ def test_bands_are_the_array_call_and_cover_the_image(denoiser: Denoiser) -> Non
     assert [band.y for band in bands] == [0, *np.cumsum([b.rgb.shape[0] for b in bands])[:-1]]
     np.testing.assert_array_equal(np.concatenate([b.rgb for b in bands]), whole.image)
     np.testing.assert_array_equal(np.concatenate([b.noise_level for b in bands]), whole.noise_level)
+
+
+def test_bands_at_no_strength_are_not_the_caller_s_image(denoiser: Denoiser) -> None:
+    image = photo(96, 96)
+    (band,) = denoiser.bands(ArraySource(image), strength=0.0)
+    np.testing.assert_array_equal(band.rgb, image)
+    assert not np.shares_memory(band.rgb, image)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_grey_has_no_colour_noise(denoiser: Denoiser, strength: float) -> None:
+    image = photo(40, 40)
+    grey = image[..., 0]
+    plain, with_chroma = (
+        denoiser([grey, image], strength=strength, chroma_strength=chroma) for chroma in (None, 1.0)
+    )
+    np.testing.assert_array_equal(with_chroma[0].image, plain[0].image)
+    assert not np.array_equal(with_chroma[1].image, plain[1].image)
+    source = ArraySource(np.repeat(grey[..., None], 3, axis=2), grey=True)
+    plain_bands, bands = (
+        list(denoiser.bands(source, strength=strength, chroma_strength=chroma))
+        for chroma in (None, 1.0)
+    )
+    np.testing.assert_array_equal(bands[0].rgb, plain_bands[0].rgb)
 
 
 def test_a_list_gives_each_image_what_it_gets_alone(network: AINDNet) -> None:
@@ -207,6 +231,10 @@ def test_tiles_too_small_for_what_they_share_are_refused(network: AINDNet) -> No
     with pytest.raises(ValueError, match="at least 576 pixels, three times the 192"):
         Denoiser(twice, device="cpu", tile=384)
     assert Denoiser(twice, device="cpu")._engine.tile == 960
+    for asked, shared in ((Trained(), 192), (Trained(overlap=256), 256)):
+        named = Denoiser(twice, device="cpu", statistics=asked)
+        assert named.statistics == Trained(overlap=shared)
+        assert named._engine.tile == shared * 5
     for again in ({"looks": 2}, {"smoothing": True}):
         network = small_network(normalization="none", **again)
         assert Denoiser(network, device="cpu")._engine.tile == 960

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from aindnet.errors import NotFiniteError
+from aindnet.errors import InvalidImageError, NotFiniteError
 from aindnet.restore.backends.base import Array, Backend, Given, Pending
 from aindnet.restore.engine import Engine
 from aindnet.restore.statistics import BySize, Field, Frozen, PerTile, StatisticsPolicy, WholeImage
@@ -21,10 +22,12 @@ class Identity(Backend):
         self.batch = batch
         self.shapes: set[tuple[int, ...]] = set()
         self.measured: set[tuple[int, ...]] = set()
+        self.runs = 0
 
     def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
         assert len(statistics) == len(tiles)
         self.shapes.add(tiles.shape)
+        self.runs += 1
         return np.concatenate([tiles, 2 * tiles], axis=1)
 
     def measure(self, tiles: Array) -> Array:
@@ -81,6 +84,45 @@ def test_what_is_not_finite_is_an_error_and_no_black_pixels() -> None:
         list(faulty.stream([Generated()]))
 
 
+class Broken(Generated):
+    """A picture with a value that is none."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def rows(self, y0: int, y1: int) -> npt.NDArray[np.float32]:
+        rows = super().rows(y0, y1)
+        rows[0, 5] = self.value
+        return rows
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("policy", [PerTile(), Frozen()], ids=lambda p: p.name)
+def test_a_picture_that_is_not_finite_is_not_the_network_s_fault(
+    policy: StatisticsPolicy, channels: int, value: float
+) -> None:
+    bands = replace(engine(policy), channels=channels)
+    with pytest.raises(InvalidImageError, match="the image has NaN or infinite values"):
+        list(bands.stream([Broken(value)]))
+
+
+class Wide(Generated):
+    """A picture of two tiles that are not square."""
+
+    height, width = 100, 260
+
+
+def test_the_ensemble_s_turned_tiles_share_batches() -> None:
+    source, backend = Wide(), Identity(8)
+    bands = Engine(backend=backend, statistics=PerTile(), tile=192, overlap=32, channels=3)
+    (band,) = (band for _, band in bands.stream([source], ensemble=True))
+    np.testing.assert_allclose(band.rgb, source.rows(0, 100), atol=1e-6)
+    assert backend.shapes == {(8, 3, 128, 192), (8, 3, 192, 128)}
+    assert backend.runs == 2
+
+
 def test_one_static_shape_for_tiles_and_one_for_windows() -> None:
     bands = engine(Field())
     list(bands.stream([Generated()]))
@@ -95,7 +137,7 @@ def test_the_image_decides_the_policy_and_not_the_tile() -> None:
     bands = engine(policy)
     list(bands.stream([Generated()]))
     assert isinstance(bands.backend, Identity)
-    assert bands.backend.measured == {(4, 3, 5024, 288)}
+    assert bands.backend.measured == {(1, 3, 5024, 288)}  # and no copies of it
     bands = engine(BySize(WholeImage(), Frozen(), limit=5000 * 260 - 1))
     list(bands.stream([Generated()]))
     assert isinstance(bands.backend, Identity)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from aindnet.errors import ImageWriteError
+from aindnet.errors import ImageWriteError, MissingExtraError
 from aindnet.pretrained import LoadedModel, ModelCard
 from aindnet.restore.export import (
     ExportError,
@@ -20,7 +22,7 @@ from aindnet.restore.export import (
     export_openvino,
     image_graph,
 )
-from restore_networks import small_network
+from restore_networks import COARSE_GRIDS, small_network
 
 MODEL = LoadedModel(
     network=small_network(unshuffle=2),
@@ -116,8 +118,28 @@ def test_nothing_is_left_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 def test_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="multiple of 32"):
+    with pytest.raises(ExportError, match="multiple of 32"):
         export_onnx(MODEL, tmp_path / "a.onnx", size=100)
+
+
+@pytest.mark.parametrize("config", COARSE_GRIDS, ids=str)
+def test_networks_of_a_coarse_grid_take_multiples_of_it(config: dict[str, Any]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    network = small_network(**config)
+    with pytest.raises(ExportError, match="multiple of 64 pixels, not 96"):
+        image_graph(network, size=96, batch=1)
+    graph = image_graph(network, size=None, batch=None)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    image = noisy(1, 64, 192)
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(image)).denoised.numpy()
+    np.testing.assert_allclose(session.run(["denoised"], {"noisy": image})[0], wanted, atol=1e-4)
+
+
+def test_without_onnx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match="onnx is needed"):
+        image_graph(MODEL.network, size=64, batch=1)
 
 
 def test_darktable_s_version_changes_with_the_weights(tmp_path: Path) -> None:

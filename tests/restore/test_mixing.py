@@ -12,6 +12,7 @@ DENOISED = generator.random((5, 6, 3), dtype=np.float32)
 
 def test_strength_is_exact_at_both_ends() -> None:
     np.testing.assert_array_equal(mix(NOISY, DENOISED, 0.0), NOISY)
+    assert not np.shares_memory(mix(NOISY, DENOISED, 0.0), NOISY)
     np.testing.assert_array_equal(mix(NOISY, DENOISED, 1.0), DENOISED)
     np.testing.assert_array_equal(mix(NOISY, DENOISED, 1.0, 1.0), DENOISED)
 

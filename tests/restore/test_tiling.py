@@ -6,22 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aindnet.restore.streaming import ArraySource, StripBlender, StripReader
-from aindnet.restore.tiling import ALIGNMENT, Axis, plan_tiles, reflect_to
+from aindnet.restore.tiling import Axis, plan_tiles, reflect_to
 
 sizes = st.integers(1, 3000)
 tiles = st.integers(96, 800)
 overlaps = st.integers(0, 200)
 discards = st.integers(0, 64)
+alignments = st.sampled_from([32, 64, 96])
 
 
 @settings(max_examples=40)
-@given(sizes, tiles, overlaps, discards, st.booleans())
+@given(sizes, tiles, overlaps, discards, st.booleans(), alignments)
 def test_weights_sum_to_one_up_to_the_border(
-    length: int, tile: int, overlap: int, discard: int, fitted: bool
+    length: int, tile: int, overlap: int, discard: int, fitted: bool, alignment: int
 ) -> None:
-    axis = plan_tiles(
-        length, length, tile=tile, overlap=overlap, discard=discard, fitted=fitted
-    ).rows
+    shared = {"overlap": overlap, "discard": discard, "alignment": alignment}
+    axis = plan_tiles(length, length, tile=tile, fitted=fitted, **shared).rows
     total = np.zeros(axis.padded)
     for index, start in enumerate(axis.positions):
         weights = axis.weights(index)
@@ -31,18 +31,18 @@ def test_weights_sum_to_one_up_to_the_border(
 
 
 @settings(max_examples=40)
-@given(sizes, tiles, overlaps, discards, st.booleans())
+@given(sizes, tiles, overlaps, discards, st.booleans(), alignments)
 def test_tiles_reach_over_the_image_aligned_and_overlapping(
-    length: int, tile: int, overlap: int, discard: int, fitted: bool
+    length: int, tile: int, overlap: int, discard: int, fitted: bool, alignment: int
 ) -> None:
-    axis = plan_tiles(
-        length, length, tile=tile, overlap=overlap, discard=discard, fitted=fitted
-    ).rows
+    shared = {"overlap": overlap, "discard": discard, "alignment": alignment}
+    axis = plan_tiles(length, length, tile=tile, fitted=fitted, **shared).rows
     positions = np.array(axis.positions)
     assert positions[0] == 0
     assert positions[-1] + axis.size == axis.padded
-    assert 0 <= axis.padded - length < ALIGNMENT
-    assert not (positions % ALIGNMENT).any()
+    assert 0 <= axis.padded - length < alignment
+    assert not (positions % alignment).any()
+    assert axis.size % alignment == 0
     assert (np.diff(positions) <= axis.size - axis.overlap).all()
     assert (np.diff(positions) > 0).all()
 

@@ -78,15 +78,22 @@ def test_what_cannot_be_done_is_said_without_the_server_s_folders(
 
 
 @pytest.fixture(scope="module")
-def address(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk, results: Path) -> Iterator[str]:
     from aindnet.web.page import build_page, serve
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    page = build_page(desk, {desk.model: desk.model}, tmp_path_factory.mktemp("results"))
-    yield serve(page, "127.0.0.1", port)
-    page.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(results))
+        page = build_page(desk, {desk.model: desk.model}, results)
+        yield serve(page, "127.0.0.1", port)
+        page.close()
 
 
 def test_the_page_loads_nothing_from_elsewhere(address: str) -> None:
@@ -139,6 +146,24 @@ def test_a_photo_goes_through_the_page(address: str, tmp_path: Path) -> None:
     # Nothing of what is shown or made goes to the hub.
     with urllib.request.urlopen(address + "config") as answer:
         assert json.load(answer)["run_history"] is False
+
+
+def test_a_photo_is_gone_with_the_next(address: str, results: Path, tmp_path: Path) -> None:
+    from gradio_client import Client, handle_file
+
+    before = set(results.rglob("*.png"))
+    client = Client(address, verbose=False, download_files=tmp_path / "downloads")
+    for number, name in enumerate(("cat", "dog")):
+        photo = np.full((40, 60, 3), 100 + number, np.uint8)
+        write_image(tmp_path / f"{name}.png", photo)
+    for each in ("cat", "cat", "dog"):
+        client.predict(
+            handle_file(tmp_path / f"{each}.png"), 1.0, 1.0, [], MODEL, None, "200 %",
+            api_name="/denoise",
+        )  # fmt: skip
+        there = sorted(path.name for path in set(results.rglob("*.png")) - before)
+        views = ["after.png"] * 2 + ["before.png"] * 2
+        assert there == [*views, f"{each}.denoised.png", f"{each}.png"]
 
 
 def test_the_page_says_what_is_wrong(address: str, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aindnet.errors import ImageWriteError
 from aindnet.photo.pixels import oriented
 from aindnet.web.view import NEAR_SIDE, WHOLE_SIDE, View
 
@@ -30,6 +33,23 @@ def levels(height: int, width: int) -> np.ndarray:
     """A photo whose pixels are all known by their level in 8 bits."""
     y, x = np.mgrid[:height, :width]
     return np.stack([y % 256, x % 256, (y // 256 + x // 256) % 256], axis=2).astype("f4") / 255
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_full_disk_is_an_error_before_anything_is_mapped(
+    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if at_once:
+        monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    else:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        assert filled(tmp_path, levels(9, 9)).complete
+        monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ImageWriteError, match="No space left on device"):
+        View(tmp_path, 900, 900)
 
 
 def test_a_small_photo_is_shown_pixel_by_pixel(tmp_path: Path) -> None:

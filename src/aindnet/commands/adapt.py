@@ -28,7 +28,6 @@ LAYOUTS = (
     *("pairs", "polyu", "cc", "nam", "renoir", "nind"),
     *("sidd", "sidd-training", "sidd-sample"),
 )
-PHOTOS_LICENCE = "as the photos that it was adapted with"
 
 
 def adapt(
@@ -104,7 +103,7 @@ def adapt(
         Print one JSON document on stdout.
     """
     from aindnet.commands.adaptation import sources
-    from aindnet.commands.adaptation.file_kinds import kinds_of_pairs, kinds_of_photos
+    from aindnet.pretrained.card import PHOTOS_LICENCE
     from aindnet.whole_files import require_new_file
 
     if sum((bool(pairs), bool(burst), noisy is not None)) != 1:
@@ -127,14 +126,12 @@ def adapt(
     if pairs:
         layouts = layout or ("pairs",) * len(pairs)
         material = sources.from_pairs(pairs, layouts, only, check=check)
-        files = kinds_of_pairs(pairs, layouts)
     elif noisy is not None:
         material = sources.from_noisy(noisy, model, settings.seed)
-        files = kinds_of_photos([noisy])
     else:
         material = sources.from_bursts(burst)
-        files = kinds_of_photos(burst)
     material.leave_out_small(settings.crop)
+    material.leave_out_overlaps()
     _tell(material)
     document: dict[str, Any] = {
         "pairs": [pair.name for pair in material.pairs],
@@ -152,7 +149,7 @@ def adapt(
     try:
         said = _camera(material, camera_make, camera_model, iso)
         result, about = _adapt(
-            material, output, base, settings, name, said, licence or PHOTOS_LICENCE, files
+            material, output, base, settings, name, said, licence or PHOTOS_LICENCE
         )
     except NoGainError as error:
         print(f"aindnet: {error}", file=sys.stderr)
@@ -236,8 +233,8 @@ def _adapt(
     name: str | None,
     camera: tuple[str, str, tuple[int, int] | None],
     licence: str,
-    files: list[str],
 ) -> tuple[Adaptation, dict[str, Any]]:
+    from aindnet.photo.paths import shown
     from aindnet.pretrained import ModelCard, save_camera_profile, save_model
     from aindnet.pretrained.card import joined_licence
     from aindnet.training.transfer.adapt import adapt
@@ -258,11 +255,11 @@ def _adapt(
         if licence != asked:
             _say(f"the licence is {licence!r}: {base.card.name}, adapted here, is not as free")
     about = {
-        "camera": name or camera_model or output.stem,
+        "camera": name or camera_model or shown(output.stem),
         "make": make,
         "model": camera_model,
         "iso": iso,
-        "files": files,
+        "files": sorted(set(material.kinds.values())),
         "licence": licence,
         "method": recipe.method,
         "source": material.source,
@@ -282,7 +279,7 @@ def _adapt(
         save_camera_profile(output, result.network, base, about)
     else:
         card = ModelCard(
-            name=output.stem,
+            name=shown(output.stem),
             description=f"{base.card.name} for {about['camera']}, all weights ({recipe.method}).",
             licence=licence,
             trained_on=f"{about['pairs']} pairs of {about['camera']}",
@@ -331,5 +328,5 @@ def _say(text: str) -> None:
 
 def _end(document: dict[str, Any], as_json: bool, code: int) -> int:
     if as_json:
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print(json.dumps(document, indent=2))
     return code

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cyclopts import App, CycloptsError
 
@@ -48,11 +49,24 @@ def build_app(command: str | None = None) -> App:
     return app
 
 
+def _check_none_empty(words: Sequence[str]) -> None:
+    """Raise `AindnetError` for an empty word, which as a path would be the current folder."""
+    for before, word in pairwise(words):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise AindnetError(
+                f"nothing stands after {word or before!r}: is a shell variable not set? Name a "
+                'file or a folder; "." is the current one'
+            )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     words = sys.argv[1:] if arguments is None else arguments
-    app = build_app(next(iter(words), None))
+    command = next(iter(words), None)
+    app = build_app(command)
     try:
+        if command != "train":  # a recipe's texts may be emptied
+            _check_none_empty(words)
         code = app(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError:

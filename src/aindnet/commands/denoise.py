@@ -58,7 +58,7 @@ def denoise(
     strength
         How much of the change to make: 0 none, 1 all.
     chroma_strength
-        The same for colour noise alone.
+        The same for colour noise alone; nothing in grey photos.
     noise_map
         Write the estimated noise level beside each result, as NAME.noise.png.
     compare
@@ -84,8 +84,8 @@ def denoise(
     pixel_limit
         Megapixels above which a file is refused as a trap; 0 lifts the limit.
     resume
-        Skip what an earlier run of the same settings finished; its files that were changed since
-        are kept.
+        Skip what an earlier run of the same settings finished; its files that were changed since,
+        or are of other photos, are kept.
     overwrite
         Replace files that exist.
     jobs

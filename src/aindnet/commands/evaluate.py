@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from aindnet.errors import AindnetError
+from aindnet.photo.paths import shown
 
 if TYPE_CHECKING:
     from aindnet.evaluation.datasets import Dataset
@@ -126,6 +127,7 @@ def evaluate(
     json_output
         Print one JSON document on stdout.
     """
+    from aindnet.commands.batch.jobs import made_here
     from aindnet.evaluation.datasets import SUBMISSIONS, DatasetOptions, PairFilter, open_dataset
     from aindnet.evaluation.methods import make_peers
     from aindnet.whole_files import require_writable_folder
@@ -145,7 +147,12 @@ def evaluate(
         require_writable_folder(output)
     bounds = PairFilter(selection.max_channel_bias, selection.low_freq_mismatch, selection.shift)
     options = DatasetOptions(
-        selection.kind, bounds, selection.match_brightness, selection.sigma, selection.folder
+        selection.kind,
+        bounds,
+        selection.match_brightness,
+        selection.sigma,
+        selection.folder,
+        skip=made_here,
     )
     whole = open_dataset(dataset, root, options)
     images = whole.subset(every=selection.every, limit=selection.limit, contains=selection.only)
@@ -270,12 +277,11 @@ def _measure(
         ours=name,
     )
     for failure in evaluation.failures:
-        print(f"aindnet: {failure.image}: {failure.method}: {failure.reason}", file=sys.stderr)
+        image = shown(failure.image)
+        print(f"aindnet: {image}: {failure.method}: {failure.reason}", file=sys.stderr)
     for failure in evaluation.dropped:
-        print(
-            f"aindnet: {failure.method} is left out: {failure.image}: {failure.reason}",
-            file=sys.stderr,
-        )
+        image = shown(failure.image)
+        print(f"aindnet: {failure.method} is left out: {image}: {failure.reason}", file=sys.stderr)
     return evaluation, document
 
 
@@ -369,7 +375,7 @@ def _submit(
     if json_output:
         print(json.dumps(document, indent=2))
     elif document["bundle"]:
-        print(document["bundle"])
+        print(shown(document["bundle"]))
     else:
         why = "parts failed" if document["failed"] else "a subset was denoised"
         print(f"{images.name}: {why}, so no bundle is written")
@@ -379,7 +385,7 @@ def _submit(
 def _progress() -> Progress | None:
     def show(done: int, total: int, name: str) -> None:
         end = "\n" if done == total else ""
-        print(f"\r{done}/{total} {name:<40.40}", end=end, file=sys.stderr, flush=True)
+        print(f"\r{done}/{total} {shown(name):<40.40}", end=end, file=sys.stderr, flush=True)
 
     return show if sys.stderr.isatty() else None
 
@@ -397,9 +403,8 @@ def _print_table(document: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for row in main_rows(document):
         style = {"ours": "bold", "published": "dim"}.get(row.kind)
-        table.add_row(
-            escape(row.name), *row.values, row.difference, row.seconds, row.memory, style=style
-        )
+        name = escape(shown(row.name))
+        table.add_row(name, *row.values, row.difference, row.seconds, row.memory, style=style)
     console = Console()
     whole = console.options.update_width(sys.maxsize)
     console.width = max(console.width, console.measure(table, options=whole).maximum)

@@ -97,17 +97,23 @@ def export(
 
 
 def _adapted(card: ModelCard, profile: CameraProfile) -> ModelCard:
-    """The base's card for the adapted weights: camera and day of the adaptation, and nothing that
-    was measured on the base.
+    """The base's card for the adapted weights: camera, day and pairs of the adaptation, a licence
+    as strict as theirs, and nothing that was measured on the base.
     """
-    name = str(profile.about.get("camera") or "a camera")
-    return replace(
+    from aindnet.pretrained.card import PHOTOS_LICENCE
+
+    about = profile.about
+    name = str(about.get("camera") or "a camera")
+    adapted = replace(
         card,
         name=f"{card.name} for {name}",
-        description=f"{card.description} Adapted to {name}: {json.dumps(profile.about)}",
+        description=f"{card.description} Adapted to {name}: {json.dumps(about)}",
+        licence=str(about.get("licence") or PHOTOS_LICENCE),
+        trained_on=f"{about.get('pairs') or 'some'} pairs of {name}",
         quality={},
         quality_command="",
         int8_loss_db={},
         int8_command="",
-        date=str(profile.about.get("date") or ""),
+        date=str(about.get("date") or ""),
     )
+    return adapted.started_from(card)

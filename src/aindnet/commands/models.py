@@ -13,23 +13,25 @@ from cyclopts import Parameter
 def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
     """List the bundled and installed models, with licence, measured quality and known failures.
 
-    `--json` has all of their cards, and the SHA-256 of their files.
+    `--json` has all of their cards, what `--model` takes them by, and the SHA-256 of their files.
     """
-    from aindnet.pretrained.files import DEFAULT_MODEL, file_sha256, survey_models
+    from aindnet.pretrained.files import file_sha256, find_model, survey_models
 
     cards, passed_over = survey_models()
     for name, why in passed_over.items():
         print(f"aindnet: {name}: {why}", file=sys.stderr)
+    default = find_model()
     if as_json:
         entries = [
             dataclasses.asdict(card)
-            | {"default": card.name == DEFAULT_MODEL, "sha256": file_sha256(path)}
+            | {"model": path.stem, "default": path == default, "sha256": file_sha256(path)}
             for path, card in cards.items()
         ]
         print(json.dumps({"models": entries}, ensure_ascii=False, indent=2))
         return 0
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_lines=True)
@@ -43,7 +45,9 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         )
         for data_set, loss in card.int8_loss_db.items():
             quality += f"\nint8 on {data_set}: {-loss:+.3f} dB"
-        name = f"{card.name} (default)" if card.name == DEFAULT_MODEL else card.name
+        name = escape(path.stem) + (" (default)" if path == default else "")
+        if card.name != path.stem:
+            name += f"\ncard: {escape(card.name)}"
         name += f"\n{card.licence}\nSHA-256 {file_sha256(path)[:8]}…"
         facts = "\n\n".join(filter(None, (card.trained_on, card.known_failures)))
         table.add_row(name, quality or "not measured", facts)

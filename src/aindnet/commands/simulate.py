@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -78,11 +79,13 @@ def simulate(
     seed
         Each photo's camera and noise follow from this and its name.
     overwrite
-        Replace files that exist, and remove the further frames of a longer burst.
+        Replace files that exist, and remove the further frames of a longer burst, and what was
+        left by a run with --frames where this is one without, or the other way round.
     as_json
         Print one JSON document instead of lines.
     """
     from aindnet.camera import CameraRecipe
+    from aindnet.photo.paths import shown
 
     sensor = _sensor(camera_name, iso, shot, read)
     recipe = CameraRecipe() if pipeline == "broad" else CameraRecipe.paper()
@@ -96,7 +99,7 @@ def simulate(
     for place, error in refused:
         failed = True
         results.append({"input": str(place), "status": "failed", "error": str(error)})
-        print(f"aindnet: {error}", file=sys.stderr)
+        print(f"aindnet: {shown(str(error))}", file=sys.stderr)
     inputs = {identity for path, _ in photos if (identity := identity_of(path)) is not None}
     for path, name in photos:
         entry: dict[str, object] = {"input": str(path), "status": "done", "error": None}
@@ -113,12 +116,13 @@ def simulate(
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
-            print(f"aindnet: {error}", file=sys.stderr)
+            print(f"aindnet: {shown(str(error))}", file=sys.stderr)
         else:
-            print(f"{path} → {entry['output']} (σ {entry['noise_level']:.4f})", file=sys.stderr)
+            made = shown(str(entry["output"]))
+            print(f"{shown(path)} → {made} (σ {entry['noise_level']:.4f})", file=sys.stderr)
         results.append(entry)
     if as_json:
-        print(json.dumps({"results": results}, ensure_ascii=False))
+        print(json.dumps({"results": results}))  # in ASCII: not every name is UTF-8
     return 1 if failed else 0
 
 
@@ -213,6 +217,10 @@ class _Shots:
 
 
 def _seeded(text: str) -> Generator:
+    """A generator that follows from a text.
+
+    Of its seed PyTorch takes the lower 32 bits on the CPU: two texts in 4 billion share one.
+    """
     import torch
 
     digest = hashlib.sha256(text.encode(errors="surrogateescape")).digest()
@@ -245,7 +253,7 @@ def _photograph(
     def eight_bit(tensor: Tensor) -> Tensor:
         return (tensor * 255).round().to(torch.uint8)
 
-    left = files.further()
+    left = [*files.further(), *files.of_other_kind()]
     total = None
     for frame, file in enumerate(files.noisy()):
         camera, noise = shots.generators(files.name, frame)
@@ -254,8 +262,11 @@ def _photograph(
         make_folder(file.parent)
         write_image(file, array(eight_bit(noisy)))
         total = level if total is None else total + level
-    for frame_left in left:  # by a longer burst that was there before: of another camera
-        _remove(frame_left)
+    for file_left in left:  # by an earlier run: of another camera
+        _remove(file_left)
+    for folder in {file_left.parent for file_left in left}:
+        with contextlib.suppress(OSError):  # there is something else in it
+            folder.rmdir()
     assert total is not None
     mean = array(total / shots.frames)
     clean = image if image.dtype == np.uint8 else array(eight_bit(rgb))

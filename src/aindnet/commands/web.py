@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -41,16 +40,14 @@ def web(
     from aindnet.pretrained.files import list_models
     from aindnet.web.desk import Desk
     from aindnet.web.page import build_page, is_local, serve
+    from aindnet.web.temporary import temporary_folder
 
     desk = Desk(model, camera)
     models = {desk.model: Path(desk.model).stem}
     models |= {card.name: card.name for card in list_models() if card.name not in models}
-    with (
-        terminate_like_ctrl_c(),
-        tempfile.TemporaryDirectory(prefix="aindnet-web-") as results,  # this user's alone
-    ):
-        os.environ["GRADIO_TEMP_DIR"] = os.path.join(results, "cache")
-        page = build_page(desk, models, Path(results))
+    with terminate_like_ctrl_c(), temporary_folder() as results:
+        os.environ["GRADIO_TEMP_DIR"] = os.fspath(results)
+        page = build_page(desk, models, results)
         address = serve(page, host, port, open_browser=open_)
         print(f"aindnet: {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
         if not is_local(host):

@@ -17,6 +17,7 @@ from aindnet.evaluation.methods.method import Method, checked
 from aindnet.evaluation.metrics import psnr, ssim, to_uint8
 from aindnet.evaluation.report.pictures import squared_error, telling_window
 from aindnet.evaluation.runner import as_float
+from aindnet.photo.paths import shown
 from aindnet.whole_files import require_writable_file, whole_file
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -134,7 +135,7 @@ def _line(
         where = telling_window(change, size)
     else:
         where = _window_at(sample.name, pair.noisy, place, size)
-    return Panel(sample.name, to_uint8(pair.noisy)), where, panels
+    return Panel(shown(sample.name), to_uint8(pair.noisy)), where, panels
 
 
 def _title(name: str, image: Image, clean: Image | None) -> str:

@@ -9,13 +9,22 @@ cache (TORCH_HOME) already.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from aindnet.errors import AindnetError, MissingExtraError
+from aindnet.evaluation import metrics
 from aindnet.evaluation.metrics import METRICS, Image, Metric, to_unit
+from aindnet.restore.backends.measured import installed_version
+from aindnet.restore.code import code_digest
+
+METRICS_CODE = code_digest(Path(metrics.__file__))
+PERCEPTUAL_CODE = code_digest(Path(__file__))
+"""Of what measures, as it was imported."""
 
 SET_MEASURES = ("fid", "inception_score")
 """Parts of the names of pyiqa's measures of whole sets of images."""
@@ -55,6 +64,13 @@ class PyiqaMeasure:
 def needs_clean(metric: Metric) -> bool:
     """Whether a metric compares with the clean image; only some of pyiqa's do not."""
     return bool(getattr(metric, "needs_clean", True))
+
+
+def code_of_metrics(names: Iterable[str]) -> str:
+    """Changes whenever one of these metrics may give another number of the same image."""
+    if all(name in METRICS for name in names):
+        return METRICS_CODE
+    return f"{METRICS_CODE}|{PERCEPTUAL_CODE}|{installed_version('pyiqa')}"
 
 
 def find_metric(name: str) -> Metric:

@@ -18,7 +18,7 @@ from aindnet.errors import AindnetError, DatasetError, ImageWriteError
 from aindnet.evaluation.datasets.sample import Dataset, Image, Pair, Sample
 from aindnet.evaluation.methods.method import Denoised, FloatImage, Method, checked
 from aindnet.evaluation.metrics import to_uint8
-from aindnet.evaluation.perceptual import find_metric, needs_clean
+from aindnet.evaluation.perceptual import code_of_metrics, find_metric, needs_clean
 from aindnet.evaluation.provenance import machine_name
 from aindnet.evaluation.scores import Evaluation, Failure, ImageScore, MethodScores
 from aindnet.restore.memory import PeakMemory
@@ -38,10 +38,10 @@ class Journal:
     """Scores kept as JSON lines, one as soon as it is known, so that a killed run loses one image
     at most.
 
-    A score counts again only for the same data set, image and its content, metrics and method
-    fingerprint; the time of one that was measured on another machine does not. A last line cut
-    off by a kill is ignored. Raises `DatasetError` for a file of another kind, which is left as
-    it is.
+    A score counts again only for the same data set, image and its content, metrics and their
+    code, and method fingerprint; the time of one that was measured on another machine does not.
+    A last line cut off by a kill is ignored. Raises `DatasetError` for a file of another kind,
+    which is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -177,7 +177,8 @@ def _score(
     photo = sample.photo or (sample.group if dataset.grouping == "scene" else "")
     if journal:
         parts = (dataset.name, sample.name, content_hash(pair), str(sample.window))
-        key = short_hash("|".join([*parts, ",".join(metrics), method.fingerprint]))
+        measured = f"{','.join(metrics)}|{code_of_metrics(metrics)}"
+        key = short_hash("|".join([*parts, measured, method.fingerprint]))
         known = journal.find(key)
         if known is not None:
             known = replace(known, method=method.name, group=sample.group, photo=photo)
@@ -195,8 +196,9 @@ def _score(
 
 
 def short_hash(text: str) -> str:
-    """A hash of a text, for lines of files."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    """A hash of a text, for lines of files; names that are not UTF-8 may be in it."""
+    encoded = text.encode(errors="surrogateescape")
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
 
 
 def content_hash(pair: Pair) -> str:

@@ -98,9 +98,8 @@ class AINDNet(Trunk):
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
 
-        Sizes that are no multiple of 8 (of 16 or 32 with what works at half the size or twice) are
-        reflected up to one inside and cut again ("tf1" mode instead treats borders as the released
-        graph does).
+        Sizes that are no multiple of `multiple` are reflected up to one inside and cut again ("tf1"
+        mode instead treats borders as the released graph does).
         """
         found = self.restoration(noisy)
         return AINDNetOutput(noisy + found.residual, *found[1:])
@@ -112,7 +111,7 @@ class AINDNet(Trunk):
         height, width = noisy.shape[-2:]
         padded = noisy
         if self.config.resize != "tf1":
-            padded = pad_to_multiple(noisy, self._multiple())
+            padded = pad_to_multiple(noisy, self.multiple)
         found = self._look(padded)
         if self.smoother is not None:
             found = self._smoothed(padded, found)
@@ -182,8 +181,11 @@ class AINDNet(Trunk):
         estimate = self.noise_estimator(F.pixel_unshuffle(photo, self.config.unshuffle))
         return resize_bilinear(estimate.noise_level, (photo.shape[-2], photo.shape[-1]))
 
-    def _multiple(self) -> int:
-        """Pixels that a photo's sides are brought to a multiple of."""
+    @property
+    def multiple(self) -> int:
+        """Pixels that a photo's sides are brought to a multiple of: 8, more with an unshuffled stem
+        and with further passes.
+        """
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
         unshuffle = self.config.unshuffle
         multiple = 8 * unshuffle * (1 if self.config.half_pass is None else 2)

@@ -36,22 +36,36 @@ def check_image(image: Image) -> None:
         raise InvalidImageError(
             f"an image must be uint8, uint16 or float in [0, 1], this is {image.dtype}"
         )
-    if image.dtype in _FLOATS and not np.isfinite(image).all():
-        raise InvalidImageError("the image has NaN or infinite values: replace them first")
+    if image.dtype in _FLOATS and not _is_finite(image):
+        raise InvalidImageError(
+            "the image has NaN or infinite values, or some beyond float32: replace them first"
+        )
+
+
+def _is_finite(image: Image) -> bool:
+    """In float32, which the network works in."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(image.astype(np.float32, copy=False)).all())
+
+
+def is_grey(image: Image) -> bool:
+    """Whether an image of a kind described above has no colour."""
+    return image.ndim == 2 or image.shape[2] in _GREY_CHANNELS
 
 
 def to_rgb(image: Image) -> RGB:
     """The image as float32 (H, W, 3), integers scaled so that white is 1.
 
     Grey is replicated to the three channels; alpha is left out.
-    Raises `InvalidImageError` for an array of another kind, empty, or with NaN or infinite values.
+    Raises `InvalidImageError` for an array of another kind, empty, or with values that are NaN or
+    infinite, in float32 at the latest.
 
     >>> to_rgb(np.full((2, 2), 255, np.uint8)).shape
     (2, 2, 3)
     """
     check_image(image)
     pixels = image[..., np.newaxis] if image.ndim == 2 else image
-    channels = 1 if pixels.shape[2] in _GREY_CHANNELS else 3
+    channels = 1 if is_grey(image) else 3
     white = _INTEGER_WHITE.get(image.dtype, 1.0)
     rgb = pixels[..., :channels].astype(np.float32)
     if white != 1.0:
@@ -79,7 +93,7 @@ def from_rgb(rgb: RGB, like: Image) -> Image:
     pixels = like[..., np.newaxis] if like.ndim == 2 else like
     if rgb.shape != (*pixels.shape[:2], 3):
         raise InvalidImageError(f"RGB of shape {rgb.shape} does not fit an image of {like.shape}")
-    grey = pixels.shape[2] in _GREY_CHANNELS
+    grey = is_grey(like)
     # float64: the mean of three equal numbers must be that number again, else strength 0 drifts.
     values = rgb.mean(axis=2, keepdims=True, dtype=np.float64) if grey else rgb
     channels = 1 if grey else 3

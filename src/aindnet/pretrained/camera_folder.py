@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class FoundProfile:
     files: tuple[str, ...] = ()
     """Kinds of the photos that it was learned from: "JPEG", "HEIC" (as the camera made them), "RAW"
     (developed here), "other"; empty where it does not say."""
+    iso_unknown: bool = False
+    """Whether it was chosen for a photo that does not say its ISO."""
 
     def strangeness(self, kind: str) -> int:
         """0 where it was learned from files of the photo's kind, 1 where that is not known, 2 else.
@@ -47,6 +49,9 @@ class FoundProfile:
             said.append(f"learned from other files than {kind} ({learned}), whose noise is another")
         if self.iso is None:
             said.append("it does not say for which ISO it is")
+        elif self.iso_unknown:
+            low, high = self.iso
+            said.append(f"the photo does not say its ISO, and the profile is for {low} to {high}")
         return said
 
     def distance(self, make: str, model: str, iso: int | None) -> float:
@@ -80,11 +85,10 @@ def find_profiles(
     passed_over: dict[str, str] = {}
     for path in sorted(folder.glob("[!.]*.safetensors")):
         try:
-            profile = load_camera_profile(path)
+            each = _found(path, load_camera_profile(path))
         except InvalidModelFileError as error:
             passed_over[path.name] = str(error).removeprefix(f"{path}: ")
             continue
-        each = _found(path, profile)
         if each.base_sha256 not in bases:
             passed_over[path.name] = "for another model"
         elif not each.model:
@@ -111,7 +115,8 @@ def choose_profile(
     """The profile of the photo's camera whose ISO is nearest; None where none is near.
 
     Of near ones, rather one learned from files of the photo's `kind` (`FoundProfile.files`); of
-    equally near ones, one of the model with the hash `preferred_base`.
+    equally near ones, one of the model with the hash `preferred_base`. None too where the photo
+    does not say its ISO and these are for several ranges: which is near is not known.
 
     >>> low, high = (FoundProfile(Path(n), "", "SONY", "ILCE-7M3", r)
     ...              for n, r in (("low", (100, 800)), ("high", (1600, 6400))))
@@ -120,29 +125,53 @@ def choose_profile(
     ['low', 'high', 'high']
     >>> choose_profile([low, high], "SONY", "ILCE-7M3", 51200), choose_profile([low], "", "X", 400)
     (None, None)
+    >>> choose_profile([low, high], "SONY", "ILCE-7M3", None) is None
+    True
     """
     near = [each for each in profiles if each.distance(make, model, iso) <= FARTHEST_ISO]
-    return min(
+    least_strange = min((each.strangeness(kind) for each in near), default=0)
+    near = [each for each in near if each.strangeness(kind) == least_strange]
+    if iso is None and len({each.iso for each in near}) > 1:
+        return None
+    chosen = min(
         near,
-        key=lambda each: (
-            each.strangeness(kind),
-            each.distance(make, model, iso),
-            each.base_sha256 != preferred_base,
-        ),
+        key=lambda each: (each.distance(make, model, iso), each.base_sha256 != preferred_base),
         default=None,
     )
+    return chosen and replace(chosen, iso_unknown=iso is None)
 
 
 def _found(path: Path, profile: CameraProfile) -> FoundProfile:
     about: dict[str, Any] = profile.about
-    iso = about.get("iso")
     return FoundProfile(
         path=path,
         base_sha256=profile.base_sha256,
         make=str(about.get("make") or ""),
         model=str(about.get("model") or ""),
-        iso=(int(iso[0]), int(iso[1])) if iso else None,
-        files=tuple(str(each) for each in about.get("files") or ()),
+        iso=_iso_range(path, about.get("iso")),
+        files=_kinds(path, about.get("files")),
+    )
+
+
+def _iso_range(path: Path, iso: Any) -> tuple[int, int] | None:
+    if not iso:
+        return None
+    if isinstance(iso, list) and len(iso) == 2 and all(type(each) is int for each in iso):
+        low, high = iso
+        if 0 < low <= high:
+            return low, high
+    raise InvalidModelFileError(
+        f"{path}: its ISO range is {iso!r}, not a lowest and a highest number; make it again"
+    )
+
+
+def _kinds(path: Path, files: Any) -> tuple[str, ...]:
+    if not files:
+        return ()
+    if isinstance(files, list) and all(isinstance(each, str) for each in files):
+        return tuple(files)
+    raise InvalidModelFileError(
+        f"{path}: the kinds of its files are {files!r}, not a list of names; make it again"
     )
 
 

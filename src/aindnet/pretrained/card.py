@@ -13,6 +13,8 @@ FREE_LICENCES = frozenset(
     {"apache-2.0", "mit", "isc", "bsd-2-clause", "bsd-3-clause", "cc0", "cc0-1.0", "unlicense"}
 )
 """Under these weights may be made from others' and given on under any licence."""
+PHOTOS_LICENCE = "as the photos that it was adapted with"
+"""Of a camera profile that names none."""
 
 
 def joined_licence(own: str, start: str) -> str:

@@ -7,18 +7,21 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from aindnet.errors import DeviceError, MissingExtraError
+from aindnet.errors import AindnetError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.choice import PRECISIONS
 from aindnet.restore.backends.int8 import Ranges
 from aindnet.restore.ceilings import BYTES, Ceilings, measure_ceilings, torch_kinds, work
-from aindnet.restore.denoiser import DEFAULT_TILE, Denoiser
+from aindnet.restore.denoiser import Denoiser
 from aindnet.restore.memory import PeakMemory
+from aindnet.restore.streaming import ArraySource
 
 Image = npt.NDArray[np.float32]
 NOISE_LEVEL = 25 / 255
@@ -85,29 +88,34 @@ def benchmark(
 ) -> tuple[list[Run], Ceilings, dict[str, str]]:
     """Run the plain network ("naive") and then every backend and precision there is.
 
-    Gives the runs, the machine's ceilings, and what could not run, with the reason.
+    Gives the runs, the machine's ceilings, and what could not run, with the reason. Without the
+    plain network there is nothing to compare with: its errors are raised.
     """
     clean, noisy = example_image(size, network.config.image_channels)
     asked = work(network, size)
     report("ceilings")
-    ceilings = measure_ceilings()
+    ceilings, skipped = measure_ceilings()
     auto = Denoiser(network)
     default = (auto.backend, auto.precision, auto.device)
+    # One tile: no batch to fill with copies of it.
+    batch = 1 if auto.plan(ArraySource(noisy)).single_tile else None
     del auto
-    runs, skipped = [], {}
+    runs = []
     for name, backend, precision, device in _candidates():
         report(name)
+        make = partial(_method, network, name, backend, precision, device, int8_ranges, batch)
         try:
-            gc.collect()
-            memory = PeakMemory()
-            call = _method(network, name, backend, precision, device, int8_ranges, size)
-            first, seconds, output = time_calls(call, noisy, repeats)
-        except (DeviceError, MissingExtraError) as error:
+            found = _measure(make, clean, noisy, repeats)
+        except Exception as error:
+            if name == "naive" or not _is_of_a_runtime(error):
+                raise
             skipped[name] = str(error)
             continue
+        seconds = found.seconds
         rate = asked.operations / seconds / 1e12
         moved = asked.values * BYTES[precision] / seconds / 1e9
         ceiling = ceilings.convolution_tflops.get(f"{device} {precision}")
+        copied = ceilings.copy_gb_per_second.get(device)
         runs.append(
             Run(
                 name=name,
@@ -115,19 +123,46 @@ def benchmark(
                 precision=precision,
                 device=device,
                 seconds=seconds,
-                first_seconds=first,
+                first_seconds=found.first_seconds,
                 seconds_per_megapixel=seconds / (size * size) * 1e6,
                 megapixels_per_second=size * size / 1e6 / seconds,
-                peak_rss_mb=memory.peak_mb(),
-                added_mb=memory.added_mb(),
+                peak_rss_mb=found.peak_rss_mb,
+                added_mb=found.added_mb,
                 tflops=rate,
                 share_of_ceiling=rate / ceiling if ceiling else None,
-                share_of_copy=moved / ceilings.copy_gb_per_second[device],
-                psnr=psnr(output, clean),
+                share_of_copy=moved / copied if copied else None,
+                psnr=found.psnr,
                 is_default=name != "naive" and (backend, precision, device) == default,
             )
         )
     return runs, ceilings, skipped
+
+
+class _Found(NamedTuple):
+    first_seconds: float
+    seconds: float
+    peak_rss_mb: float | None
+    added_mb: float | None
+    psnr: float
+
+
+def _measure(
+    make: Callable[[], Callable[[Image], Image]], clean: Image, noisy: Image, repeats: int
+) -> _Found:
+    """What is measured of one method, of which nothing is left then: it would be in the memory that
+    the next one's is counted from.
+    """
+    gc.collect()
+    memory = PeakMemory()
+    first, seconds, output = time_calls(make(), noisy, repeats)
+    return _Found(first, seconds, memory.peak_mb(), memory.added_mb(), psnr(output, clean))
+
+
+def _is_of_a_runtime(error: Exception) -> bool:
+    """Whether this is why a backend cannot be measured here, and not a fault of the program's."""
+    if isinstance(error, AindnetError | RuntimeError):
+        return True
+    return type(error).__module__.startswith("onnxruntime")  # they share no base
 
 
 def time_calls(
@@ -167,7 +202,7 @@ def _method(
     precision: str,
     device: str,
     int8_ranges: Ranges | None,
-    size: int,
+    batch: int | None,
 ) -> Callable[[Image], Image]:
     if name == "naive":
         return lambda noisy: _naive(network, noisy)
@@ -177,7 +212,7 @@ def _method(
         precision=precision,  # type: ignore[arg-type]
         device=device,  # type: ignore[arg-type]
         int8_ranges=int8_ranges,
-        batch=1 if size <= DEFAULT_TILE else None,  # one tile: no batch to fill with copies of it
+        batch=batch,
     )
     return lambda noisy: denoiser(noisy).image
 

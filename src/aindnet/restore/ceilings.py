@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from aindnet.network import AINDNet
 from aindnet.restore.backends.graph import trace_to_onnx
 from aindnet.restore.backends.int8 import Int8Conv2d
-from aindnet.restore.backends.torch_backend import DTYPES
+from aindnet.restore.backends.torch_backend import DTYPES, full_float32
 
 CHANNELS, SIZE = 128, 256
 """Of the convolution whose rate is the ceiling: large enough to keep every core busy."""
@@ -66,19 +67,36 @@ def work(network: AINDNet, size: int) -> Work:
     return Work(operations=float(counter.get_total_flops()), values=float(sum(values)))
 
 
-def measure_ceilings() -> Ceilings:
-    """Of every device and precision there is."""
-    convolution = {
-        f"{device} {precision}": convolution_rate(device, precision) / 1e12
-        for device, precision in torch_kinds()
+def measure_ceilings() -> tuple[Ceilings, dict[str, str]]:
+    """Of every device and precision there is, and what could not be measured, with the reason."""
+    kinds = list(torch_kinds())
+    convolutions: dict[str, Callable[[], float]] = {
+        f"{device} {precision}": partial(convolution_rate, device, precision)
+        for device, precision in kinds
     }
     if importlib.util.find_spec("openvino") and importlib.util.find_spec("onnx"):
-        convolution["cpu int8"] = int8_rate() / 1e12
-    devices = dict.fromkeys(device for device, _ in torch_kinds())
-    return Ceilings(
-        convolution_tflops=convolution,
-        copy_gb_per_second={device: copy_rate(device) / 1e9 for device in devices},
+        convolutions["cpu int8"] = int8_rate
+    copies = {device: partial(copy_rate, device) for device, _ in kinds}
+    rates, failed = _rates(convolutions, "convolution ceiling")
+    copy_rates, copies_failed = _rates(copies, "memory copy")
+    ceilings = Ceilings(
+        convolution_tflops={kind: rate / 1e12 for kind, rate in rates.items()},
+        copy_gb_per_second={device: rate / 1e9 for device, rate in copy_rates.items()},
     )
+    return ceilings, failed | copies_failed
+
+
+def _rates(
+    measures: Mapping[str, Callable[[], float]], name: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """What each measures, and which of them failed, with the reason."""
+    rates, failed = {}, {}
+    for kind, measure in measures.items():
+        try:
+            rates[kind] = measure()
+        except RuntimeError as error:
+            failed[f"{name}, {kind}"] = str(error)
+    return rates, failed
 
 
 def torch_kinds() -> Iterator[tuple[str, str]]:
@@ -96,7 +114,7 @@ def convolution_rate(device: str, precision: str) -> float:
     layer = layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.rand(1, CHANNELS, SIZE, SIZE, device=device, dtype=DTYPES[precision])
     x = x.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
+    with torch.inference_mode(), full_float32():
         return OPERATIONS / _least_seconds(lambda: layer(x), device)
 
 

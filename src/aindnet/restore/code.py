@@ -12,17 +12,19 @@ import aindnet.network
 
 NETWORK = Path(aindnet.network.__file__).parent
 RESTORE = Path(__file__).parent
+PIXELS = RESTORE.parent / "photo" / "pixels.py"
+"""What every array passes through on its way to the network and back."""
 
 
-def code_digest(*folders: Path) -> str:
-    """SHA-256 of the Python files in the folders, and of their order and names."""
+def code_digest(*places: Path) -> str:
+    """SHA-256 of Python files and of those in folders, and of their order and names."""
     digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.glob("*.py")):
+    for place in places:
+        for path in sorted(place.glob("*.py")) if place.is_dir() else [place]:
             digest.update(f"{path.name}\n".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-DENOISING_CODE = code_digest(NETWORK, RESTORE, RESTORE / "backends")
+DENOISING_CODE = code_digest(NETWORK, RESTORE, RESTORE / "backends", PIXELS)
 """Of the network and the way through it, as they were imported."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from aindnet.errors import DeviceError
 from aindnet.network import AINDNet
-from aindnet.photo.pixels import from_rgb, to_rgb
+from aindnet.photo.pixels import from_rgb, is_grey, to_rgb
 from aindnet.restore.backends import Backend, create_backend
 from aindnet.restore.backends.halving import HalvingBackend
 from aindnet.restore.backends.int8 import Ranges
@@ -35,7 +35,7 @@ from aindnet.restore.streaming import (
     Band,
     RowSource,
 )
-from aindnet.restore.tiling import ALIGNMENT, round_up
+from aindnet.restore.tiling import TilePlan, alignment_for, round_up
 
 if TYPE_CHECKING:
     from aindnet.pretrained import CameraProfile, ModelCard
@@ -48,7 +48,6 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 DEFAULT_TILE = 640
 """Pixels a side where neighbours share `REACH`; in proportion where they share more. Smaller where
 that fits a photo (`tiling.plan_tiles`)."""
-SMALLEST_TILE = 3 * ALIGNMENT
 INSTANCE_STATISTICS: StatisticsPolicy = BySize(
     WholeImage(), Field(spacing=128, window=128), limit=160**2
 )
@@ -87,8 +86,9 @@ class Denoiser:
         int8_ranges: Ranges | None = None,
     ) -> None:
         statistics = _policy(network, statistics)
-        shared = round_up(statistics.overlap if overlap is None else overlap)
-        smallest = max(SMALLEST_TILE, 3 * shared)
+        alignment = alignment_for(network.multiple)
+        shared = round_up(statistics.overlap if overlap is None else overlap, alignment)
+        smallest = 3 * max(alignment, shared)
         if tile is not None and tile < smallest:
             raise ValueError(
                 f"tile {tile}: must be at least {smallest} pixels, three times the {shared} that "
@@ -117,6 +117,7 @@ class Denoiser:
             channels=network.config.image_channels,
             visible=CLIPPED if card is None or card.clipped else UNCLIPPED,
             fitted=tile is None,
+            alignment=alignment,
         )
 
     @classmethod
@@ -167,6 +168,7 @@ class Denoiser:
             overlap=self._overlap,
             discard=discarded(self._overlap),
             constant_statistics=self.network.config.constant_statistics,
+            alignment=alignment_for(self.network.multiple),
         )
 
     @property
@@ -197,6 +199,10 @@ class Denoiser:
     def precision(self) -> str:
         """What the convolutions compute in: "fp32", "bf16", "fp16" or "int8"."""
         return self._engine.backend.precision
+
+    def plan(self, source: RowSource) -> TilePlan:
+        """How an image is cut into tiles."""
+        return self._engine.plan(source)
 
     @overload
     def __call__(
@@ -230,18 +236,18 @@ class Denoiser:
 
         An image is H×W, H×W×1 (grey), H×W×2 (grey, alpha), H×W×3 or H×W×4 (alpha is kept); uint8,
         uint16, or float with white at 1. `strength` 0 gives the input back, 1 the network's output;
-        `chroma_strength` is the same for colour noise alone. `ensemble` averages eight mirrored and
-        rotated passes. Raises `InvalidImageError` for arrays of another kind, or `ValueError` for a
-        strength outside [0, 1].
+        `chroma_strength` is the same for colour noise alone, of which grey has none. `ensemble`
+        averages eight mirrored and rotated passes. Raises `InvalidImageError` for arrays of another
+        kind, or `ValueError` for a strength outside [0, 1].
         """
         _check_strengths(strength, chroma_strength)
         images = [image] if isinstance(image, np.ndarray) else list(image)
-        sources = [ArraySource(to_rgb(each)) for each in images]
+        sources = [ArraySource(to_rgb(each), grey=is_grey(each)) for each in images]
         clean, levels = (
             [np.empty((s.height, s.width, 3), np.float32) for s in sources] for _ in range(2)
         )
         # Tiles of one shape after the other: only these share a batch.
-        order = sorted(range(len(sources)), key=lambda i: self._engine.plan(sources[i]).tile_shape)
+        order = sorted(range(len(sources)), key=lambda i: self.plan(sources[i]).tile_shape)
         for place, band in self._engine.stream(
             [sources[i] for i in order],
             strength=strength,
@@ -251,12 +257,11 @@ class Denoiser:
             rows = slice(band.y, band.y + band.rgb.shape[0])
             clean[order[place]][rows] = band.rgb
             levels[order[place]][rows] = band.noise_level
-        # float64 input does not survive the way through float32 to the last bit.
-        untouched = strength == 0.0 and not chroma_strength
-        restored = [
-            Restored(like.copy() if untouched else from_rgb(rgb, like), level)
-            for rgb, level, like in zip(clean, levels, images, strict=True)
-        ]
+        restored = []
+        for rgb, level, like in zip(clean, levels, images, strict=True):
+            # float64 input does not survive the way through float32 to the last bit.
+            untouched = strength == 0.0 and (not chroma_strength or is_grey(like))
+            restored.append(Restored(like.copy() if untouched else from_rgb(rgb, like), level))
         return restored[0] if isinstance(image, np.ndarray) else restored
 
     def bands(
@@ -297,4 +302,6 @@ def _policy(network: AINDNet, asked: StatisticsPolicy | None) -> StatisticsPolic
             f"statistics {asked.name!r} do not fit a network with normalization "
             f"{network.config.normalization!r}; leave `statistics` out"
         )
+    if isinstance(asked, Trained):
+        return replace(asked, overlap=max(asked.overlap, reach(network.config)))
     return asked

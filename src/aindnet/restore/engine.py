@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from aindnet.errors import InvalidImageError, NotFiniteError
 from aindnet.restore.backends import Backend
 from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics
-from aindnet.restore.ensemble import IDENTITY, TRANSFORMS, inverse_transform, transform
+from aindnet.restore.ensemble import (
+    IDENTITY,
+    TRANSFORMS,
+    inverse_transform,
+    swaps_sides,
+    transform,
+)
 from aindnet.restore.mixing import mix
 from aindnet.restore.statistics import StatisticsPolicy
 from aindnet.restore.streaming import (
@@ -21,9 +28,10 @@ from aindnet.restore.streaming import (
     StripBlender,
     StripReader,
     VisibleRows,
+    is_grey,
     outside,
 )
-from aindnet.restore.tiling import TilePlan, plan_tiles
+from aindnet.restore.tiling import ALIGNMENT, TilePlan, plan_tiles
 
 DISCARDED_SHARE = 7 / 16
 """Of the overlap, on each side: the outermost pixels of a tile miss most of their surroundings."""
@@ -70,6 +78,8 @@ class Engine:
     """What the network is shown of float images."""
     fitted: bool = False
     """Whether tiles may be smaller where that covers an image with less (`plan_tiles`)."""
+    alignment: int = ALIGNMENT
+    """Of tiles, as the network needs it (`tiling.alignment_for`)."""
 
     def stream(
         self,
@@ -81,13 +91,13 @@ class Engine:
     ) -> Iterator[tuple[int, Band]]:
         """Bands of every source, one source after the other, with the source's index.
 
-        Raises `NotFiniteError`, and `InvalidImageError` for floats that are not on a scale of 0 to
-        1: at the end of such an image.
+        `chroma_strength` is for colour: not for sources that are grey. Raises `NotFiniteError`, and
+        `InvalidImageError` for NaN and infinite values, and for floats that are not on a scale of 0
+        to 1: at the end of such an image.
         """
         plans = [self.plan(source) for source in sources]
         transforms = TRANSFORMS if ensemble else (IDENTITY,)
         share = np.float32(1 / len(transforms))
-        changes = strength > 0 or bool(chroma_strength)
         blender: StripBlender | None = None
         current, y, far_off = -1, 0, 0
         for request, result in self._run(self._requests(sources, plans, transforms)):
@@ -103,6 +113,8 @@ class Engine:
                 noisy = request.strip[: done.shape[0], : done.shape[1]]
                 far_off += int(np.count_nonzero(noisy > FAR_OFF))
                 source = sources[current]
+                chroma = None if is_grey(source) else chroma_strength
+                changes = strength > 0 or bool(chroma)
                 if changes and far_off > source.height * source.width * 3 / 2:
                     raise InvalidImageError(
                         f"more than half of the samples are above {FAR_OFF:g}, where white is 1: "
@@ -110,7 +122,7 @@ class Engine:
                     )
                 level = done[..., 3:]
                 whole = done[..., :3] + outside(noisy, level, self.visible)
-                yield current, Band(y, mix(noisy, whole, strength, chroma_strength), level)
+                yield current, Band(y, mix(noisy, whole, strength, chroma), level)
                 y += done.shape[0]
 
     def _finite(self, rows: Array) -> Array:
@@ -133,6 +145,7 @@ class Engine:
             discard=discarded(self.overlap),
             # Where a shape is cheap, and no batch is to be filled with tiles of several images.
             fitted=self.fitted and self.backend.batch == 1 and not self.backend.compiled,
+            alignment=self.alignment,
         )
 
     def _requests(
@@ -145,22 +158,26 @@ class Engine:
                 which: self.statistics.survey(self.backend, visible, plan, which)
                 for which in transforms
             }
-            last = plan.columns.positions[-1], transforms[-1]
+            # Tiles of one shape after the other: only these share a batch.
+            order = sorted(
+                product(enumerate(plan.columns.positions), transforms),
+                key=lambda each: swaps_sides(each[1]),
+            )
             for y in plan.rows.positions:
                 strip = reader.strip(y)
                 pixels = visible.of(strip)
-                for column, x in enumerate(plan.columns.positions):
+                for place in order:
+                    (column, x), which = place
                     tile = pixels[:, x : x + plan.columns.size].transpose(2, 0, 1)
-                    for which, survey in surveys.items():
-                        yield _Request(
-                            source=index,
-                            column=column,
-                            transform=which,
-                            strip=strip,
-                            tile=transform(tile, which),
-                            statistics=survey.for_tile(y, x, *plan.tile_shape),
-                            last_of_strip=(x, which) == last,
-                        )
+                    yield _Request(
+                        source=index,
+                        column=column,
+                        transform=which,
+                        strip=strip,
+                        tile=transform(tile, which),
+                        statistics=surveys[which].for_tile(y, x, *plan.tile_shape),
+                        last_of_strip=place == order[-1],
+                    )
 
     def _run(self, requests: Iterable[_Request]) -> Iterator[tuple[_Request, Array]]:
         """Results (2·C, h, w) as requested; tiles of several images may share a batch."""

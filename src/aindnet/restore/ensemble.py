@@ -12,9 +12,14 @@ TRANSFORMS = tuple(range(8))
 """Bit 0 mirrors left-right, bit 1 upside down, bit 2 swaps rows and columns (first)."""
 
 
+def swaps_sides(which: int) -> bool:
+    """Whether symmetry `which` makes H×W of W×H."""
+    return bool(which & 4)
+
+
 def transform(image: Array, which: int) -> Array:
     """Apply symmetry `which` to (..., H, W)."""
-    if which & 4:
+    if swaps_sides(which):
         image = np.swapaxes(image, -1, -2)
     if which & 2:
         image = np.flip(image, -2)
@@ -29,6 +34,6 @@ def inverse_transform(image: Array, which: int) -> Array:
         image = np.flip(image, -1)
     if which & 2:
         image = np.flip(image, -2)
-    if which & 4:
+    if swaps_sides(which):
         image = np.swapaxes(image, -1, -2)
     return image

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from aindnet.errors import AindnetError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.pretrained import LoadedModel, ModelCard
-from aindnet.restore.backends.graph import trace_to_onnx
+from aindnet.restore.backends.graph import trace_to_onnx, traced_size
 from aindnet.restore.backends.layer_statistics import OwnStatistics
 from aindnet.restore.backends.tile_network import TileNetwork, split_modulation
-from aindnet.restore.tiling import ALIGNMENT
+from aindnet.restore.tiling import alignment_for
 from aindnet.whole_files import whole_file
 
 
 class ExportError(AindnetError):
-    """A model that another program cannot take."""
+    """A model, or a size of it, that another program cannot take."""
 
 
 class _Complete(nn.Module):
@@ -50,12 +50,14 @@ def image_graph(
     """Serialised ONNX (opset 17): `noisy` → `denoised`, and `noise_level` (standard deviation).
 
     `size` is the height and width, `batch` the number of images; None leaves them open (height and
-    width then must be multiples of 32).
+    width then must be multiples of 32, or of 64 and more where the network needs it:
+    `alignment_for(network.multiple)`). Raises `ExportError` for a size that is not.
     """
-    if size is not None and size % ALIGNMENT:
-        raise ValueError(f"the size must be a multiple of {ALIGNMENT} pixels, not {size}")
-    # Traced on a small input where shapes stay open: what is traced is also run once.
-    example = torch.rand(batch or 1, network.config.image_channels, size or 64, size or 64)
+    alignment = alignment_for(network.multiple)
+    if size is not None and size % alignment:
+        raise ExportError(f"the size must be a multiple of {alignment} pixels, not {size}")
+    side = size or traced_size(network)
+    example = torch.rand(batch or 1, network.config.image_channels, side, side)
     open_axes = {0: "batch"} if batch is None else {}
     open_axes |= {2: "height", 3: "width"} if size is None else {}
     outputs = ["denoised", "noise_level"] if with_noise_level else ["denoised"]

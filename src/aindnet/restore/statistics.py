@@ -24,7 +24,7 @@ from aindnet.restore.windows import (
     covering_count,
     interpolation,
     mean_and_deviation,
-    measure,
+    measure_whole,
     spread,
     transformed,
 )
@@ -130,8 +130,8 @@ class WholeImage:
             return _Same("own")
         pixels = source.rows(0, source.height)
         pixels = reflect_to(pixels, plan.rows.padded, plan.columns.padded)
-        measured = measure(backend, [pixels], which)
-        return _Same(TileStatistics(mean_and_deviation(measured[0])[..., None, None]))
+        measured = measure_whole(backend, pixels, which)
+        return _Same(TileStatistics(mean_and_deviation(measured)[..., None, None]))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Frozen:
         return _Same(TileStatistics(grid))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
     """A window's own statistics at every node of a grid over the image, interpolated in between.
 

@@ -15,7 +15,10 @@ RGB = npt.NDArray[np.float32]
 
 
 class RowSource(Protocol):
-    """An image that can be read by rows, in any order; rows may be read more than once."""
+    """An image that can be read by rows, in any order; rows may be read more than once.
+
+    One whose three channels are copies of a single one may have an attribute `grey` that is true.
+    """
 
     @property
     def height(self) -> int:
@@ -29,11 +32,18 @@ class RowSource(Protocol):
         """Rows y0 to y1 (exclusive): float32 (y1 - y0, width, 3), sRGB-encoded, white at 1."""
 
 
+def is_grey(source: RowSource) -> bool:
+    """Whether a source says that it has no colour."""
+    return bool(getattr(source, "grey", False))
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """An RGB array (H, W, 3) in memory, as a `RowSource`."""
 
     rgb: RGB
+    grey: bool = False
+    """Whether its three channels are copies of one, and its result will be one again."""
 
     @property
     def height(self) -> int:
@@ -106,8 +116,11 @@ class VisibleRows:
     def of(self, rgb: RGB) -> RGB:
         """Pixels (…, 3) as the network sees them: (…, channels).
 
-        Raises `InvalidImageError` for colour where the network is for grey photos.
+        Raises `InvalidImageError` for NaN and infinite values, and for colour where the network is
+        for grey photos.
         """
+        if not np.isfinite(rgb).all():
+            raise InvalidImageError("the image has NaN or infinite values: replace them first")
         visible = np.clip(rgb, *self.visible)
         if self.channels == 3:
             return visible

@@ -1,11 +1,12 @@
 """Tiles of one static shape over an image of any size, and weights that blend them without a seam.
 
-Everything is separable: a plan is two axes. Tile positions and sizes are multiples of `ALIGNMENT`,
+Everything is separable: a plan is two axes. Tile positions and sizes are multiples of an alignment,
 so that every tile sees the network's poolings on the same grid as the whole image would.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,13 +17,23 @@ Array = npt.NDArray[np.float32]
 
 ALIGNMENT = 32
 """Pixels. A multiple of what the bundled networks pool to (16, 32), coarse enough that images of
-many small sizes share few compiled tile shapes."""
+many small sizes share few compiled tile shapes. More for networks that need it (`alignment_for`).
+"""
 
 WORTH_A_SHAPE = 0.15
 """Share of an image's arithmetic that pays for a tile shape of its own, beside the one that large
 photos share."""
 LEAST_SAVED = 1_000_000
 """Pixels of tiles that pay for it: they take as long as a shape takes to compile on two cores."""
+
+
+def alignment_for(multiple: int) -> int:
+    """Of tiles for a network whose sides must be multiples of so many (`AINDNet.multiple`).
+
+    >>> alignment_for(16), alignment_for(64), alignment_for(48)
+    (32, 64, 96)
+    """
+    return math.lcm(ALIGNMENT, multiple)
 
 
 def round_up(value: int, multiple: int = ALIGNMENT) -> int:
@@ -41,22 +52,25 @@ class Axis:
     length: int
     """Pixels of the image along this side."""
     tile: int
-    """Wanted tile size; a multiple of `ALIGNMENT`. A shorter image gets a shorter tile."""
+    """Wanted tile size; a multiple of `alignment`. A shorter image gets a shorter tile."""
     overlap: int
-    """Least pixels that neighbours share: a multiple of `ALIGNMENT`, at most tile / 3."""
+    """Least pixels that neighbours share: a multiple of `alignment`, at most tile / 3."""
     discard: int
     """Outermost pixels of a tile, next to a neighbour, that are thrown away before blending."""
+    alignment: int = ALIGNMENT
+    """Pixels that tiles start at multiples of, and are multiples of."""
 
     def __post_init__(self) -> None:
-        if self.tile % ALIGNMENT or self.overlap % ALIGNMENT or self.tile <= 0:
-            raise ValueError(f"tile and overlap must be positive multiples of {ALIGNMENT} pixels")
+        step = self.alignment
+        if self.tile % step or self.overlap % step or self.tile <= 0:
+            raise ValueError(f"tile and overlap must be positive multiples of {step} pixels")
         if 3 * self.overlap > self.tile or not 0 <= 2 * self.discard <= self.overlap:
             raise ValueError("the overlap must be at most a third of the tile and hold the discard")
 
     @property
     def padded(self) -> int:
-        """The length with reflected pixels added at the end: a multiple of `ALIGNMENT`."""
-        return round_up(self.length)
+        """The length with reflected pixels added at the end: a multiple of `alignment`."""
+        return round_up(self.length, self.alignment)
 
     @property
     def size(self) -> int:
@@ -66,11 +80,11 @@ class Axis:
     @cached_property
     def positions(self) -> tuple[int, ...]:
         """First pixel of every tile: as few tiles as reach the end, spread evenly."""
-        spare = (self.padded - self.size) // ALIGNMENT
+        spare = (self.padded - self.size) // self.alignment
         if spare == 0:
             return (0,)
-        steps = -(-spare * ALIGNMENT // (self.size - self.overlap))
-        return tuple(spare * i // steps * ALIGNMENT for i in range(steps + 1))
+        steps = -(-spare * self.alignment // (self.size - self.overlap))
+        return tuple(spare * i // steps * self.alignment for i in range(steps + 1))
 
     def weights(self, index: int) -> Array:
         """(size,) the share of tile `index` in each of its pixels; over all tiles they sum to one.
@@ -116,7 +130,14 @@ class TilePlan:
 
 
 def plan_tiles(
-    height: int, width: int, *, tile: int, overlap: int, discard: int = 0, fitted: bool = False
+    height: int,
+    width: int,
+    *,
+    tile: int,
+    overlap: int,
+    discard: int = 0,
+    fitted: bool = False,
+    alignment: int = ALIGNMENT,
 ) -> TilePlan:
     """Tiles of `tile` pixels (rounded up to the alignment) over an image.
 
@@ -124,14 +145,14 @@ def plan_tiles(
     `LEAST_SAVED` pixels of the arithmetic. The overlap shrinks with a tile too small to hold it
     three times.
     """
-    tile = round_up(max(tile, 3 * ALIGNMENT))
-    overlap = min(round_up(overlap), tile // 3 // ALIGNMENT * ALIGNMENT)
-    discard = min(discard, overlap // 2)
+    tile = round_up(max(tile, 3 * alignment), alignment)
+    overlap = min(round_up(overlap, alignment), tile // 3 // alignment * alignment)
+    shared = overlap, min(discard, overlap // 2), alignment
     whole, smaller = (
-        TilePlan(Axis(height, rows, overlap, discard), Axis(width, columns, overlap, discard))
+        TilePlan(Axis(height, rows, *shared), Axis(width, columns, *shared))
         for rows, columns in (
             (tile, tile),
-            (fitting(height, tile, overlap), fitting(width, tile, overlap)),
+            (fitting(height, tile, overlap, alignment), fitting(width, tile, overlap, alignment)),
         )
     )
     saved = whole.pixels - smaller.pixels
@@ -139,17 +160,17 @@ def plan_tiles(
     return smaller if fitted and worth else whole
 
 
-def fitting(length: int, tile: int, overlap: int) -> int:
+def fitting(length: int, tile: int, overlap: int, alignment: int = ALIGNMENT) -> int:
     """The smallest tile, of three overlaps at least, that covers a side by as many as `tile` does.
 
     >>> fitting(1000, 960, 192), fitting(4000, 960, 192), fitting(500, 960, 192)
     (608, 960, 960)
     """
-    padded = round_up(length)
+    padded = round_up(length, alignment)
     if padded <= tile:
         return tile
     count = -(-(padded - overlap) // (tile - overlap))
-    return max(round_up(-(-(padded + (count - 1) * overlap) // count)), 3 * overlap)
+    return max(round_up(-(-(padded + (count - 1) * overlap) // count), alignment), 3 * overlap)
 
 
 def reflect_to(strip: Array, rows: int, columns: int) -> Array:

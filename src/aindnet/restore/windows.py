@@ -42,6 +42,15 @@ def measure(backend: Backend, windows: list[Array], which: int) -> Array:
     return np.concatenate(results)
 
 
+def measure_whole(backend: Backend, image: Array, which: int) -> Array:
+    """(2, C) mean and variance of an image (H, W, C), alone: copies of it that fill a batch would
+    take the memory of as many images.
+    """
+    tiles = transform(image.transpose(2, 0, 1), which)[None]
+    measured: Array = backend.measure(np.ascontiguousarray(tiles))[0]
+    return measured
+
+
 def mean_and_deviation(measured: Array) -> Array:
     """Mean and variance (2, C) → mean and the deviation that is divided by, (2, C)."""
     return np.stack([measured[0], np.sqrt(measured[1] + np.float32(EPSILON))]).astype(np.float32)

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError, MissingExtraError
+from aindnet.photo import write_image
 from aindnet.photo.formats import SUFFIXES
 from aindnet.web.desk import Denoised, Desk
-from aindnet.web.view import View
+from aindnet.web.view import Pixels, View
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -33,11 +34,15 @@ the file that comes back keeps depth, colour profile and metadata."""
 def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
     """The page of a desk.
 
-    `models` are names to choose from and what to show for each. Files are written below `results`;
-    a tab's are removed with its next photo, and an hour after it is closed. Raises
-    `MissingExtraError` without gradio.
+    `models` are names to choose from and what to show for each. Files are written below `results`,
+    which is gradio's folder of temporary files too (GRADIO_TEMP_DIR): it serves them from there,
+    and copies none. A tab's photo, results and pictures are removed with its next photo, and an
+    hour after it is closed; uploads that were not denoised, and all else, four hours after they
+    came. Raises `MissingExtraError` without gradio.
     """
     gr = _gradio()
+    photos: dict[Path, Path] = {}
+    """The uploaded photo of each folder of results: one of the same content can be in several."""
 
     def denoise(
         photo: str | None,
@@ -68,16 +73,19 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
                 camera=Path(camera) if camera else None,
                 progress=lambda share: progress(share, desc="Denoising"),
             )
+            across, down = done.view.place
+            whole = _pictures(folder, "whole", done.view.whole())
+            near = _pictures(folder, "near", done.view.near(across, down, ZOOMS[zoom]))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, AindnetError):
                 raise gr.Error(str(error), print_exception=False) from error
             raise
+        photos[folder] = Path(photo)
         forget(before)
-        across, down = done.view.place
         return (
-            done.view.whole(),
-            done.view.near(across, down, ZOOMS[zoom]),
+            whole,
+            near,
             [str(path) for path in done.files],
             _facts(done),
             round(100 * across),
@@ -86,16 +94,23 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
         )
 
     def look(shown: tuple[View, Path] | None, across: float, down: float, zoom: str) -> Any:
-        return shown[0].near(across / 100, down / 100, ZOOMS[zoom]) if shown else None
+        if not shown:
+            return None
+        view, folder = shown
+        return _pictures(folder, "near", view.near(across / 100, down / 100, ZOOMS[zoom]))
 
     def forget(shown: tuple[View, Path] | None) -> None:
-        if shown:
-            shutil.rmtree(shown[1], ignore_errors=True)
+        if not shown:
+            return
+        shutil.rmtree(shown[1], ignore_errors=True)
+        photo = photos.pop(shown[1], None)
+        if photo is not None and photo not in photos.values():
+            photo.unlink(missing_ok=True)
 
     with gr.Blocks(
         title="aindnet",
         analytics_enabled=False,
-        delete_cache=(_HOUR, 24 * _HOUR),
+        delete_cache=(_HOUR // 4, 4 * _HOUR),
     ) as page:
         shown = gr.State(None, delete_callback=forget)
         gr.Markdown(_INTRODUCTION)
@@ -235,6 +250,17 @@ class _Guard:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def _pictures(folder: Path, name: str, sides: tuple[Pixels, Pixels]) -> tuple[str, str]:
+    """Before and after as files of their own in a folder, which the browser may still load when
+    the next are made.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+    before, after = place / "before.png", place / "after.png"
+    for path, pixels in zip((before, after), sides, strict=True):
+        write_image(path, pixels)
+    return str(before), str(after)
 
 
 def _facts(done: Denoised) -> str:

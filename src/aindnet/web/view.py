@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from numpy.typing import NDArray
 
 from aindnet.commands.batch.pictures import worth_showing
 from aindnet.commands.batch.settings import BandDenoiser, BandLike
+from aindnet.errors import ImageWriteError
 from aindnet.photo import Photo
+from aindnet.photo.paths import reason, shown
 from aindnet.photo.pixels import RGB, oriented
 
 Pixels = NDArray[np.uint8]
@@ -33,9 +37,18 @@ class View:
     """
 
     def __init__(self, folder: Path, height: int, width: int, orientation: int = 1) -> None:
-        self._sides: Pixels = np.memmap(
-            folder / VIEW_FILE, np.uint8, mode="w+", shape=(2, height, width, 3)
-        )
+        """Raises `ImageWriteError` where there is no room for the file."""
+        shape = (2, height, width, 3)
+        path = folder / VIEW_FILE
+        try:
+            with path.open("wb") as file:
+                _reserve(file.fileno(), math.prod(shape))
+            self._sides: Pixels = np.memmap(path, np.uint8, mode="r+", shape=shape)
+        except OSError as error:
+            raise ImageWriteError(
+                f"{shown(path)}: no room for what the page shows ({reason(error)}); free some "
+                "space for temporary files"
+            ) from error
         self._orientation = orientation
         self._rows = 0
         self._best: tuple[float, float, float] = (-1.0, 0.5, 0.5)
@@ -82,6 +95,18 @@ class View:
     def _turned(self, side: Pixels) -> Pixels:
         turned: Pixels = oriented(side, self._orientation)
         return turned
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Give a file its room on the disk: the system kills who writes to a mapped hole of a full
+    one.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    zeros = bytes(1 << 20)
+    while size:
+        size -= os.write(descriptor, zeros[:size])
 
 
 class ShowingDenoiser:

@@ -43,6 +43,18 @@ class Small(Backend):
         return self.backend.measure(tiles)
 
 
+class Echo(Backend):
+    """A backend that gives tiles back."""
+
+    name, device, precision, batch = "echo", "cpu", "fp32", 2
+
+    def run(self, tiles: Array, statistics: Sequence[Given]) -> Array:
+        return tiles
+
+    def measure(self, tiles: Array) -> Array:
+        return np.ones((len(tiles), 2, 5), np.float32)
+
+
 def runtime(normalization: str) -> Backend:
     network = small_network(unshuffle=2, normalization=normalization)
     return create_backend(network, backend="torch", device="cpu", precision="fp32", batch=2)
@@ -100,6 +112,39 @@ def test_a_device_too_small_for_anything_says_so() -> None:
         pytest.raises(DeviceMemoryError, match="even for tiles of 192 pixels: try --device cpu"),
     ):
         tested.run(tiles, ["own", "own"])
+
+
+def test_the_cpu_is_not_told_to_try_the_cpu() -> None:
+    small = Small(Echo(), pixels=100)
+    small.device = "cpu"
+    tiles = np.zeros((2, 3, SIDE, SIDE), np.float32)
+    with (
+        pytest.warns(UserWarning, match="out of memory"),
+        pytest.raises(DeviceMemoryError, match="tiles of 192 pixels: end other programs"),
+    ):
+        halving(small, "running").run(tiles, ["own", "own"])
+    with pytest.raises(DeviceMemoryError, match="statistics: set --tile for all photos"):
+        halving(small, "instance").run(tiles, ["own", "own"])
+    with pytest.raises(DeviceMemoryError, match="window of 384×384 pixels: end other programs"):
+        halving(small, "instance").measure(tiles)
+
+
+def test_a_window_that_does_not_fit_says_so() -> None:
+    tested = halving(Small(Echo(), pixels=100), "instance")
+    with pytest.raises(DeviceMemoryError, match="96×128 pixels: try --device cpu, or end other"):
+        tested.measure(np.zeros((2, 3, 96, 128), np.float32))
+
+
+def test_halves_are_aligned_as_the_network_needs_it() -> None:
+    small = Small(Echo(), pixels=230 * 230)
+    tested = HalvingBackend(
+        small, overlap=OVERLAP, discard=DISCARD, constant_statistics=True, alignment=64
+    )
+    tiles = RNG.random((1, 3, 448, 448), dtype=np.float32)
+    with pytest.warns(UserWarning, match="going on with tiles of 192"):
+        result = tested.run(tiles, ["own"])
+    np.testing.assert_allclose(result, tiles, atol=1e-6)
+    assert {shape[-2:] for shape in small.shapes} == {(192, 192)}
 
 
 def test_statistics_of_the_tile_itself_are_not_changed_by_halving_it() -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from aindnet.errors import DeviceError
+from aindnet.errors import DeviceError, MissingExtraError
+from aindnet.network import AINDNet
 from aindnet.network.precision import has_fast_bf16
+from aindnet.restore import ArraySource, Denoiser
 from aindnet.restore.backends import create_backend
-from aindnet.restore.backends.base import Given, TileStatistics
+from aindnet.restore.backends.base import Array, Backend, Given, TileStatistics
+from aindnet.restore.backends.graph import tile_graph
 from aindnet.restore.backends.int8 import int8_layers
 from aindnet.restore.backends.openvino_backend import computes_in
 from aindnet.restore.backends.tile_network import TileNetwork
-from restore_networks import small_network
+from aindnet.restore.backends.torch_backend import full_float32
+from restore_networks import COARSE_GRIDS, small_network
 
 NETWORK = small_network(unshuffle=2)
 RNG = np.random.default_rng(4)
@@ -50,6 +55,13 @@ def runtime(request: pytest.FixtureRequest) -> Any:
     return create_backend(NETWORK, backend=backend, device="cpu", precision=precision, batch=2)
 
 
+def like(runtime: Any, network: AINDNet) -> Backend:
+    """Another network in the same runtime and precision."""
+    return create_backend(
+        network, backend=runtime.name, device="cpu", precision=runtime.precision, batch=2
+    )
+
+
 @pytest.mark.parametrize("kind", ["own", "given", "grid", "sliding"])
 def test_runtimes_agree(runtime: Any, kind: str) -> None:
     given = statistics(kind)
@@ -63,6 +75,16 @@ def test_runtimes_agree(runtime: Any, kind: str) -> None:
     else:
         assert difference.max() < change
         assert difference.mean() < 0.03 * change
+
+
+def assert_close(result: Array, expected: Array, precision: str) -> None:
+    """In bf16 within a few hundredths of what the network changes."""
+    difference, change = np.abs(result - expected), np.abs(expected - TILES)
+    if precision == "fp32":
+        assert difference.max() < 1e-4
+    else:
+        assert difference.max() < change.max()
+        assert difference.mean() < 0.05 * change.mean()
 
 
 def test_measured_statistics_agree(runtime: Any) -> None:
@@ -80,9 +102,7 @@ def test_results_do_not_depend_on_the_neighbours_in_a_batch(runtime: Any) -> Non
 
 def test_the_papers_pooled_map_runs_everywhere(runtime: Any) -> None:
     network = small_network(map_resize="average", modulation_stride=2)
-    own = create_backend(
-        network, backend=runtime.name, device="cpu", precision=runtime.precision, batch=2
-    )
+    own = like(runtime, network)
     with torch.inference_mode():
         expected = network(torch.from_numpy(TILES)).denoised.numpy()
     difference = np.abs(own.run(TILES, ["own", "own"])[:, :3] - expected)
@@ -118,13 +138,12 @@ def test_statistics_from_training_are_constants_of_the_graph(
 @pytest.mark.parametrize("unshuffle", [1, 2])
 def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
     network = small_network(normalization="none", unshuffle=unshuffle, mean_limit=0.05)
-    own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)
+    own = like(runtime, network)
     with torch.inference_mode():
         expected = network(torch.from_numpy(TILES)).denoised.numpy()
         free = small_network(normalization="none", unshuffle=unshuffle)
         assert np.abs(free(torch.from_numpy(TILES)).denoised.numpy() - expected).max() > 1e-3
-    result = own.run(TILES, ["own", "own"])
-    np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
+    assert_close(own.run(TILES, ["own", "own"])[:, :3], expected, own.precision)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +158,62 @@ def test_means_are_kept_in_every_runtime(runtime: Any, unshuffle: int) -> None:
 )
 def test_further_passes_are_in_every_runtime(runtime: Any, further: dict[str, Any]) -> None:
     network = small_network(normalization="none", unshuffle=2, **further)
-    own = create_backend(network, backend=runtime.name, device="cpu", precision="fp32", batch=2)
+    own = like(runtime, network)
     with torch.inference_mode():
         expected = network(torch.from_numpy(TILES)).denoised.numpy()
         once = small_network(normalization="none", unshuffle=2)
         assert np.abs(once(torch.from_numpy(TILES)).denoised.numpy() - expected).max() > 1e-3
-    result = own.run(TILES, ["own", "own"])
-    np.testing.assert_allclose(result[:, :3], expected, atol=1e-4)
+    assert_close(own.run(TILES, ["own", "own"])[:, :3], expected, own.precision)
+
+
+@pytest.mark.parametrize("config", COARSE_GRIDS, ids=str)
+def test_networks_of_a_coarse_grid_run_alike_everywhere(
+    runtime: Any, config: dict[str, Any]
+) -> None:
+    network = small_network(**config)
+    assert network.multiple == 64
+    denoiser = Denoiser(
+        network, backend=runtime.name, device="cpu", precision=runtime.precision, batch=1
+    )
+    image = np.ascontiguousarray(TILES[0, :, :60, :90].transpose(1, 2, 0))
+    assert denoiser.plan(ArraySource(image)).tile_shape == (64, 128)
+    with torch.inference_mode():
+        denoised = network(torch.from_numpy(TILES[:1, :, :60, :90])).denoised
+    difference = np.abs(denoiser(image).image - denoised[0].permute(1, 2, 0).numpy())
+    assert difference.max() < (1e-4 if runtime.precision == "fp32" else 0.02)
+
+
+def test_what_is_not_installed_is_said_before_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for backend in ("openvino", "onnx"):
+        with pytest.raises(MissingExtraError, match="onnx is needed"):
+            create_backend(NETWORK, backend=backend, device="cpu", precision="fp32")
+    with pytest.raises(MissingExtraError, match="onnx is needed"):
+        tile_graph(TileNetwork(NETWORK), "own")
+
+
+def test_tf32_is_off_until_the_last_that_wants_it_off_is_done() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    first, second = full_float32(), full_float32()
+    for each in (first, second):
+        each.__enter__()
+        assert not torch.backends.cudnn.allow_tf32
+    first.__exit__(None, None, None)
+    assert not torch.backends.cudnn.allow_tf32
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fp32_on_a_gpu_is_float32() -> None:
+    there, here = (
+        create_backend(NETWORK, backend="torch", device=device, precision="fp32", batch=2)
+        for device in ("cuda", "cpu")
+    )
+    expected = here.run(TILES, ["own", "own"])
+    np.testing.assert_allclose(there.run(TILES, ["own", "own"]), expected, atol=1e-5)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -16,7 +16,7 @@ from aindnet.restore.backends.tile_network import (
     split_modulation,
 )
 from aindnet.restore.windows import mean_and_deviation
-from restore_networks import small_network
+from restore_networks import COARSE_GRIDS, small_network
 
 VARIANTS: list[dict[str, Any]] = [
     {},
@@ -53,6 +53,7 @@ VARIANTS: list[dict[str, Any]] = [
         "smoothing": True,
     },
     {"normalization": "running", "unshuffle": 2, "smoothing": True, "colour_pass": True},
+    *COARSE_GRIDS,
     {"modulation": "none"},
     {"modulation": "gated"},
     {"modulation": "concatenate"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from aindnet.errors import RecipeError, TooFewPairsError
@@ -23,6 +25,8 @@ from aindnet.training.transfer.adapt import (
     adapt,
 )
 from aindnet.training.transfer.batches import RealPairBatches
+from aindnet.training.transfer.burst import burst_pairs, check_burst
+from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.held_out import (
     Errors,
     between,
@@ -38,6 +42,7 @@ from aindnet.training.transfer.pairs import (
     divide,
     noise_by_scene,
     random_pairs,
+    too_small,
     whole,
 )
 from aindnet.training.transfer.recipe import RETRAIN_RATE, AdaptationRecipe
@@ -96,7 +101,8 @@ def test_many_scenes_are_held_out_whole() -> None:
               (division.training, division.choosing, division.judging)]  # fmt: skip
     assert set.union(*scenes) == set(names)
     assert list(map(len, scenes)) == [13, 2, 5]
-    assert divide(taken, crop=64, seed=4) != division
+    other = divide(taken, crop=64, seed=4)
+    assert {region.pair.scene for region in other.judging} != scenes[2]
     judged = places_of(division.judging, by_scene=True)
     assert [len({r.pair.scene for r, p in zip(division.judging, judged, strict=True) if p == place})
             for place in sorted(set(judged))] == [1] * 5  # fmt: skip
@@ -380,6 +386,27 @@ def test_frames_of_one_place_count_once() -> None:
     assert len(set(places_of(others, by_scene=False))) == len(taken)
 
 
+def test_frames_count_once_under_loud_and_coarse_noise() -> None:
+    """The targets of four frames, as noisy as these are, differ by more than places may."""
+    random = np.random.default_rng(0)
+    clean = scene("coffee").astype(float)
+    coarse = [gaussian_filter(random.normal(size=clean.shape), (2, 2, 0)) for _ in range(4)]
+    noisy = [np.clip(np.rint(clean + 15 * noise / noise.std()), 0, 255) for noise in coarse]
+    taken = [Frame(str(i), image.astype(np.uint8)) for i, image in enumerate(noisy)]
+    burst = burst_pairs(check_burst("wall", taken))
+    assert len(burst) == 4
+    judged = [Region(pair, 0, x, 64, 64) for pair in burst for x in (0, 64, 128)]
+    assert places_of(judged, by_scene=False) == [0, 1, 2] * 4
+
+
+def test_pairs_of_one_place_count_once_whatever_their_exposure() -> None:
+    """Each pair's clean side is as bright as its noisy one."""
+    taken = pairs()[0]
+    darker = replace(taken, name="b", clean=np.rint(np.asarray(taken.clean) * 0.9).astype(np.uint8))
+    regions = [Region(pair, 0, x, 64, 64) for pair in (taken, darker) for x in (0, 64)]
+    assert places_of(regions, by_scene=False) == [0, 1, 0, 1]
+
+
 def test_the_noise_of_a_bursts_target_is_taken_off() -> None:
     true_before, true_after, left = 4e-4, 2e-4, 3e-4
     measured = np.full(20, true_before + left), np.full(20, true_after + left)
@@ -467,6 +494,22 @@ def test_photos_that_are_too_small_are_refused() -> None:
     image = scene("coffee", 64, 90)
     with pytest.raises(TooFewPairsError, match="too few"):
         divide([PhotoPair("a", image, image, "a")], crop=64, seed=0)
+
+
+@pytest.mark.parametrize("crop", [32, 64, 128, 300])
+def test_what_is_large_enough_is_said(crop: int) -> None:
+    image = np.zeros((16, 16, 3), np.uint8)
+    said = re.search(r"at least (\d+)×(\d+)", too_small(PhotoPair("a", image, image, "a"), crop))
+    assert said is not None
+    width, height = map(int, said.groups())
+
+    def fits(width: int, height: int) -> bool:
+        image = np.zeros((height, width, 3), np.uint8)
+        return not too_small(PhotoPair("a", image, image, "a"), crop)
+
+    assert fits(width, height)
+    assert not fits(width - 1, height)
+    assert not fits(width, height - 1)
 
 
 def test_a_bursts_noisy_targets_are_no_clean_pictures() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from aindnet.commands.adaptation.sources import from_pairs
+from aindnet.commands.adaptation.sources import Material, Shot, from_bursts, from_pairs
 from aindnet.training.transfer.overlap import overlapping
-from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.pairs import SCENES_TO_HOLD_OUT_WHOLE, PhotoPair
 from transfer_scenes import with_noise
 
 SIDE = 160
@@ -41,24 +43,75 @@ def test_the_same_place_at_another_noise_is_no_overlap() -> None:
     assert overlapping(taken) == {}
 
 
-def test_of_two_scenes_nothing_is_compared() -> None:
-    one, other = crop("one", 120, 160), crop("other", 140, 190)
-    other = PhotoPair(other.name, other.noisy, other.clean, "another")
-    assert overlapping([one, other]) == {}
-
-
 def test_flat_crops_share_nothing() -> None:
     flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
     assert overlapping([PhotoPair(name, flat, flat, "wall") for name in "ab"]) == {}
 
 
-def test_a_pair_that_shows_a_part_of_another_is_left_out_with_the_reason(tmp_path: Path) -> None:
-    for pair in (crop("one", 120, 160), crop("other", 150, 190), crop("third", 300, 20)):
+def write(folder: Path, pairs: Sequence[PhotoPair]) -> None:
+    for pair in pairs:
         for side, image in (("noisy", pair.noisy), ("clean", pair.clean)):
-            path = tmp_path / side / "hall" / f"{pair.name}.png"
+            path = folder / side / f"{pair.name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)  # type: ignore[arg-type]
+
+
+def test_a_pair_that_shows_a_part_of_another_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    places = {"hall/one": (120, 160), "hall/100/other": (150, 190), "hall/third": (300, 20)}
+    write(tmp_path, [crop(name, *place) for name, place in places.items()])
     material = from_pairs([tmp_path], ["pairs"], None, check=False)
-    assert [pair.name for pair in material.pairs] == ["hall/one", "hall/third"]
-    assert list(material.rejected) == ["hall/other"]
-    assert material.rejected["hall/other"].startswith("shows a part of what hall/one shows")
+    material.leave_out_overlaps()
+    assert material.scenes == 1
+    assert [pair.name for pair in material.pairs] == ["hall/100/other", "hall/third"]
+    assert list(material.rejected) == ["hall/one"]
+    assert material.rejected["hall/one"].startswith("shows a part of what hall/100/other shows")
+
+
+def test_photos_without_scene_folders_are_all_compared(tmp_path: Path) -> None:
+    places = {"a": (120, 160), "b": (150, 190), "c": (160, 120), "d": (340, 20)}
+    folders = tmp_path / "first", tmp_path / "second"
+    for folder, names in zip(folders, ("ab", "cd"), strict=True):
+        write(folder, [crop(name, *places[name]) for name in names])
+    material = from_pairs(folders, ["pairs"] * 2, None, check=False)
+    material.leave_out_overlaps()
+    assert [pair.name for pair in material.pairs] == ["1 first: a", "2 second: d"]
+
+
+def test_folders_of_two_scenes_are_not_compared(tmp_path: Path) -> None:
+    write(tmp_path, [crop("hall/one", 120, 160), crop("wall/other", 150, 190)])
+    material = from_pairs([tmp_path], ["pairs"], None, check=False)
+    material.leave_out_overlaps()
+    assert len(material.pairs) == 2
+
+
+def test_where_whole_scenes_are_held_out_those_that_are_one_photo_are_compared_alone() -> None:
+    flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    others = [PhotoPair(str(i), flat, flat, str(i)) for i in range(SCENES_TO_HOLD_OUT_WHOLE)]
+    one, other = crop("one", 120, 160), crop("other", 150, 190)
+    left = []
+    for scene in ("", "hall"):
+        pairs = [*others, *(replace(each, scene=scene or each.name) for each in (one, other))]
+        material = Material("pairs", pairs)
+        material.unplaced = {each.name: Shot(each.name, scene) for each in (one, other)}
+        material.leave_out_overlaps()
+        left.append(list(material.rejected))
+    assert left == [["other"], []]
+
+
+@pytest.mark.parametrize("folders", [("hall/1", "hall/2"), ("first", "second")])
+def test_of_bursts_that_show_a_part_of_another_one_is_left(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    """As where the tripod was turned a little between the two."""
+    photo = skimage.data.astronaut()
+    for number, folder in enumerate(folders):
+        (tmp_path / folder).mkdir(parents=True)
+        seen = photo[120 : 120 + SIDE, 100 + 60 * number : 260 + 60 * number]
+        for frame in range(4):
+            image = with_noise(seen, 8.0, seed=10 * number + frame)
+            Image.fromarray(image).save(tmp_path / folder / f"{frame}.png")
+    material = from_bursts([tmp_path])
+    assert len(material.pairs) == 8
+    material.leave_out_overlaps()
+    assert [pair.name for pair in material.pairs] == [f"{folders[0]}/{i}.png" for i in range(4)]
+    assert list(material.rejected) == [folders[1]]

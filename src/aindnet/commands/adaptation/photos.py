@@ -18,6 +18,7 @@ from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets import DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
 from aindnet.photo.exif import Camera, camera
+from aindnet.photo.formats import JPEG, file_kind
 from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.pairs import PhotoPair
 
@@ -25,6 +26,9 @@ WINDOW = 3072, 2048
 """Columns and rows of a photo's middle that are read: enough to learn from, whatever its size."""
 MOST_PIXELS = 200e6
 """Of all middles together: of many photos, each has less to say."""
+DATASET_KINDS = {"polyu": JPEG.name, "cc": JPEG.name, "nam": JPEG.name}
+"""What the photos of data sets were, whatever their crops are stored as; those of others are
+developed by programs."""
 
 
 def window_for(photos: int) -> tuple[int, int]:
@@ -44,6 +48,8 @@ class Taken:
 
     image: npt.NDArray[Any]
     camera: Camera
+    kind: str
+    """Of its file (`file_kind`): the noise is another where the camera processed it."""
     size: tuple[int, int]
     """Width and height of the whole photo."""
 
@@ -57,7 +63,8 @@ def read_photo(path: Path, window: tuple[int, int] = WINDOW) -> Taken:
         rgb = page.rows(y, y + height)[:, x : x + width]
         white, dtype = (255, np.uint8) if page.dtype == np.uint8 else (65535, np.uint16)
         image = np.clip(np.rint(rgb * white), 0, white).astype(dtype)
-        return Taken(image, camera(photo.metadata.exif), (page.width, page.height))
+        taken_by, kind = camera(photo.metadata.exif), file_kind(photo.format)
+        return Taken(image, taken_by, kind, (page.width, page.height))
 
 
 @dataclass
@@ -67,6 +74,8 @@ class PairsFolder:
     pairs: list[PhotoPair]
     cameras: dict[str, Camera]
     """By pair, what took its noisy side."""
+    kinds: dict[str, str]
+    """By pair, the kind of its noisy side's file."""
     broken: dict[str, str]
     """What is no pair, and why: a missing or unreadable side, two sizes."""
 
@@ -74,11 +83,11 @@ class PairsFolder:
 def read_pairs(folder: Path) -> PairsFolder:
     """The pairs of a folder: `noisy/NAME.ext` stands with `clean/NAME.ext`.
 
-    Photos in a subfolder of both are of one scene, others are each a scene. Raises `DatasetError`
-    for what is no such folder.
+    Photos in a subfolder of both are of one scene, whatever folders it holds for several ISOs, say;
+    others are each a scene. Raises `DatasetError` for what is no such folder.
     """
     sides = {side: _by_name(folder / side) for side in ("noisy", "clean")}
-    found = PairsFolder([], {}, {})
+    found = PairsFolder([], {}, {}, {})
     for name in sorted(sides["noisy"].keys() ^ sides["clean"].keys()):
         side = "clean" if name in sides["noisy"] else "noisy"
         found.broken[name] = (
@@ -99,9 +108,8 @@ def read_pairs(folder: Path) -> PairsFolder:
                 "must be of one size"
             )
         else:
-            scene = str(Path(name).parent) if Path(name).parent.parts else name
-            found.pairs.append(PhotoPair(name, a.image, b.image, scene))
-            found.cameras[name] = a.camera
+            found.pairs.append(PhotoPair(name, a.image, b.image, Path(name).parts[0]))
+            found.cameras[name], found.kinds[name] = a.camera, a.kind
     return found
 
 
@@ -145,7 +153,8 @@ def side_by_side(name: str, root: Path) -> bool:
 
 
 def marks(folders: Sequence[Path]) -> list[str]:
-    """What sets the photos of several folders apart: nothing for one, else number and name.
+    """What sets the photos of several folders apart: nothing for one, else number and name. Scenes
+    bear no mark: those of one name are one.
 
     >>> marks([Path("a")]), marks([Path("a"), Path("b/a")])
     ([''], ['1 a: ', '2 a: '])
@@ -162,16 +171,20 @@ class BurstFolder:
     name: str
     scene: str
     """The first folder of its path: bursts in one, at several ISOs say, show one scene."""
+    alone: bool
+    """Whether the scene's folder is the burst's own."""
     frames: list[Frame]
     cameras: dict[str, Camera]
     """By frame."""
+    kinds: dict[str, str]
+    """By frame, of its file."""
     broken: dict[str, str]
     """Frames that cannot be read, and why."""
 
 
 def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
-    found: list[tuple[str, str, list[Path]]] = []
+    found: list[tuple[str, tuple[str, ...], list[Path]]] = []
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not os.path.isdir(folder):
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
@@ -185,19 +198,22 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
         for burst in [folder, *inside]:
             if paths := _photos(burst):
                 within = burst.relative_to(folder).parts or (folder.resolve().name,)
-                found.append((mark + "/".join(within), mark + within[0], paths))
+                found.append((mark + "/".join(within), within, paths))
         if len(found) == before:
             raise DatasetError(f"{shown(folder)}: holds no photos")
     read = partial(_read_or_why, window_for(sum(len(paths) for _, _, paths in found)))
-    for name, scene, paths in found:
+    for name, within, paths in found:
         with ThreadPoolExecutor() as pool:
-            taken = {p.name: t for p, t in zip(paths, pool.map(read, paths), strict=True)}
+            read_or_not = {p.name: t for p, t in zip(paths, pool.map(read, paths), strict=True)}
+        taken = {n: t for n, t in read_or_not.items() if isinstance(t, Taken)}
         yield BurstFolder(
             name,
-            scene,
-            [Frame(n, t.image, t.size) for n, t in taken.items() if isinstance(t, Taken)],
-            {n: t.camera for n, t in taken.items() if isinstance(t, Taken)},
-            {n: t for n, t in taken.items() if isinstance(t, str)},
+            scene=within[0],
+            alone=len(within) == 1,
+            frames=[Frame(n, t.image, t.size) for n, t in taken.items()],
+            cameras={n: t.camera for n, t in taken.items()},
+            kinds={n: t.kind for n, t in taken.items()},
+            broken={n: t for n, t in read_or_not.items() if isinstance(t, str)},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 
 from aindnet.commands.adaptation.photos import (
+    DATASET_KINDS,
     marks,
     read_bursts,
     read_dataset,
@@ -17,12 +19,23 @@ from aindnet.commands.adaptation.photos import (
 )
 from aindnet.errors import BurstError, UnusablePairsError
 from aindnet.photo.exif import Camera
+from aindnet.photo.formats import OTHER
 from aindnet.restore import Denoiser
 from aindnet.training.transfer.burst import burst_pairs, check_burst
 from aindnet.training.transfer.inspection import inspect, matched
 from aindnet.training.transfer.overlap import overlapping
 from aindnet.training.transfer.pairs import SCENES_TO_HOLD_OUT_WHOLE, PhotoPair, too_small
 from aindnet.training.transfer.pseudo import Denoised, noise_of, pseudo_pairs
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The photo or burst that a pair is of, where what it shows of a scene is not known."""
+
+    name: str
+    scene: str
+    """Shots of one scene may show a part of each other; empty where each is a scene of its own, as
+    far as folders tell."""
 
 
 @dataclass
@@ -34,6 +47,10 @@ class Material:
     pairs: list[PhotoPair] = field(default_factory=list)
     cameras: dict[str, Camera] = field(default_factory=dict)
     """By pair, what EXIF tells of its noisy photo."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """By pair, the kind of its noisy photo's file."""
+    unplaced: dict[str, Shot] = field(default_factory=dict)
+    """By pair, the shots that may overlap."""
     rejected: dict[str, str] = field(default_factory=dict)
     """Photo or burst → why it is not used."""
     matched: dict[str, float] = field(default_factory=dict)
@@ -56,22 +73,32 @@ class Material:
                 good.append(pair)
         self._keep(good)
 
+    def leave_out_overlaps(self) -> None:
+        """Reject the shots that show a part of another: of all that are each a scene, and of each
+        scene, but where whole scenes are held out.
+        """
+        scenes: dict[str, dict[str, PhotoPair]] = defaultdict(dict)
+        for pair in self.pairs:
+            if shot := self.unplaced.get(pair.name):
+                scenes[shot.scene].setdefault(shot.name, replace(pair, name=shot.name))
+        self._leave_out(overlapping(scenes.pop("", {}).values()))
+        if self.scenes < SCENES_TO_HOLD_OUT_WHOLE:
+            for shots in scenes.values():
+                self._leave_out(overlapping(shots.values()))
+
+    def _leave_out(self, found: dict[str, str]) -> None:
+        for name, other in found.items():
+            self.rejected[name] = (
+                f"shows a part of what {other} shows: what one is judged by, the other would teach"
+            )
+        gone = {name for name, shot in self.unplaced.items() if shot.name in found}
+        self._keep([pair for pair in self.pairs if pair.name not in gone])
+
     def _keep(self, pairs: list[PhotoPair]) -> None:
         self.pairs = pairs
         kept = {pair.name for pair in pairs}
         self.cameras = {name: taken for name, taken in self.cameras.items() if name in kept}
-
-    def leave_out_overlaps(self, names: set[str]) -> None:
-        """Reject those of the pairs that show a part of others, but where whole scenes are held
-        out.
-        """
-        if self.scenes >= SCENES_TO_HOLD_OUT_WHOLE:
-            return
-        for name, other in overlapping([p for p in self.pairs if p.name in names]).items():
-            self.rejected[name] = (
-                f"shows a part of what {other} shows: what one is judged by, the other would teach"
-            )
-        self._keep([pair for pair in self.pairs if pair.name not in self.rejected])
+        self.kinds = {name: kind for name, kind in self.kinds.items() if name in kept}
 
     def missing(self) -> str:
         """What is wanting for an adaptation; empty where nothing is."""
@@ -91,13 +118,13 @@ def from_pairs(
     and, but for a `check`, for the first file that is no half of a pair.
     """
     material = Material("pairs")
-    unplaced: set[str] = set()
     for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
         taken: dict[str, Camera] = {}
+        kinds: dict[str, str] = {}
         may_overlap = not side_by_side(layout, folder)
         if layout == "pairs":
             found = read_pairs(folder)
-            pairs, taken = found.pairs, found.cameras
+            pairs, taken, kinds = found.pairs, found.cameras, found.kinds
             material.rejected |= {mark + name: reason for name, reason in found.broken.items()}
             if found.broken and not check:
                 name, reason = next(iter(found.broken.items()))
@@ -109,26 +136,27 @@ def from_pairs(
             pairs = read_dataset(layout, folder, only, match_brightness=False)
         swapped = 0
         for pair in pairs:
+            name = mark + pair.name
             inspection = inspect(pair)
             if inspection.problems:
-                material.rejected[mark + pair.name] = "; ".join(inspection.problems)
+                material.rejected[name] = "; ".join(inspection.problems)
                 swapped += inspection.swapped
                 continue
             if pair.name in taken:
-                material.cameras[mark + pair.name] = taken[pair.name]
+                material.cameras[name] = taken[pair.name]
+            material.kinds[name] = kinds.get(pair.name) or DATASET_KINDS.get(layout, OTHER)
             good = pair
             if inspection.corrected:
                 good = matched(pair)
-                material.matched[mark + pair.name] = round(100 * (inspection.gain - 1), 1)
-            material.pairs.append(replace(good, name=mark + pair.name, scene=mark + pair.scene))
+                material.matched[name] = round(100 * (inspection.gain - 1), 1)
+            material.pairs.append(replace(good, name=name))
             if may_overlap:
-                unplaced.add(mark + pair.name)
+                material.unplaced[name] = Shot(name, "" if pair.scene == pair.name else pair.scene)
         if 2 * swapped > len(pairs):
             raise UnusablePairsError(
                 f"{folder}: in {swapped} of {len(pairs)} pairs the clean photo is the noisier one; "
                 "swap the two folders"
             )
-    material.leave_out_overlaps(unplaced)
     return material
 
 
@@ -146,8 +174,11 @@ def from_bursts(folders: Sequence[Path]) -> Material:
         material.rejected |= {f"{name}/{frame}": why for frame, why in found.left_out.items()}
         pairs = burst_pairs(found)
         material.pairs += [replace(pair, scene=burst.scene) for pair in pairs]
+        shot = Shot(name, "" if burst.alone else burst.scene)
         for pair, frame in zip(pairs, found.frames, strict=True):
             material.cameras[pair.name] = burst.cameras[frame.name]
+            material.kinds[pair.name] = burst.kinds[frame.name]
+            material.unplaced[pair.name] = shot
     return material
 
 
@@ -157,6 +188,7 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
     material = Material("noisy photos alone")
     photos: list[Denoised] = []
     taken: dict[str, Camera] = {}
+    kinds: dict[str, str] = {}
     for group in read_bursts([folder]):
         material.rejected |= {f"{group.name}/{name}": why for name, why in group.broken.items()}
         photos += [
@@ -164,6 +196,7 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
             for frame in group.frames
         ]
         taken |= {f"{group.name}/{name}": camera for name, camera in group.cameras.items()}
+        kinds |= {f"{group.name}/{name}": kind for name, kind in group.kinds.items()}
     noise = noise_of(photos)
     level = 255 * float(noise.level(torch.full((1, 3, 1, 1), 0.5)).mean())
     material.notes = [
@@ -172,4 +205,5 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
     ]
     material.pairs = pseudo_pairs(photos, noise, seed=seed)
     material.cameras = {pair.name: taken[pair.scene] for pair in material.pairs}
+    material.kinds = {pair.name: kinds[pair.scene] for pair in material.pairs}
     return material

@@ -49,7 +49,8 @@ class DenoiserByCamera:
         kind = file_kind(photo.format)
         chosen = choose_profile(self._profiles, taken.make, taken.model, taken.iso, base, kind)
         if chosen is None:
-            iso = f" at ISO {taken.iso}" if taken.iso else ""
+            unknown = ", whose ISO the photo does not say" if taken.model else ""
+            iso = f" at ISO {taken.iso}" if taken.iso else unknown
             name = taken.name or "an unnamed camera"
             photo.metadata.notice(f"no camera profile for {name}{iso}: the plain model was used")
             return self._base

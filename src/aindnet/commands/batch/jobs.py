@@ -38,13 +38,18 @@ class Job:
     size: int = 0
     """Bytes of the input, for the time left."""
     label: str = ""
-    """What pictures beside the output are called by: NAME, or NAME.EXT where two share NAME."""
+    """What pictures beside the output are called by: NAME.EXT where two share NAME; else NAME, and
+    this is empty."""
     inputs: frozenset[Identity] = frozenset()
     """The files of the call's inputs, which nothing may take the place of."""
 
     def beside(self, mark: str) -> Path:
         """A PNG that goes with the output: NAME.noise.png, NAME.compare.png."""
         return self.output.with_name(f"{self.label or _plain_stem(self.output)}.{mark}.png")
+
+    def relabelled(self) -> Job:
+        """With the label that a call with other photos would give it."""
+        return replace(self, label="" if self.label else _full_label(self.output))
 
     def check_no_input(self, path: Path) -> None:
         """Raise `ImageWriteError` where `path` is an input, by whatever name."""
@@ -69,23 +74,25 @@ def find_jobs(
 
     A folder is searched through and mirrored under `output`; without `output`, results stand
     beside their inputs as NAME.denoised.EXT. RAW files become TIFFs. `marks` name the pictures that
-    are written beside each result (`Job.beside`). Raises `AindnetError` for several inputs and an
-    output that is named as one file.
+    are written beside each result (`Job.beside`). Raises `AindnetError` for several inputs, or a
+    folder, and an output that is named as one file.
     """
-    single = len(inputs) == 1
-    named = output is not None and output.suffix.lower() in _WRITTEN and not os.path.isdir(output)
-    if named and not single:
-        raise AindnetError(f"--output {output}: several inputs need a folder; name one")
+    if output is not None and _is_named_as_file(output):
+        if len(inputs) > 1:
+            raise AindnetError(f"--output {shown(output)}: several inputs need a folder; name one")
+        if os.path.isdir(inputs[0]):
+            text = "the photos of a folder need a folder; name one"
+            raise AindnetError(f"--output {shown(output)}: {text}")
     found: list[Job | Refused] = []
     for path in inputs:
         if os.path.isdir(path):
             found.extend(_folder_jobs(path, output))
         else:
-            found.append(_file_job(path, output, single=single))
+            found.append(_file_job(path, output))
     return _without_clashes(_labelled(_once(found)), marks)
 
 
-def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused:
+def _file_job(path: Path, output: Path | None) -> Job | Refused:
     try:
         size = _size(path)
     except (OSError, ValueError) as error:
@@ -95,9 +102,8 @@ def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused
         return Refused(path, error)
     if output is None:
         target = beside_input(path)
-    elif single and output.suffix.lower() in _WRITTEN and not os.path.isdir(output):
+    elif _is_named_as_file(output):
         target = output
-    elif single and output.suffix.lower() in _NEVER_WRITTEN and not os.path.isdir(output):
         try:
             format_for_output(output)
         except ImageWriteError as error:
@@ -105,6 +111,10 @@ def _file_job(path: Path, output: Path | None, *, single: bool) -> Job | Refused
     else:
         target = output / _output_name(path)
     return Job(path, target, target.parent, size)
+
+
+def _is_named_as_file(output: Path) -> bool:
+    return output.suffix.lower() in _WRITTEN | _NEVER_WRITTEN and not os.path.isdir(output)
 
 
 def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
@@ -260,7 +270,8 @@ def _without_clashes(found: list[Job | Refused], marks: Sequence[str]) -> list[J
                 job.check_no_input(path)
                 if other := taken.get(_real(path)):
                     text = f"{shown(path)}: {shown(other)} is written there already; "
-                    raise ImageWriteError(text + "denoise them apart")
+                    text += "denoise them apart, with another --output"
+                    raise ImageWriteError(text)
         except ImageWriteError as error:
             checked.append(Refused(job.input, error))
             continue
@@ -274,7 +285,7 @@ def _labelled(found: list[Job | Refused]) -> list[Job | Refused]:
     jobs = [job for job in found if isinstance(job, Job)]
     count = Counter(job.beside("") for job in jobs)
     return [
-        replace(job, label=_plain_stem(job.output) + job.output.suffix)
+        replace(job, label=_full_label(job.output))
         if isinstance(job, Job) and count[job.beside("")] > 1
         else job
         for job in found
@@ -283,6 +294,10 @@ def _labelled(found: list[Job | Refused]) -> list[Job | Refused]:
 
 def _plain_stem(output: Path) -> str:
     return output.stem.removesuffix(".denoised")
+
+
+def _full_label(output: Path) -> str:
+    return _plain_stem(output) + output.suffix
 
 
 def _real(path: Path) -> str:

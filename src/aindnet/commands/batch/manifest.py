@@ -57,6 +57,9 @@ class Made:
 
     file: str
     sha256: str
+    input: str = ""
+    """The photo that it is of; empty in records that do not say."""
+    input_sha256: str = ""
 
 
 class Manifest:
@@ -68,7 +71,7 @@ class Manifest:
         self._mutex = threading.Lock()
         self._claimed: set[str] = set()
         self._entries: dict[str, Entry] = {}
-        self._made: defaultdict[str, set[str]] = defaultdict(set)
+        self._made: defaultdict[str, dict[str, Made]] = defaultdict(dict)
         self._without_locks = False
         self._read_to = 0
         try:
@@ -129,19 +132,28 @@ class Manifest:
             self._read_on()
             return self._name(file) in self._made
 
-    def is_as_made(self, file: Path) -> bool:
-        """Whether a file is just what this run or any other put there under its name."""
-        return (
-            self.knows(file) and os.path.isfile(file) and hash_bytes_of(file) in self._hashes(file)
-        )
-
-    def _hashes(self, file: Path) -> frozenset[str]:
+    def made(self, file: Path) -> Made | None:
+        """What is recorded of a file that is just what this run or any other put there under its
+        name; None of any other.
+        """
+        if not self.knows(file) or not os.path.isfile(file):
+            return None
+        content = hash_bytes_of(file)
         with self._mutex:
-            return frozenset(self._made[self._name(file)])
+            return self._made[self._name(file)].get(content)
 
-    def expect(self, file: Path, sha256: str) -> None:
+    def other_record(self, file: Path) -> Path | None:
+        """The nearest record in the folders above a file that is not this: of a run over more
+        folders, or fewer.
+        """
+        own = os.path.abspath(self.path)
+        records = (folder / MANIFEST_NAME for folder in Path(os.path.abspath(file)).parents)
+        others = (path for path in records if os.fspath(path) != own and os.path.isfile(path))
+        return next(others, None)
+
+    def expect(self, file: Path, sha256: str, input_: str, input_sha256: str) -> None:
         """Record what a file will be, before it has its name, so that a later run knows it."""
-        self._append(Made(self._name(file), sha256))
+        self._append(Made(self._name(file), sha256, input_, input_sha256))
 
     def finish(
         self,
@@ -179,10 +191,11 @@ class Manifest:
         for line in whole.splitlines():
             entry = _parse(line)
             if isinstance(entry, Made):
-                self._made[entry.file].add(entry.sha256)
+                self._made[entry.file][entry.sha256] = entry
             elif entry is not None:
                 self._entries[entry.output] = entry
-                self._made[entry.output].add(entry.output_sha256)
+                content = entry.output_sha256
+                self._made[entry.output].setdefault(content, Made(entry.output, content))
 
     def _name(self, output: Path) -> str:
         return os.path.relpath(output, self.root)

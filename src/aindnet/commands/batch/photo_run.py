@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aindnet.commands.batch.jobs import Job
-from aindnet.commands.batch.manifest import Manifest
+from aindnet.commands.batch.manifest import Made, Manifest
 from aindnet.commands.batch.pictures import CompareSheet, NoiseMap
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.errors import ImageWriteError
@@ -40,6 +40,8 @@ class PhotoRun:
     settings: Settings
     record: Manifest | None = None
     """Where what is written is recorded; what `--resume` may replace is in it."""
+    input_sha256: str = ""
+    """Of the input's content, where there is a record."""
     photo: Photo | None = None
     noise: Mean = field(default_factory=Mean)
     hashes: dict[Path, str] = field(default_factory=dict)
@@ -87,14 +89,27 @@ class PhotoRun:
             )
         if not record.knows(path):
             raise ImageWriteError(
-                f"{shown(path)}: exists already, and is in no record of an earlier run (runs over "
-                "folders or with --resume keep one); pass --overwrite to replace it"
+                f"{shown(path)}: exists already, and is in no record of an earlier run "
+                + _elsewhere(record.other_record(path))
             )
-        if not record.is_as_made(path):
+        made = record.made(path)
+        if made is None:
             raise ImageWriteError(
                 f"{shown(path)}: was changed since it was made, and is kept; pass --overwrite to "
                 "make it again"
             )
+        if not self._is_own(made):
+            raise ImageWriteError(
+                f"{shown(path)}: is the result of {shown(made.input)}; choose another --output, "
+                "or pass --overwrite to replace it"
+            )
+
+    def _is_own(self, made: Made) -> bool:
+        """Whether a file is of this photo: the path decides for one that was edited, and the
+        content for one that was moved.
+        """
+        same_path = made.input in ("", os.path.realpath(self.job.input))
+        return same_path or made.input_sha256 == self.input_sha256
 
     def denoise(self, denoiser: BandDenoiser, advance: Callable[[int], None]) -> None:
         """Run the network over all pages; `advance` is told of finished pixels."""
@@ -153,7 +168,7 @@ class PhotoRun:
         assert self.record is not None
         if path in self._made_before and os.path.lexists(path):
             self._check_made_before(path)
-        self.record.expect(path, sha256)
+        self.record.expect(path, sha256, os.path.realpath(self.job.input), self.input_sha256)
         self.hashes[path] = sha256
 
     def _save(self) -> None:
@@ -183,6 +198,17 @@ class PhotoRun:
         numbers = range(1, pages + 1)
         return [self._aside(mark, number) for mark in self.settings.marks for number in numbers]
 
+    def has_asides(self) -> bool:
+        """Whether what goes beside the output is there, also by the names that a call with other
+        photos gave it.
+        """
+        if all(os.path.isfile(path) for path in self.asides()):
+            return True
+        assert self.record is not None
+        relabelled = self.job.relabelled()
+        made = [self.record.made(relabelled.beside(mark)) for mark in self.settings.marks]
+        return all(each is not None and self._is_own(each) for each in made)
+
     def _aside(self, mark: str, page: int) -> Path:
         return self.job.beside(mark if page == 1 else f"page-{page}.{mark}")
 
@@ -194,3 +220,13 @@ class PhotoRun:
             noise_map.close()
         if self.photo is not None:
             self.photo.close()
+
+
+def _elsewhere(record: Path | None) -> str:
+    """What to do about a file that no run recorded here."""
+    if record is None:
+        return "(runs over folders or with --resume keep one); pass --overwrite to replace it"
+    return (
+        f"here; there is one in {shown(record.parent)}: resume that run, with its inputs and its "
+        "--output, or pass --overwrite to replace the file"
+    )

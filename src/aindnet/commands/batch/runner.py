@@ -175,7 +175,7 @@ class BatchRunner:
                     task.outcome = Outcome(job.input, job.output, "skipped", noise_level=level)
                     return
             self._tidy(job.output.parent)
-            task.run = PhotoRun(job, self._settings, task.manifest)
+            task.run = self._photo_run(task)
             task.run.open()
 
         self._guard(task, prepare)
@@ -183,10 +183,13 @@ class BatchRunner:
 
     def _whole(self, task: _Task, entry: Entry) -> bool:
         """Whether the output stands as it was made from this very input with these settings."""
+        output = task.job.output
         same = (entry.input_sha256, entry.settings) == (task.input_sha256, self._settings_hash)
-        asides = PhotoRun(task.job, self._settings).asides()
-        exists = all(os.path.isfile(path) for path in (task.job.output, *asides))
-        return same and exists and hash_bytes_of(task.job.output) == entry.output_sha256
+        exists = same and os.path.isfile(output) and self._photo_run(task).has_asides()
+        return exists and hash_bytes_of(output) == entry.output_sha256
+
+    def _photo_run(self, task: _Task) -> PhotoRun:
+        return PhotoRun(task.job, self._settings, task.manifest, task.input_sha256)
 
     def _denoise(self, task: _Task) -> None:
         """Run the network. Runs in the caller's thread, one photo at a time."""

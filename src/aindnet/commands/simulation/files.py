@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -32,14 +32,20 @@ class SimulatedFiles:
 
     def of(self, side: str) -> Path:
         """The file of one side; of a burst's noisy side, its folder."""
-        suffix = "" if side == "noisy" and self.frames > 1 else SIDES[side]
-        return (self.output / side / self.name).with_suffix(suffix)
+        if side == "noisy" and self.frames > 1:
+            return self._burst
+        return (self.output / side / self.name).with_suffix(SIDES[side])
+
+    @property
+    def _burst(self) -> Path:
+        """The folder of a burst's frames."""
+        return (self.output / "noisy" / self.name).with_suffix("")
 
     def noisy(self) -> list[Path]:
         """The noisy file, or those of the burst."""
         if self.frames == 1:
             return [self.of("noisy")]
-        return [self.of("noisy") / f"{frame:03}.png" for frame in range(self.frames)]
+        return [self._burst / f"{frame:03}.png" for frame in range(self.frames)]
 
     def check(self, inputs: set[tuple[int, int]], *, overwrite: bool) -> None:
         """Raise `ImageWriteError` where a file is an input, or exists and is to be kept."""
@@ -69,10 +75,16 @@ class SimulatedFiles:
                     f"{file}: is no frame of an earlier burst, and would be one of this; move it, "
                     "or choose another --output"
                 )
+        for file in self.of_other_kind():
+            if identity_of(file) in inputs:
+                raise ImageWriteError(
+                    f"{file}: is an input, and would be of a run with other --frames; choose "
+                    "another --output"
+                )
 
     def further(self) -> list[Path]:
         """What is in a burst's folder that is named like a frame and is none of its own."""
-        folder = self.of("noisy")
+        folder = self._burst
         if self.frames == 1 or not os.path.isdir(folder):
             return []
         numbered = [file for file in folder.glob("[0-9][0-9][0-9]*.png") if file.stem.isdigit()]
@@ -80,5 +92,21 @@ class SimulatedFiles:
 
     def earlier(self) -> set[Path]:
         """The frames that a burst left: by their numbers, from 0 on without a gap."""
-        frames = (self.of("noisy") / f"{frame:03}.png" for frame in count())
+        frames = (self._burst / f"{frame:03}.png" for frame in count())
         return set(takewhile(os.path.lexists, frames))
+
+    def of_other_kind(self) -> list[Path]:
+        """Frames that an earlier run made of the photo where this makes one noisy file, or the
+        noisy file where this makes frames.
+        """
+        if not os.path.lexists(self.of("clean")):
+            return []  # no earlier run made any of it
+        if self.frames == 1:
+            return sorted(file for file in self.earlier() if not self._is_pair(file))
+        single = replace(self, frames=1).of("noisy")
+        return [single] if self._is_pair(single) else []
+
+    def _is_pair(self, noisy: Path) -> bool:
+        """Whether a noisy file is a whole photo's, which a clean one stands for; else a frame."""
+        clean = self.output / "clean" / noisy.relative_to(self.output / "noisy")
+        return os.path.lexists(noisy) and os.path.lexists(clean)

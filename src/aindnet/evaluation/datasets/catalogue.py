@@ -11,6 +11,7 @@ from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.dnd import load_dnd
 from aindnet.evaluation.datasets.estimator import load_estimator
 from aindnet.evaluation.datasets.gaussian import SIGMAS, load_gaussian
+from aindnet.evaluation.datasets.image_files import Skip, skip_nothing
 from aindnet.evaluation.datasets.nind import load_nind
 from aindnet.evaluation.datasets.pairs import load_noisy_only, load_pairs
 from aindnet.evaluation.datasets.real_mean import load_cc, load_nam, load_polyu_published
@@ -40,6 +41,8 @@ class DatasetOptions:
     match_brightness: bool = True
     sigmas: tuple[float, ...] = SIGMAS
     folders: tuple[str, ...] = ()
+    skip: Skip = skip_nothing
+    """Of a user's own photos, which files are none, such as what was written beside them."""
 
 
 def _polyu(root: Path, options: DatasetOptions) -> Dataset:
@@ -68,7 +71,7 @@ def _require_index(root: Path, pair_filter: PairFilter, kind: PolyUKind = "crops
 
 LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = MappingProxyType(
     {
-        "pairs": lambda root, options: load_pairs(root),
+        "pairs": lambda root, options: load_pairs(root, skip=options.skip),
         "polyu": _polyu,
         "cc": lambda root, options: load_cc(root),
         "nam": lambda root, options: load_nam(root),
@@ -79,7 +82,7 @@ LOADERS: MappingProxyType[str, Callable[[Path, DatasetOptions], Dataset]] = Mapp
         "sidd-sample": lambda root, options: load_sidd_sample(root),
         "gaussian": lambda root, options: load_gaussian(root, options.sigmas, options.folders),
         "estimator": lambda root, options: load_estimator(root),
-        "noisy": lambda root, options: load_noisy_only(root),
+        "noisy": lambda root, options: load_noisy_only(root, options.skip),
         "dnd": lambda root, options: load_dnd(root),
         "sidd-benchmark": lambda root, options: load_sidd_benchmark(root),
     }

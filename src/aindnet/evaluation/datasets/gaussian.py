@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.image_files import image_files, read_file
+from aindnet.evaluation.datasets.image_files import image_files, is_visible, read_file
 from aindnet.evaluation.datasets.sample import (
     Dataset,
     Image,
@@ -47,7 +47,8 @@ def add_gaussian_noise(clean: Image, sigma: float, seed: int) -> NDArray[np.floa
 
 def seed_of(name: str, sigma: float) -> int:
     """A seed that depends on the image's name and σ only."""
-    digest = hashlib.sha256(f"{name} {sigma:g}".encode()).digest()
+    text = f"{name} {sigma:g}".encode(errors="surrogateescape")  # of a name that is not UTF-8, too
+    digest = hashlib.sha256(text).digest()
     return int.from_bytes(digest[:8], "little")
 
 
@@ -70,7 +71,8 @@ def load_gaussian(
     if only:
         folders = [_folder(root, name) for name in only]
     else:
-        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+        inside = (path for path in root.iterdir() if path.is_dir() and is_visible(path, root))
+        folders = [root, *sorted(inside)]
     files = {folder: image_files(folder) for folder in folders}
     _require_one_kind(files)
     samples = []

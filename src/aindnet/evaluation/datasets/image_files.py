@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -9,42 +11,90 @@ import numpy as np
 
 from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets.sample import Image
-from aindnet.photo import read_image
+from aindnet.photo import SUFFIXES, open_photo, read_image
+from aindnet.photo.arrays import PLAIN_SUFFIXES
+from aindnet.photo.formats import HEIC, JXL, RAW
 
-PLAIN_SUFFIXES = frozenset({".bmp", ".ppm", ".pgm"})
-IMAGE_SUFFIXES = PLAIN_SUFFIXES | frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif"}
-)
+OLD_SUFFIXES = frozenset({".bmp", ".ppm", ".pgm"})
+IMAGE_SUFFIXES = OLD_SUFFIXES | SUFFIXES
+TURNED = (HEIC, JXL, RAW)
+"""Kinds of file that are decoded upright."""
+
+Skip = Callable[[Path], bool]
+"""Whether a file is no image of a data set."""
+
+
+def skip_nothing(path: Path) -> bool:
+    """No file."""
+    return False
 
 
 def image_files(folder: Path) -> dict[str, Path]:
     """The image files directly inside a folder by stem, sorted by name; two files of one stem are
     an error.
     """
+    return _by_name(folder, folder.iterdir())
+
+
+def image_files_under(folder: Path, skip: Skip = skip_nothing) -> dict[str, Path]:
+    """As `image_files`, those in further folders too, by `FOLDER/STEM`."""
+    return _by_name(folder, (path for path in _files_under(folder) if not skip(path)))
+
+
+def is_visible(path: Path, root: Path) -> bool:
+    """Whether neither a file of a folder nor a folder that it is in is hidden: macOS puts `._NAME`
+    beside every file on a foreign disk, and `__MACOSX` into archives.
+    """
+    parts = path.relative_to(root).parts
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _by_name(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+    for path in sorted(paths):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or not is_visible(path, folder):
             continue
-        if path.stem in files:
-            raise DatasetError(
-                f"{path}: a second image named {path.stem} beside {files[path.stem].name}"
-            )
-        files[path.stem] = path
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in files:
+            raise DatasetError(f"{path}: a second image named {name} beside {files[name].name}")
+        files[name] = path
     return files
 
 
+def _files_under(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for current, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(current, name) for name in names)
+
+
 def read_file(path: Path) -> Image:
-    """An image file as `photo.read_image` reads it; BMP and PNM, which data sets use, through
-    scikit-image.
+    """An image file as `photo.read_image` reads it: its own samples, upright, alpha left out.
+
+    HEIC, JPEG XL and RAW, which is developed, through `photo.open_photo`; BMP and PNM, which data
+    sets use, through scikit-image.
     """
-    if path.suffix.lower() not in PLAIN_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix in PLAIN_SUFFIXES:
         return read_image(path)
+    if suffix not in OLD_SUFFIXES:
+        return _read_photo(path)
     from skimage.io import imread
 
     try:
         return check_layout(np.asarray(imread(path)), str(path))
     except (OSError, ValueError, SyntaxError) as error:
         raise ImageReadError(f"{path}: not a readable image ({error})") from error
+
+
+def _read_photo(path: Path) -> Image:
+    with open_photo(path) as photo:
+        if photo.format in TURNED:
+            page = photo.pages[0]
+            samples = page.reader.read(0, page.height)
+            return samples[..., 0] if page.grey else samples[..., :3]
+    return read_image(path)  # of another kind than its name says
 
 
 def decode_image(data: bytes, name: str) -> Image:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.image_files import IMAGE_SUFFIXES
+from aindnet.evaluation.datasets.image_files import IMAGE_SUFFIXES, is_visible
 from aindnet.evaluation.datasets.pairs import read_pair
 from aindnet.evaluation.datasets.sample import Dataset, Sample, require_folder, require_samples
 
@@ -40,7 +40,7 @@ def load_nind(root: Path) -> Dataset:
     scenes: dict[str, list[tuple[float, str, Path]]] = {}
     for path in sorted(root.rglob("NIND_*")):
         label = NAME.match(path.stem)
-        if label and path.suffix.lower() in IMAGE_SUFFIXES:
+        if label and path.suffix.lower() in IMAGE_SUFFIXES and is_visible(path, root):
             shots = scenes.setdefault(label["scene"], [])
             shots.append((iso_value(label["iso"]), label["iso"], path))
     samples = []

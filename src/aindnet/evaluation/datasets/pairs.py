@@ -1,5 +1,5 @@
-"""Folders of pairs: `DIR/noisy/NAME.ext` with `DIR/clean/NAME.ext`; and folders of noisy photos
-alone.
+"""Folders of pairs: `DIR/noisy/NAME.ext` with `DIR/clean/NAME.ext`, or `SCENE/NAME.ext` in both;
+and folders of noisy photos alone.
 """
 
 from __future__ import annotations
@@ -8,7 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.image_files import image_files, read_file
+from aindnet.evaluation.datasets.image_files import (
+    Skip,
+    image_files_under,
+    read_file,
+    skip_nothing,
+)
 from aindnet.evaluation.datasets.sample import (
     Dataset,
     Pair,
@@ -17,43 +22,70 @@ from aindnet.evaluation.datasets.sample import (
     require_folder,
     require_samples,
 )
+from aindnet.photo.paths import shown
 
 
 def load_pairs(
-    root: Path, *, name: str = "pairs", title: str | None = None, protocol: str = ""
+    root: Path,
+    *,
+    name: str = "pairs",
+    title: str | None = None,
+    protocol: str = "",
+    skip: Skip = skip_nothing,
 ) -> Dataset:
     """A pairs folder; extensions may differ between the sides, names may not.
 
-    Raises `DatasetError` where a folder is missing, holds no image, or an image has no partner.
+    Images in a folder of both sides are of one scene, others are each a scene. One without a
+    partner is a sample that cannot be read. Raises `DatasetError` where a side is missing or holds
+    no image, or where no image has a partner.
     """
     layout = "a pairs folder: noisy/NAME.ext with clean/NAME.ext"
     require_folder(root, layout)
-    noisy = image_files(require_folder(root / "noisy", layout))
-    clean = image_files(require_folder(root / "clean", layout))
-    lonely = sorted(noisy.keys() ^ clean.keys())
-    if lonely:
-        side = "clean" if lonely[0] in noisy else "noisy"
-        raise DatasetError(
-            f"{root / side / lonely[0]}: missing, while the other side has it ({len(lonely)} such)"
+    noisy = image_files_under(require_folder(root / "noisy", layout), skip)
+    clean = image_files_under(require_folder(root / "clean", layout), skip)
+    lonely = {each: root / "clean" / each for each in noisy if each not in clean}
+    lonely |= {each: root / "noisy" / each for each in clean if each not in noisy}
+    if lonely and not noisy.keys() & clean.keys():
+        first = min(lonely)
+        raise DatasetError(f"{_missing(lonely[first])} ({len(lonely)} such, and no pair)")
+    names = [*noisy, *(each for each in clean if each not in noisy)]
+    nested = any("/" in each for each in names)
+    samples = [
+        Sample(
+            each,
+            partial(_refuse, lonely[each])
+            if each in lonely
+            else partial(read_pair, each, noisy[each], clean[each]),
+            group=each.split("/")[0] if nested else "",
         )
-    samples = [Sample(stem, partial(read_pair, stem, noisy[stem], clean[stem])) for stem in noisy]
+        for each in names
+    ]
     return Dataset(
         name=name,
-        title=title or f"Pairs in {root.resolve().name}",
+        title=title or f"Pairs in {shown(root.resolve().name)}",
         samples=require_samples(samples, root / "noisy", "image"),
         protocol=protocol or "Noisy and clean files as they are.",
+        grouping="scene" if nested else "",
     )
 
 
-def load_noisy_only(root: Path) -> Dataset:
-    """Every image of a folder as a noisy one without its clean side: for looking at, and for
-    no-reference measures.
+def _missing(path: Path) -> str:
+    return f"{path}: missing, while the other side has it"
+
+
+def _refuse(path: Path) -> Pair:
+    raise DatasetError(_missing(path))
+
+
+def load_noisy_only(root: Path, skip: Skip = skip_nothing) -> Dataset:
+    """Every image of a folder, and of folders in it, as a noisy one without its clean side: for
+    looking at, and for no-reference measures.
     """
-    files = image_files(require_folder(root, "a folder of noisy photos"))
-    samples = [Sample(stem, partial(read_noisy, path)) for stem, path in files.items()]
+    files = image_files_under(require_folder(root, "a folder of noisy photos"), skip)
+    samples = [Sample(name, partial(read_noisy, path)) for name, path in files.items()]
     return Dataset(
         name="noisy",
-        title=f"Noisy photos in {root.resolve().name}",
+        title=f"Noisy photos in {shown(root.resolve().name)}",
         samples=require_samples(samples, root, "image"),
         protocol="No clean side: nothing is measured against a reference.",
         has_truth=False,

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from aindnet.errors import DatasetError
-from aindnet.evaluation.datasets.image_files import IMAGE_SUFFIXES
+from aindnet.evaluation.datasets.image_files import IMAGE_SUFFIXES, is_visible
 from aindnet.evaluation.datasets.pairs import read_pair
 from aindnet.evaluation.datasets.sample import Dataset, Sample, require_folder, require_samples
 
@@ -33,7 +33,11 @@ def load_real_mean(root: Path, *, name: str, title: str, download: str, expected
     not expected.
     """
     require_folder(root, download)
-    files = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    files = [
+        path
+        for path in sorted(root.rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES and is_visible(path, root)
+    ]
     means = {_base(path, root, "mean"): path for path in files if path.stem.endswith("_mean")}
     samples = []
     for path in files:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aindnet.errors import DatasetError
 from aindnet.evaluation.datasets.brightness import with_matched_brightness
+from aindnet.evaluation.datasets.image_files import is_visible
 from aindnet.evaluation.datasets.pairs import read_pair
 from aindnet.evaluation.datasets.real_pairs import PairFilter, load_renoir_crops
 from aindnet.evaluation.datasets.sample import Dataset, Sample, require_folder, require_samples
@@ -40,8 +41,9 @@ def load_renoir(
 
 def _load_batches(root: Path) -> Dataset:
     samples = []
-    for noisy in sorted(root.rglob("*Noisy.bmp")):
-        references = sorted(noisy.parent.glob("*Reference.bmp"))
+    for noisy in sorted(path for path in root.rglob("*Noisy.bmp") if is_visible(path, root)):
+        beside = noisy.parent.glob("*Reference.bmp")
+        references = [path for path in beside if is_visible(path, root)]
         if len(references) != 1:
             raise DatasetError(f"{noisy.parent}: needs exactly one …Reference.bmp")
         name = noisy.relative_to(root).with_suffix("").as_posix()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aindnet.errors import DatasetError
+from aindnet.evaluation.datasets.image_files import is_visible
 from aindnet.evaluation.datasets.matlab_files import read_blocks
 from aindnet.evaluation.datasets.pairs import read_pair
 from aindnet.evaluation.datasets.sample import (
@@ -129,7 +130,7 @@ def load_sidd_training(root: Path) -> Dataset:
     """
     require_folder(root, TRAINING_DOWNLOAD)
     samples = []
-    for path in sorted(root.rglob("*NOISY_SRGB_*")):
+    for path in sorted(path for path in root.rglob("*NOISY_SRGB_*") if is_visible(path, root)):
         clean = path.with_name(path.name.replace("NOISY_SRGB", "GT_SRGB"))
         if not clean.is_file():
             raise DatasetError(f"{path}: has no {clean.name} beside it")
@@ -141,7 +142,7 @@ def load_sidd_training(root: Path) -> Dataset:
         number = re.sub(r".*NOISY_SRGB_", "", path.stem)
         name = f"{path.parent.name}/{number}"
         read = partial(read_pair, name, path, clean)
-        samples.append(Sample(name, read, group=f"scene {parts[1]}", photo=name))
+        samples.append(Sample(name, read, group=f"scene {parts[1]}"))
     return Dataset(
         name="sidd-training",
         title="SIDD training photos (sRGB)",

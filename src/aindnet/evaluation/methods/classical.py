@@ -5,13 +5,19 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 
 from aindnet.errors import MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
+from aindnet.evaluation.methods.noise_level import NOISE_LEVEL_FILE
 from aindnet.evaluation.methods.settings import PeerSettings
 from aindnet.evaluation.metrics import to_uint8
+from aindnet.restore.code import code_digest
+
+CODE = code_digest(Path(__file__), NOISE_LEVEL_FILE)
+"""Of these methods and of the noise level that they are told, as they were imported."""
 
 
 def require(module: str, package: str) -> None:
@@ -50,10 +56,9 @@ class NonLocalMeans:
 
     @property
     def fingerprint(self) -> str:
-        """Name, settings and the library's version."""
-        return f"{self.name}|{self.settings}|" + library_version(
-            "opencv-python-headless", "opencv-python"
-        )
+        """Name, settings, code and the library's version."""
+        library = library_version("opencv-python-headless", "opencv-python")
+        return f"{self.name}|{self.settings}|{CODE}|{library}"
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
@@ -96,8 +101,9 @@ class Wavelet:
 
     @property
     def fingerprint(self) -> str:
-        """Name, settings and the library's version."""
-        return f"{self.name}|{self.settings}|" + library_version("scikit-image")
+        """Name, settings, code and the libraries' versions."""
+        libraries = f"{library_version('scikit-image')}|{library_version('PyWavelets')}"
+        return f"{self.name}|{self.settings}|{CODE}|{libraries}"
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:
@@ -146,8 +152,8 @@ class BlockMatching:
 
     @property
     def fingerprint(self) -> str:
-        """Name, settings and the library's version."""
-        return f"{self.name}|{self.settings}|" + library_version("bm3d")
+        """Name, settings, code and the library's version."""
+        return f"{self.name}|{self.settings}|{CODE}|{library_version('bm3d')}"
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:

@@ -23,7 +23,10 @@ from aindnet.evaluation.methods.method import (
 from aindnet.evaluation.metrics import to_uint8, to_unit
 from aindnet.evaluation.provenance import without_folders
 from aindnet.photo import read_image, write_image
+from aindnet.restore.code import code_digest
 
+CODE = code_digest(Path(__file__))
+"""Of what a program is given and taken from, as it was imported."""
 STARTER = """
 import os, resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
@@ -69,8 +72,10 @@ class Executable:
 
     @property
     def fingerprint(self) -> str:
-        """The command as given: a program that changed under the same command is not noticed."""
-        return f"command|{self.command}"
+        """The command as given, and the code: a program that changed under the same command is not
+        noticed.
+        """
+        return f"command|{self.command}|{CODE}"
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:

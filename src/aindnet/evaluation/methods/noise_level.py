@@ -8,6 +8,7 @@ is taken on that subsampled photo.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from aindnet.evaluation.methods.method import FloatImage
 
 SUBSAMPLING = 4
 SMALLEST_SIDE = 8
+NOISE_LEVEL_FILE = Path(__file__)
+"""Part of the code of every method that is told it."""
 
 
 def estimate_noise_level(image: FloatImage, subsampling: int = SUBSAMPLING) -> float:

@@ -12,6 +12,11 @@ import numpy as np
 from aindnet.errors import InvalidModelFileError, MissingExtraError
 from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
 from aindnet.pretrained.files import file_sha256
+from aindnet.restore.backends.measured import installed_version
+from aindnet.restore.code import code_digest
+
+CODE = code_digest(Path(__file__))
+"""Of the way through the file's network, as it was imported."""
 
 
 class OnnxFile:
@@ -43,8 +48,8 @@ class OnnxFile:
 
     @property
     def fingerprint(self) -> str:
-        """The file's hash."""
-        return f"onnx|{self._sha256}"
+        """The file's hash, the code and the library's version."""
+        return f"onnx|{self._sha256}|{CODE}|{installed_version('onnxruntime')}"
 
     @cached_property
     def _sha256(self) -> str:

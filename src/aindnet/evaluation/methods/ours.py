@@ -42,10 +42,12 @@ class OurModel:
     @property
     def fingerprint(self) -> str:
         """The hashes of weights, profile and code with everything that changes the answer."""
+        from aindnet.restore.backends.measured import RUNTIMES, installed_version
         from aindnet.restore.code import DENOISING_CODE
 
         profile = f"|{self.camera_sha256}" if self.camera_sha256 else ""
-        return f"{self.denoiser.model_hash}|{self.settings}{profile}|{DENOISING_CODE}"
+        runtimes = ", ".join(f"{name} {installed_version(name)}" for name in RUNTIMES)
+        return f"{self.denoiser.model_hash}|{self.settings}{profile}|{DENOISING_CODE}|{runtimes}"
 
     @property
     def shares_memory(self) -> bool:

@@ -18,7 +18,10 @@ from aindnet.whole_files import whole_file
 def write_report(
     document: dict[str, Any], showcases: Sequence[Showcase], folder: Path
 ) -> list[Path]:
-    """Write the three files; the page needs no other file and no network."""
+    """Write the three files; the page needs no other file and no network.
+
+    Bytes of names that are not UTF-8 are escaped, in JSON by its own escapes.
+    """
     contents = {
         "report.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
         "report.md": markdown_report(document),
@@ -27,6 +30,6 @@ def write_report(
     written = []
     for name, text in contents.items():
         with whole_file(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         written.append(folder / name)
     return written

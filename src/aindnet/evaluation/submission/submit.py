@@ -47,7 +47,8 @@ def submit(
     complete set that is not the benchmark's size, and where `bundle` holds anything that is not of
     a bundle.
     """
-    digest = hashlib.sha256(method.fingerprint.encode()).hexdigest()[:12]
+    fingerprint = method.fingerprint.encode(errors="surrogateescape")
+    digest = hashlib.sha256(fingerprint).hexdigest()[:12]
     parts, bundle = output / f"denoised-{digest}", output / "bundle"
     _require_no_others_files(bundle)
     if dataset.name == "dnd":
@@ -99,7 +100,7 @@ def submit(
         }
         for name, text in written.items():
             with whole_file(output / name) as partial:
-                partial.write_text(text, encoding="utf-8")
+                partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     return document
 
 

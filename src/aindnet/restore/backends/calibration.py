@@ -33,9 +33,9 @@ _PASS_ON = {"Split", "VariadicSplit", "Slice", "StridedSlice", "Reshape"}
 def calibrate(network: AINDNet, tiles: Sequence[Array]) -> dict[str, tuple[float, float]]:
     """By layer of `int8_layers`, the range of what goes into it.
 
-    `tiles` are photos (1, C, h, w) of one shape, sides multiples of 32; a few dozen, of all noise
-    and contrast that the network shall meet. Each is normalised by its own statistics. Raises
-    `MissingExtraError` without NNCF and OpenVINO.
+    `tiles` are photos (1, C, h, w) of one shape, aligned as `tile_graph` needs it; a few dozen, of
+    all noise and contrast that the network shall meet. Each is normalised by its own statistics.
+    Raises `MissingExtraError` without NNCF and OpenVINO.
     """
     os.environ.setdefault("NNCF_CI", "1")  # else it reports its use over the net
     try:

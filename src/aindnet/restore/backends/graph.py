@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
 import warnings
 from typing import Literal
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from aindnet.errors import MissingExtraError
+from aindnet.network import AINDNet
 from aindnet.restore.backends.tile_network import (
     GivenPass,
     OwnPass,
@@ -18,8 +20,12 @@ from aindnet.restore.backends.tile_network import (
     TileNetwork,
     split_modulation,
 )
+from aindnet.restore.tiling import alignment_for, round_up
 
 OPSET = 17
+TRACED_SIZE = 64
+"""Pixels a side, or the next that the network takes, of what is traced where sizes stay open: the
+network runs over it once."""
 GraphKind = Literal["own", "given", "grid"] | int
 """Statistics: each tile's own; one scale and shift per channel given; a grid of them given; sliding
 windows of so many pixels."""
@@ -39,12 +45,12 @@ def tile_graph(network: TileNetwork, kind: GraphKind) -> bytes:
 
     Inputs are `tiles`, and by kind `grid`, `rows`, `columns`; outputs `result`, and `measured`
     where the statistics are the tile's own.
-    Height and width must be multiples of `ALIGNMENT`.
+    Height and width must be multiples of `alignment_for(network.multiple)`.
     """
     # The conversion runs the network once: small, in float32, whatever it runs as elsewhere.
     network = copy.deepcopy(network).cpu().float()
     split_modulation(network)
-    size, nodes = 64, 3
+    size, nodes = traced_size(network), 3
     inputs: list[Tensor] = [torch.rand(1, network.config.image_channels, size, size)]
     if kind in ("given", "grid"):
         across = nodes if kind == "grid" else 1
@@ -64,6 +70,17 @@ def tile_graph(network: TileNetwork, kind: GraphKind) -> bytes:
     return trace_to_onnx(module, inputs, names, outputs, dynamic)
 
 
+def traced_size(network: AINDNet) -> int:
+    """Pixels a side to trace at: none must be added inside, as a graph would keep just so many."""
+    return round_up(TRACED_SIZE, alignment_for(network.multiple))
+
+
+def require_onnx() -> None:
+    """Raise `MissingExtraError` where ONNX is not installed."""
+    if importlib.util.find_spec("onnx") is None:
+        raise MissingExtraError("onnx", "onnx")
+
+
 def trace_to_onnx(
     module: nn.Module,
     inputs: list[Tensor],
@@ -74,23 +91,22 @@ def trace_to_onnx(
     """Serialised ONNX of a module.
 
     By the tracing exporter: the graph is as good as the newer exporter's, in a tenth of the time,
-    which a program that starts for one photo has to pay.
+    which a program that starts for one photo has to pay. Raises `MissingExtraError` without ONNX,
+    which the exporter would miss at its end.
     """
+    require_onnx()
     stream = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         # Branches on sizes are meant to be fixed: tiles are multiples of what the network needs.
         warnings.simplefilter("ignore")
-        try:
-            torch.onnx.export(
-                module.eval(),
-                tuple(inputs),
-                stream,  # type: ignore[arg-type]  # the stub knows paths only
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=names,
-                output_names=outputs,
-                dynamic_axes=dynamic,
-            )
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("onnx", "onnx") from error
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs),
+            stream,  # type: ignore[arg-type]  # the stub knows paths only
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes=dynamic,
+        )
     return stream.getvalue()

@@ -11,7 +11,7 @@ import numpy as np
 
 from aindnet.errors import DeviceMemoryError
 from aindnet.restore.backends.base import Array, Backend, Given, Pending, TileStatistics
-from aindnet.restore.tiling import ALIGNMENT, TilePlan, plan_tiles
+from aindnet.restore.tiling import ALIGNMENT, TilePlan, plan_tiles, round_up
 
 T = TypeVar("T")
 
@@ -24,10 +24,16 @@ class HalvingBackend(Backend):
     """
 
     def __init__(
-        self, backend: Backend, *, overlap: int, discard: int, constant_statistics: bool
+        self,
+        backend: Backend,
+        *,
+        overlap: int,
+        discard: int,
+        constant_statistics: bool,
+        alignment: int = ALIGNMENT,
     ) -> None:
-        """`overlap` and `discard` are the tiles'; `constant_statistics`: "own" ones are the same
-        whatever the tile.
+        """`overlap`, `discard` and `alignment` are the tiles'; `constant_statistics`: "own" ones
+        are the same whatever the tile.
         """
         self.name, self.device = backend.name, backend.device
         self.precision, self.batch = backend.precision, backend.batch
@@ -35,7 +41,8 @@ class HalvingBackend(Backend):
         self._backend = backend
         self._overlap = overlap
         self._discard = discard
-        self._smallest = 3 * max(overlap, ALIGNMENT)
+        self._alignment = alignment
+        self._smallest = 3 * round_up(max(overlap, alignment), alignment)
         self._constant_statistics = constant_statistics
         self._side: int | None = None
         self._windows = backend.batch
@@ -60,9 +67,13 @@ class HalvingBackend(Backend):
                     self._backend.measure(tiles[start : start + count])
                     for start in range(0, len(tiles), count)
                 ]
-            except DeviceMemoryError:
+            except DeviceMemoryError as error:
                 if count == 1:
-                    raise
+                    height, width = tiles.shape[-2:]
+                    raise DeviceMemoryError(
+                        f"{error}, even for one window of {height}×{width} pixels: "
+                        f"{self._elsewhere}end other programs"
+                    ) from error
                 self._windows = count // 2
             else:
                 return np.concatenate(parts)
@@ -86,24 +97,36 @@ class HalvingBackend(Backend):
                 self._halve(side, statistics[0], error)
 
     def _halve(self, side: int, given: Given, error: DeviceMemoryError) -> None:
-        smaller = max(side // 2 // ALIGNMENT * ALIGNMENT, self._smallest)
+        smaller = max(side // 2 // self._alignment * self._alignment, self._smallest)
         if smaller >= side:
             raise DeviceMemoryError(
-                f"{error}, even for tiles of {side} pixels: try --device cpu, or end other programs"
+                f"{error}, even for tiles of {side} pixels: {self._elsewhere}end other programs"
             ) from error
         if given == "own" and not self._constant_statistics:
             raise DeviceMemoryError(
                 f"{error} for a tile of {side} pixels, and smaller ones would be normalized by "
-                "other statistics: try --device cpu, or --tile for all photos"
+                f"other statistics: {self._elsewhere}set --tile for all photos"
             ) from error
         warnings.warn(
             f"{error}: going on with tiles of {smaller} pixels instead of {side}", stacklevel=2
         )
         self._side = smaller
 
+    @property
+    def _elsewhere(self) -> str:
+        """Advice that is none on the CPU."""
+        return "" if self.device == "cpu" else "try --device cpu, or "
+
     def _in_parts(self, tiles: Array, statistics: Sequence[Given], side: int) -> Array:
         height, width = tiles.shape[-2:]
-        plan = plan_tiles(height, width, tile=side, overlap=self._overlap, discard=self._discard)
+        plan = plan_tiles(
+            height,
+            width,
+            tile=side,
+            overlap=self._overlap,
+            discard=self._discard,
+            alignment=self._alignment,
+        )
         total: Array | None = None
         for row, y in enumerate(plan.rows.positions):
             for column, x in enumerate(plan.columns.positions):

@@ -11,7 +11,7 @@ import torch
 from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
-from aindnet.restore.backends.graph import GraphKind, tile_graph
+from aindnet.restore.backends.graph import GraphKind, require_onnx, tile_graph
 from aindnet.restore.backends.tile_network import TileNetwork
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -28,6 +28,7 @@ class ONNXBackend(Backend):
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingExtraError("onnxruntime", "onnx") from error
+        require_onnx()
         provider = PROVIDERS.get(device)
         if provider not in onnxruntime.get_available_providers():
             raise DeviceError(f"this ONNX Runtime does not run on {device}: try --backend torch")

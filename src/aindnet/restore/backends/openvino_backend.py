@@ -15,7 +15,7 @@ from aindnet.errors import DeviceError, MissingExtraError
 from aindnet.network import AINDNet
 from aindnet.restore.backends.base import Array, Backend, Given, graph_kind, memory_errors, stack
 from aindnet.restore.backends.compiled_store import CompiledStore
-from aindnet.restore.backends.graph import GraphKind, tile_graph
+from aindnet.restore.backends.graph import GraphKind, require_onnx, tile_graph
 from aindnet.restore.backends.int8 import Ranges, in_int8
 from aindnet.restore.backends.openvino_precision import with_bfloat16_convolutions
 from aindnet.restore.backends.tile_network import TileNetwork
@@ -70,6 +70,7 @@ class OpenVINOBackend(Backend):
         int8_ranges: Ranges | None = None,
     ) -> None:
         openvino = _openvino()
+        require_onnx()
         if not computes_in(precision):
             raise DeviceError(
                 f"{precision}: OpenVINO does not compute in it on this CPU: take --precision fp32, "

@@ -188,7 +188,7 @@ class TileNetwork(TileTrunk, AINDNet):
         self.eval().requires_grad_(False)
 
     def residual(self, tiles: Tensor, statistics: Statistics) -> Tensor:
-        """Tiles (B, C, h, w), h and w multiples of 32 → (B, 2·C, h, w): residual, noise level.
+        """Tiles (B, C, h, w), h and w aligned → (B, 2·C, h, w): residual, noise level.
 
         The residual without the tile: in bf16 their sum would be rounded to 1/512.
         """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchBackend(Backend):
-    """Channels-last, under autocast in bf16 or fp16; statistics stay in float32.
+    """Channels-last, under autocast in bf16 or fp16; statistics stay in float32. In fp32 on CUDA
+    without TF32 (`full_float32`).
 
     `compiled` lets TorchInductor make one program of each pass and tile shape, with normalization,
     modulation and activation fused: half a minute or more before the first tile, faster after it.
@@ -52,7 +54,7 @@ class TorchBackend(Backend):
     @torch.inference_mode()
     def start(self, tiles: Array, statistics: Sequence[Given]) -> Pending:
         """See `Backend`."""
-        with self._lock, memory_errors(self.device), self._autocast():
+        with self._lock, memory_errors(self.device), self._autocast(), self._exactly():
             inputs = [self._tiles(tiles), *(self._upload(each) for each in stack(statistics))]
             given = statistics[0]
             result: Tensor
@@ -69,7 +71,7 @@ class TorchBackend(Backend):
     @torch.inference_mode()
     def measure(self, tiles: Array) -> Array:
         """See `Backend`."""
-        with self._lock, memory_errors(self.device), self._autocast():
+        with self._lock, memory_errors(self.device), self._autocast(), self._exactly():
             measured: Tensor = self._pass("own")(self._tiles(tiles))[1]
             return measured.cpu().numpy()
 
@@ -87,6 +89,10 @@ class TorchBackend(Backend):
         kind = torch.device(self.device).type
         return torch.autocast(kind, DTYPES[self.precision], enabled=self.precision != "fp32")
 
+    def _exactly(self) -> AbstractContextManager[None]:
+        in_float32 = self._copies is not None and self.precision == "fp32"
+        return full_float32() if in_float32 else nullcontext()
+
     def _tiles(self, tiles: Array) -> Tensor:
         return self._upload(tiles).contiguous(memory_format=torch.channels_last)
 
@@ -94,6 +100,35 @@ class TorchBackend(Backend):
         if self._copies is not None:
             return self._copies.upload(array)
         return torch.from_numpy(array).to(self.device)
+
+
+class _TF32:
+    """Whether cuDNN may use it is a setting of the whole process: the first that wants it off keeps
+    what it was, the last that is done sets it back.
+    """
+
+    lock = threading.Lock()
+    wanted_off = 0
+    before = True
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions in float32 on CUDA: PyTorch allows cuDNN to take TF32, which has 10 of its 23
+    bits, unless told otherwise.
+    """
+    with _TF32.lock:
+        if _TF32.wanted_off == 0:
+            _TF32.before = torch.backends.cudnn.allow_tf32
+            torch.backends.cudnn.allow_tf32 = False
+        _TF32.wanted_off += 1
+    try:
+        yield
+    finally:
+        with _TF32.lock:
+            _TF32.wanted_off -= 1
+            if _TF32.wanted_off == 0:
+                torch.backends.cudnn.allow_tf32 = _TF32.before
 
 
 class _Copies:

@@ -81,16 +81,35 @@ def places_of(regions: Sequence[Region], *, by_scene: bool) -> list[int]:
     if by_scene:
         scenes = {region.pair.scene: number for number, region in enumerate(regions)}
         return [scenes[region.pair.scene] for region in regions]
-    seen: list[npt.NDArray[np.float32]] = []
-    numbers = []
+    sketches: list[npt.NDArray[np.float32]] = []
+    numbers: list[int] = []
     for region in regions:
         clean = region.read(region.pair.clean)[None]
         shown = 255 * F.adaptive_avg_pool2d(clean, SKETCH)[0].numpy()
-        same = [n for n, other in enumerate(seen) if np.square(shown - other).mean() < ALIKE**2]
-        numbers.append(same[0] if same else len(seen))
-        if not same:
-            seen.append(shown)
+        earlier = zip(numbers, regions, sketches, strict=False)
+        same = [n for n, other, beside in earlier if _one_place(region, shown, other, beside)]
+        numbers.append(min(same, default=max(numbers, default=-1) + 1))
+        sketches.append(shown)
     return numbers
+
+
+def _one_place(
+    region: Region,
+    shown: npt.NDArray[np.float32],
+    other: Region,
+    beside: npt.NDArray[np.float32],
+) -> bool:
+    """Whether two patches, with what they show, (3, rows, columns) in levels, are of one place.
+
+    At one position of one scene the frames of bursts are, for all the noise that their targets
+    hold. Pairs may be crops of a scene, and must look alike there too, but for the exposure.
+    """
+    if (region.pair.scene, region.y, region.x) == (other.pair.scene, other.y, other.x):
+        if region.pair.target_variance is not None and other.pair.target_variance is not None:
+            return True
+        light = beside.mean(axis=(1, 2), keepdims=True) + 1
+        shown = shown * light / (shown.mean(axis=(1, 2), keepdims=True) + 1)
+    return bool(np.square(shown - beside).mean() < ALIKE**2)
 
 
 def bootstrap_gain(

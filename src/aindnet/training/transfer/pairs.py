@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,10 +181,12 @@ def _checked(regions: Sequence[Region], size: int, limit: int) -> tuple[Region, 
 def too_small(pair: PhotoPair, crop: int, patch: int = 128) -> str:
     """Why a pair is too small for `divide`, and what is large enough; empty where it is not."""
     height, width = pair.shape
-    if width - _strip(width, patch) - GAP < crop or height < max(crop, 2 * 32 + GAP):
+    lowest = max(crop, 2 * 32 + GAP)
+    narrowest = next(w for w in itertools.count(crop) if w - _strip(w, patch) - GAP >= crop)
+    if width < narrowest or height < lowest:
         return (
             f"{width}×{height} pixels are too few to learn from and to check on; photos of at "
-            f"least {2 * crop}×{crop} are needed"
+            f"least {narrowest}×{lowest} are needed"
         )
     return ""
 
