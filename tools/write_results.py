@@ -186,9 +186,10 @@ def results_page(places: Places) -> str:
         + f"`, `{ABLATION}`). `DATA` is the folder of the data sets. {conventions()}",
         "The peers' settings are the best of a grid on the dev part of the set that a row names "
         "(`python tools/choose_peer_settings.py`): every fourth PolyU crop, all images of the "
-        "smaller sets, of each the central 256 pixels. These are among the images measured, so the peers are shown at their best, "
-        "and the model as it is, with nothing set for a set; constants of the default were chosen "
-        "on these very images, though, one for all sets (beyond-the-paper.md names them), so its "
+        "smaller sets, of each the central 256 pixels. These are among the images measured, so the "
+        "peers are shown at their best, and the model as it is, with nothing set for a set; "
+        "constants of the default were chosen on these very images, though, one for all sets "
+        "(beyond-the-paper.md names them), so its "
         "numbers here are not those of unseen photos. Times are of the machine that a table "
         "names, with what else ran on it; the peers' scores on real noise are kept, image by "
         "image, in `scores/`.",

@@ -44,8 +44,8 @@ def orthogonalised(updates: Tensor, steps: int = 5) -> Tensor:
         polynomial = a * identity + b * gram + c * (gram @ gram)
         product = polynomial @ product
         gram = polynomial @ gram @ polynomial
-    x = product @ x
-    return x.mT if tall else x
+    result: Tensor = product @ x
+    return result.mT if tall else result
 
 
 def hidden_filters(network: nn.Module) -> set[str]:
