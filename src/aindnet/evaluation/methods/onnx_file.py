@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from aindnet.errors import InvalidModelFileError, MissingExtraError
+from aindnet.evaluation.methods.classical import library_version
 from aindnet.evaluation.methods.method import Denoised, FloatImage, failing_by_name
 from aindnet.pretrained.files import file_sha256
-from aindnet.restore.backends.measured import installed_version
 from aindnet.restore.code import code_digest
 
 CODE = code_digest(Path(__file__))
@@ -49,7 +49,8 @@ class OnnxFile:
     @property
     def fingerprint(self) -> str:
         """The file's hash, the code and the library's version."""
-        return f"onnx|{self._sha256}|{CODE}|{installed_version('onnxruntime')}"
+        library = library_version("onnxruntime", "onnxruntime-gpu")
+        return f"onnx|{self._sha256}|{CODE}|{library}"
 
     @cached_property
     def _sha256(self) -> str:

@@ -1,8 +1,9 @@
 """Photos that share a part: what is held out of one would be learned from the other.
 
 The place is found by normalized cross-correlation over what both would show (Padfield, IEEE Trans.
-Image Process. 21, 2012) of block means; scikit-image's, for masks of any shape, takes thirty times
-as long. Whether it is the same is judged by the detail.
+Image Process. 21, 2012) of block means. scikit-image has it for masks of any shape, which needs
+several spectra for each two photos; whole photos need one each, and sums. Whether it is the same is
+judged by the detail.
 """
 
 from __future__ import annotations
