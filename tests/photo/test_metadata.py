@@ -154,6 +154,22 @@ def test_kinds_whose_readers_ignore_exif_are_written_upright(
         assert np.abs(np.asarray(new) - expected).mean() < 3
 
 
+def test_exif_that_avif_cannot_hold_is_named(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags[0xFDE8] = "private"
+    details = tags.get_ifd(0x8769)
+    details[0xA434] = "a lens"
+    details[0xFDE9] = "private too"
+    source = save_pillow(tmp_path / "in.jpg", picture(), exif=tags)
+    (notice,) = pass_through(source, tmp_path / "out.avif")
+    assert "does not know left out: tag 65000, tag 65001" in notice
+    with Image.open(tmp_path / "out.avif") as image:
+        assert image.getexif()[0x010F] == "Maker"
+        assert image.getexif().get_ifd(0x8769)[0xA434] == "a lens"
+    assert pass_through(source, tmp_path / "out.webp") == []
+
+
 def test_xmp_says_upright_where_pixels_are_turned(tmp_path: Path) -> None:
     attribute = b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF>'
     old, new = (XMP.replace(b"/></rdf:RDF>", attribute % turn) for turn in (6, 1))

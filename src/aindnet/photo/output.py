@@ -16,7 +16,7 @@ from aindnet.photo.exif import bare
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, TIFF, WEBP, Format, format_for_output
 from aindnet.photo.heic import encode_heic
 from aindnet.photo.jxl import encode_jxl
-from aindnet.photo.metadata import Metadata
+from aindnet.photo.metadata import Metadata, listed
 from aindnet.photo.output_checks import (
     channels_in,
     check_output,
@@ -27,6 +27,7 @@ from aindnet.photo.output_checks import (
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, Photo
 from aindnet.photo.pixels import RGB
+from aindnet.photo.short_exif import tag_name
 from aindnet.photo.store import PixelStore, spool_file
 from aindnet.photo.tiff_pages import TiffAssembler, directory_from
 
@@ -196,15 +197,20 @@ class PhotoWriter:
                 encoded = os.pread(spool, os.fstat(spool).st_size, 0)
                 self._file.write(webp.assemble(encoded, metadata, image.width, image.height))
             else:
-                self._check_note(metadata, encode.exif_in(spool))
+                self._check_exif(metadata, encode.exif_in(spool))
                 self._copy(spool, 0)
         finally:
             os.close(spool)
 
-    def _check_note(self, metadata: Metadata, written: bytes | None) -> None:
-        old, new = (tiff.parse_block(bare(each) or b"") for each in (metadata.exif, written))
+    def _check_exif(self, metadata: Metadata, written: bytes | None) -> None:
+        """Say what became of the EXIF block that AVIF's encoder laid out anew."""
+        given = metadata.exif_within(encode.AVIF_EXIF_LIMIT, self.kind.name)
+        old, new = (tiff.parse_block(bare(each) or b"") for each in (given, written))
         if tiff.note_moved(old, new):
             metadata.notice(maker_note.MISREAD)
+        if lost := sorted(tiff.codes(old) - tiff.codes(new)):
+            names = listed([tag_name(code) for code in lost])
+            metadata.notice(f"EXIF that AVIF's encoder does not know left out: {names}")
 
     def _copy(self, spool: int, offset: int) -> None:
         while part := os.pread(spool, 8 << 20, offset):

@@ -20,6 +20,15 @@ _SMALL = 1024
 _ENTRY, _INLINE = 12, 4
 
 
+def tag_name(code: int) -> str:
+    """What a notice calls a tag.
+
+    >>> tag_name(315), tag_name(65000)
+    ('artist', 'tag 65000')
+    """
+    return _NAMES.get(code, f"tag {code}")
+
+
 def shortened(block: bytes, limit: int) -> tuple[bytes, list[str]]:
     """The block in at most `limit` bytes, and the names of the tags that were left out.
 
@@ -37,7 +46,7 @@ def shortened(block: bytes, limit: int) -> tuple[bytes, list[str]]:
     note = directory.bound_note
     if note is not None and note.place + len(note.data) > limit:
         del directory.children[tiff.EXIF_IFD].tags[maker_note.MAKER_NOTE]
-        left_out.append(_NAMES[maker_note.MAKER_NOTE])
+        left_out.append(tag_name(maker_note.MAKER_NOTE))
     queue = iter(sorted(_tags(directory), key=lambda each: _needed(each[1], each[2], note)))
     while len(whole := tiff.serialise(directory)) > limit:
         excess = len(whole) - limit
@@ -45,7 +54,7 @@ def shortened(block: bytes, limit: int) -> tuple[bytes, list[str]]:
             holder, code, tag = next(queue)
             del holder.tags[code]
             excess -= _room(tag, note)
-            left_out.append(_NAMES.get(code, f"tag {code}"))
+            left_out.append(tag_name(code))
     return whole, left_out
 
 

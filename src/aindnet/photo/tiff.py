@@ -334,6 +334,13 @@ def note_moved(old: Directory | None, new: Directory | None) -> bool:
     return before.data == after.data and (before.place, old.order) != (after.place, new.order)
 
 
+def codes(directory: Directory | None) -> set[int]:
+    """All tags of a directory and of those that it points to."""
+    if directory is None:
+        return set()
+    return set(directory.tags).union(*map(codes, directory.children.values()))
+
+
 def serialise(directory: Directory) -> bytes:
     """A directory as an EXIF block: a classic TIFF without pixels.
 
