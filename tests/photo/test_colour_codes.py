@@ -15,6 +15,7 @@ from aindnet.errors import ImageWriteError
 from aindnet.photo import heif_boxes
 from aindnet.photo.colour_codes import SRGB_PRIMARIES, ColourCodes, make_profile
 from aindnet.photo.icc import is_srgb
+from aindnet.photo.source import SourceFile
 from photo_samples import HEIGHT, WIDTH, pass_through, picture, save_pillow
 
 P3, PQ, P709 = ColourCodes(12, 13), ColourCodes(9, 16), ColourCodes(1, 1)
@@ -127,6 +128,34 @@ def test_hdr_goes_where_it_can_be_stated_and_nowhere_else(tmp_path: Path, suffix
     assert (stated["color_primaries"], stated["transfer_characteristics"]) == (9, 16)
 
 
+def test_code_points_of_a_png_go_before_its_profile(tmp_path: Path) -> None:
+    library = pytest.importorskip("pillow_heif")
+    profile = P3.profile(grey=False)
+    for name, codes in (("hdr", PQ), ("plain", ColourCodes(1, 13))):
+        source = save_pillow(tmp_path / f"{name}.png", picture(), icc_profile=profile)
+        with_chunk(source, b"cICP", bytes([codes.primaries, codes.transfer, 0, 1]))
+        pass_through(source, tmp_path / f"out-{name}.png")
+        assert (tmp_path / f"out-{name}.png").read_bytes()[:61] == source.read_bytes()[:61]
+    with pytest.raises(ImageWriteError, match=r"PQ.*\.png"):
+        pass_through(tmp_path / "hdr.png", tmp_path / "out.jpg")
+    pass_through(tmp_path / "hdr.png", tmp_path / "out.heic")
+    stated = library.open_heif(tmp_path / "out.heic").info["nclx_profile"]
+    assert (stated["color_primaries"], stated["transfer_characteristics"]) == (9, 16)
+    pass_through(tmp_path / "plain.png", tmp_path / "out.webp")
+    with Image.open(tmp_path / "out.webp") as new:
+        assert "icc_profile" not in new.info
+
+
+@pytest.mark.parametrize("codes", [(1, 13), (2, 2), (9, 16)])
+def test_samples_of_narrow_range_stay_in_a_png(tmp_path: Path, codes: tuple[int, int]) -> None:
+    source = with_chunk(save_pillow(tmp_path / "in.png", picture()), b"cICP", bytes([*codes, 0, 0]))
+    assert pass_through(source, tmp_path / "out.png") == []
+    assert bytes([*codes, 0, 0]) in (tmp_path / "out.png").read_bytes()
+    for into in ("heic", "jpg", "tif"):
+        with pytest.raises(ImageWriteError, match=r"narrow range.*\.png"):
+            pass_through(source, tmp_path / f"out.{into}")
+
+
 ADOBE = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 ADOBE_PRIMARIES = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06, 0.3127, 0.329)
 PLAIN = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
@@ -185,6 +214,8 @@ def test_grey_profiles_are_not_put_on_three_colours(tmp_path: Path) -> None:
 
 def test_damaged_boxes_state_nothing(tmp_path: Path) -> None:
     data = save_avif(tmp_path / "in.avif", P3).read_bytes()
-    assert heif_boxes.colour_codes(data) == P3
-    for end in range(0, data.index(b"mdat"), 7):
-        assert heif_boxes.colour_codes(data[:end]) in (None, P3)
+    for end in (len(data), *range(12, data.index(b"mdat"), 7)):
+        (tmp_path / "cut.avif").write_bytes(data[:end])
+        with SourceFile(tmp_path / "cut.avif") as source:
+            codes = heif_boxes.read_boxes(source).codes
+        assert codes == P3 or (codes is None and end < len(data))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from aindnet.errors import ImageReadError, ImageWriteError
 from aindnet.photo import exif, jpeg, maker_note, output_checks, tiff
@@ -191,6 +192,31 @@ def test_xmp_says_upright_where_pixels_are_turned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+def test_an_orientation_may_be_a_long_integer(order: str) -> None:
+    block = struct.pack(order + "HHHIII", 1, 0x0112, 4, 1, 6, 0)
+    block = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[order] + block
+    assert exif.orientation(block) == 6
+    assert exif.orientation(exif.upright(block)) == 1
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+@pytest.mark.parametrize("suffix", ["avif", "jxl"])
+def test_the_size_in_exif_turns_with_the_pixels(tmp_path: Path, suffix: str, turn: int) -> None:
+    if suffix == "jxl":
+        pytest.importorskip("pillow_jxl")
+    height, width = picture().shape[:2]
+    tags = Image.Exif()
+    tags[0x0112] = turn
+    tags.get_ifd(0x8769).update({0xA002: width, 0xA003: height})
+    source = save_pillow(tmp_path / "in.jpg", picture(), exif=tags)
+    pass_through(source, tmp_path / f"out.{suffix}")
+    with Image.open(tmp_path / f"out.{suffix}") as new:
+        inner = new.getexif().get_ifd(0x8769)
+        assert (inner[0xA002], inner[0xA003]) == new.size
+        assert new.size == ((height, width) if turn == 6 else (width, height))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 def test_the_thumbnail_goes_and_nothing_else(order: str) -> None:
     plain, block = exif_block(3, order=order), exif_block(3, thumbnail=True, order=order)
     assert b"\xff\xd8\xff" in block
@@ -213,6 +239,41 @@ def test_a_jpeg_loses_its_thumbnail_but_not_its_tags(tmp_path: Path) -> None:
     assert data.count(b"\xff\xd8\xff") == 1
     with Image.open(tmp_path / "out.jpg") as new:
         assert new.getexif()[0x0110] == "Model 7"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
+def test_thumbnails_in_xmp_are_not_carried_over(tmp_path: Path, suffix: str) -> None:
+    small = b"><xmp:Thumbnails>/9j/4AAQ</xmp:Thumbnails></rdf:Description></rdf:RDF>"
+    old, new = (XMP.replace(b"/></rdf:RDF>", part) for part in (small, small[:1] + small[-28:]))
+    source = tmp_path / f"in.{suffix}"
+    if suffix == "tif":
+        save_tiff(source, picture(), extratags=[(700, 1, len(old), old, True)])
+    elif suffix == "png":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", old.decode(), zip=True)
+        save_pillow(source, picture(), pnginfo=text)
+    else:
+        save_pillow(source, picture(), xmp=old)
+    assert pass_through(source, tmp_path / f"out.{suffix}") == []
+    assert new in (tmp_path / f"out.{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_content_credentials_are_left_out(tmp_path: Path, suffix: str) -> None:
+    options = {"exif": b"Exif\0\0" + exif_block(order="<")}  # WebP: for the long header
+    source = save_pillow(tmp_path / f"in.{suffix}", picture(), **options)
+    data = source.read_bytes()
+    if suffix == "png":
+        crc = struct.pack(">I", zlib.crc32(b"caBXmanifest"))
+        data = data[:33] + struct.pack(">I", 8) + b"caBXmanifest" + crc + data[33:]
+    else:
+        data += b"C2PA" + struct.pack("<I", 8) + b"manifest"
+        data = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+    source.write_bytes(data)
+    for into in (suffix, "tif"):
+        (notice,) = pass_through(source, tmp_path / f"out.{into}")
+        assert "content credentials left out" in notice
+        assert b"manifest" not in (tmp_path / f"out.{into}").read_bytes()
 
 
 def resource(kind: int, data: bytes, name: bytes = b"") -> bytes:

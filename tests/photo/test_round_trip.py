@@ -268,6 +268,16 @@ def test_what_a_decoder_lacks_is_no_damage(tmp_path: Path) -> None:
             pass_through(path, tmp_path / "out.tif")
 
 
+@pytest.mark.parametrize(("at", "value"), [(4, 12), (1, 0xC3)])
+def test_a_jpeg_that_the_decoder_lacks_is_no_damage(tmp_path: Path, at: int, value: int) -> None:
+    source = save_pillow(tmp_path / "in.jpg", picture())
+    data = bytearray(source.read_bytes())
+    data[data.index(b"\xff\xc0") + at] = value  # 12 bits a sample, or coded without loss
+    source.write_bytes(data)
+    with pytest.raises(ImageReadError, match=r"not read here \(.*Unsupported.*\); save it as"):
+        pass_through(source, tmp_path / "out.tif")
+
+
 def test_several_pages_need_a_tiff(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "in.tif", np.stack([picture()] * 2), photometric="rgb")
     with pytest.raises(ImageWriteError, match=r"\.tif"):

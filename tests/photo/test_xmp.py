@@ -12,6 +12,7 @@ from aindnet.photo.xmp import (
     without_appended,
     without_develop_settings,
     without_extension,
+    without_thumbnails,
 )
 
 
@@ -80,6 +81,14 @@ def test_what_is_said_of_appended_pictures_goes_and_nothing_else() -> None:
     link = packet(f'{spaces} n:HasExtendedXMP="ABC"', rest)
     assert without_appended(link) == link
     assert without_extension(link) == packet(spaces, rest)
+
+
+def test_thumbnails_go_and_nothing_else() -> None:
+    spaces = ' xmlns:z="http://ns.adobe.com/xap/1.0/" z:Rating="4" o:Thumbnails="3"'
+    small = "<z:Thumbnails><rdf:Alt><rdf:li>/9j/4AAQ</rdf:li></rdf:Alt></z:Thumbnails>"
+    assert without_thumbnails(packet(spaces, small)) == packet(spaces)
+    assert without_thumbnails(packet(spaces)) == packet(spaces)
+    assert without_thumbnails(b"\xff nothing of it") == b"\xff nothing of it"
 
 
 DAMAGES: list[Callable[[bytes], bytes]] = [

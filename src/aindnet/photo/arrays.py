@@ -9,11 +9,12 @@ import numpy as np
 
 from aindnet.errors import ImageReadError, ImageWriteError
 from aindnet.photo.atomic import AtomicFile
-from aindnet.photo.decode import damaged, dtype_of, open_vips
+from aindnet.photo.decode import damaged, dtype_of, open_tiff_page, open_vips
 from aindnet.photo.formats import AVIF, JPEG, PNG, TIFF, WEBP, format_for_output
 from aindnet.photo.paths import shown
 from aindnet.photo.pixels import Image, check_image
 from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff_pages import read_directories
 
 VIPS_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _BY_VIPS = (JPEG, PNG, TIFF, WEBP, AVIF)
@@ -36,7 +37,11 @@ def read_image(path: str | Path) -> Image:
                 "convert it to PNG or TIFF first"
             )
         try:
-            image = _upright(open_vips(source))
+            image = _upright(
+                open_tiff_page(source, read_directories(source).pages[0])
+                if source.format is TIFF
+                else open_vips(source)
+            )
             dtype = dtype_of(image, source)
             colours = 1 if image.bands in (1, 2) else 3
             if image.interpretation == "cmyk" or image.bands not in (1, 2, 3, 4):

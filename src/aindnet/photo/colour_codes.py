@@ -49,10 +49,12 @@ class ColourCodes:
 
     primaries: int
     transfer: int
+    narrow: bool = False
+    """PNG: black and white are not at the ends of the samples' range, as in video."""
 
     @property
     def stated(self) -> bool:
-        """Whether they say anything."""
+        """Whether they say anything of the colours."""
         return (self.primaries, self.transfer) != (_UNSPECIFIED, _UNSPECIFIED)
 
     @property

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aindnet.errors import ImageReadError
+from aindnet.photo import tiff
 from aindnet.photo.formats import AVIF, JPEG, PNG, TIFF, WEBP, Format
 from aindnet.photo.lone_page import page_stream
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
+from aindnet.photo.tiff import Directory
 
 Rows = npt.NDArray[Any]
 
@@ -36,14 +38,17 @@ _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _UNSUPPORTED = (
     *("not configured", "not implemented", "not supported", "built without"),
     "bad labq format",  # 8-bit CIELAB
+    "unsupported jpeg data precision",
+    "unsupported color conversion",  # lossless JPEG
 )
 
 
-def open_vips(source: SourceFile, page: int = 0, *, photometric: int | None = None) -> Any:
+def open_vips(source: SourceFile, place: int = 0, replaced: Mapping[int, int] | None = None) -> Any:
     """The file as a lazy libvips image (one page), any colour kind; nothing is decoded yet.
 
-    White is the largest number of an integer type. TIFF: `photometric` replaces what the page says
-    that its samples mean. Raises `ImageReadError` if the header can't be understood.
+    White is the largest number of an integer type. TIFF: `place` is where the page's directory
+    stands, 0 for the first, and `replaced` has short integers to put for some of its tags.
+    Raises `ImageReadError` if the header can't be understood.
     """
     import pyvips
 
@@ -59,7 +64,7 @@ def open_vips(source: SourceFile, page: int = 0, *, photometric: int | None = No
             image = _READ_WHOLE[source.format](pyvips)(source.read_all(), **options)
             return _to_white(image) if source.format is AVIF else image
         if source.format is TIFF:
-            stream = page_stream(source, page, photometric)
+            stream = page_stream(source, place, replaced or {})
             image = _STREAMED[TIFF](pyvips)(stream, **options)
             image._references.append(stream)  # as `Image.new_from_source` does
             return image
@@ -71,6 +76,35 @@ def open_vips(source: SourceFile, page: int = 0, *, photometric: int | None = No
         return _STREAMED[source.format](pyvips)(stream, **options)
     except (pyvips.Error, ValueError) as error:
         raise damaged(source, error) from error
+
+
+def open_tiff_page(source: SourceFile, page: Directory) -> Any:
+    """A page of a TIFF: `open_vips`, with black at 0, and colours that alpha isn't multiplied into.
+
+    libvips inverts integers only, and takes the alpha of grey floats for one of 8 bit.
+    """
+    meaning = page.number(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)
+    is_float = page.number(tiff.SAMPLE_FORMAT, 1) == tiff.FLOATS
+    if not is_float or meaning not in (tiff.WHITE_IS_ZERO, tiff.BLACK_IS_ZERO):
+        return open_vips(source, page.place)
+    replaced = {tiff.PHOTOMETRIC: tiff.BLACK_IS_ZERO}
+    associated = page.numbers(tiff.EXTRA_SAMPLES) == [tiff.ASSOCIATED_ALPHA]
+    if associated:
+        replaced[tiff.EXTRA_SAMPLES] = tiff.UNASSOCIATED_ALPHA
+    image = open_vips(source, page.place, replaced)
+    if associated:
+        image = apart_from_alpha(image)
+    if meaning == tiff.BLACK_IS_ZERO:
+        return image
+    grey, extra = 1.0 - image[0], image.bands - 1
+    return grey.bandjoin(image.extract_band(1, n=extra)) if extra else grey
+
+
+def apart_from_alpha(image: Any) -> Any:
+    """The image without its alpha, the last band, being multiplied into its colours."""
+    white = {"uchar": 255, "ushort": 65535}.get(image.format, 1)
+    straight = image.unpremultiply(max_alpha=white)
+    return straight if image.format == "float" else straight.rint().cast(image.format)
 
 
 def _to_white(image: Any) -> Any:

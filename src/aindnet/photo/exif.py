@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _PREFIX = b"Exif\0\0"
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
 _EXIF_DIRECTORY, _ISO = 0x8769, 0x8827
+_PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_OFFSET = 0x0201
 _THUMBNAIL_LENGTH = 0x0202
 _ASCII, _SHORT, _LONG = 2, 3, 4
@@ -53,12 +54,18 @@ def camera(block: bytes | None) -> Camera:
     if not block or (first := _directory(block, _first_offset(block))) is None:
         return Camera()
     iso = None
-    if (at := first.entries.get(_EXIF_DIRECTORY)) is not None:
-        (offset,) = struct.unpack_from(first.order + "I", block, at + 8)
-        inner = _directory(block, offset)
-        if inner is not None and (at := inner.entries.get(_ISO)) is not None:
-            iso = _whole(block, inner.order, at)
+    inner = _inner(block, first)
+    if inner is not None and (at := inner.entries.get(_ISO)) is not None:
+        iso = _whole(block, inner.order, at)
     return Camera(_text(block, first, _MAKE), _text(block, first, _MODEL), iso or None)
+
+
+def _inner(block: bytes, first: _Directory) -> _Directory | None:
+    """The directory of what is EXIF's own."""
+    at = first.entries.get(_EXIF_DIRECTORY)
+    if at is None:
+        return None
+    return _directory(block, int(struct.unpack_from(first.order + "I", block, at + 8)[0]))
 
 
 def _text(block: bytes, directory: _Directory, tag: int) -> str:
@@ -93,19 +100,24 @@ def orientation(block: bytes) -> int:
     directory = _directory(block, _first_offset(block))
     if directory is None or _ORIENTATION not in directory.entries:
         return 1
-    at = directory.entries[_ORIENTATION]
-    kind, value = struct.unpack_from(directory.order + "H4xH", block, at + 2)
-    return value if kind == _SHORT and 1 <= value <= 8 else 1
+    value = _whole(block, directory.order, directory.entries[_ORIENTATION])
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
 def upright(block: bytes) -> bytes:
-    """The block with orientation 1, for pixels that a decoder has already turned."""
+    """The block with orientation 1, and its width and height for pixels that were turned so."""
     directory = _directory(block, _first_offset(block))
     if directory is None or _ORIENTATION not in directory.entries:
         return block
     patched = bytearray(block)
     at = directory.entries[_ORIENTATION]
     struct.pack_into(directory.order + "HIHH", patched, at + 2, _SHORT, 1, 1, 0)
+    inner = _inner(block, directory)
+    if inner is not None and orientation(block) >= 5:
+        width, height = (inner.entries.get(tag) for tag in (_PIXEL_WIDTH, _PIXEL_HEIGHT))
+        if width is not None and height is not None:
+            for to, source in ((width, height), (height, width)):  # all but the tag
+                patched[to + 2 : to + _ENTRY] = block[source + 2 : source + _ENTRY]
     return bytes(patched)
 
 

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 
 from aindnet.errors import ImageReadError, ImageWriteError, MissingExtraError
+from aindnet.photo import heif_boxes
+from aindnet.photo.arrays import vips_image
 from aindnet.photo.colour_codes import ColourCodes
-from aindnet.photo.decode import Rows, damaged
+from aindnet.photo.decode import Rows, apart_from_alpha, damaged
 from aindnet.photo.encode import OTHER_QUALITY
 from aindnet.photo.formats import HEIC
-from aindnet.photo.metadata import Metadata
+from aindnet.photo.metadata import ALPHA_APART, FURTHER_PICTURES, Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import LazyArray, Page, Photo, check_size
 from aindnet.photo.source import SourceFile
 from aindnet.photo.traits import Traits
 
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_PREMULTIPLIED = {"RGBa": "RGBA"}
 _FAILURES = (ValueError, RuntimeError, OSError, EOFError, SyntaxError, MemoryError, LookupError)
 
 
@@ -44,15 +47,19 @@ def _library() -> Any:
 def open_heic(source: SourceFile, limit: int | None) -> Photo:
     """The primary picture of a HEIC file. Raises `ImageReadError`, `MissingExtraError`."""
     library = _library()
+    boxes = heif_boxes.read_boxes(source)
+    if boxes.animated:
+        raise ImageReadError(f"{shown(source.path)}: an animation, not a photo")
     try:
         file = library.open_heif(io.BytesIO(source.read_all()), convert_hdr_to_8bit=False)
         image = file[file.primary_index]
         (width, height), info = image.size, image.info
         # A monochrome picture says 400 only when opened as L.
-        name, _, deep = image.mode.partition(";")
+        kind, _, deep = image.mode.partition(";")
     except _FAILURES as error:
         raise damaged(source, error) from error
     check_size(source.path, [(height, width)], limit)
+    name = _PREMULTIPLIED.get(kind, kind)
     if name not in _CHANNELS:
         raise ImageReadError(f"{shown(source.path)}: HEIC of kind {image.mode}; convert it first")
     metadata = Metadata(icc=info.get("icc_profile") or None)
@@ -63,7 +70,10 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
         metadata.set_codes(codes, grey=_CHANNELS[name] <= 2)
     metadata.set_exif(info.get("exif"), turned=True)
     if len(file) > 1 or info.get("depth_images") or info.get("aux"):
-        metadata.notice("further pictures in the file (bursts, depth, gain map) left out")
+        metadata.notice(FURTHER_PICTURES)
+    boxes.tell(metadata)
+    if kind in _PREMULTIPLIED:
+        metadata.notice(ALPHA_APART)
     bits = int(info["bit_depth"])
 
     def load() -> Rows:
@@ -71,11 +81,11 @@ def open_heic(source: SourceFile, limit: int | None) -> Photo:
             samples: Rows = np.asarray(image)
         except _FAILURES as error:
             raise damaged(source, error) from error
-        if not deep:
-            return samples
-        # libheif leaves the low bits empty: white is to be white.
-        full: Rows = samples | (samples >> bits)
-        return full
+        if deep:  # libheif leaves the low bits empty: white is to be white.
+            samples = samples | (samples >> bits)
+        if kind in _PREMULTIPLIED:
+            samples = apart_from_alpha(vips_image(samples)).numpy()
+        return samples
 
     def reader() -> LazyArray:
         return LazyArray(

@@ -29,10 +29,10 @@ _MPF = b"MPF\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _MAX_PAYLOAD = 65_533
 EXIF_LIMIT = _MAX_PAYLOAD - len(_EXIF)
+"""Bytes of an EXIF block that a JPEG holds."""
 _PROFILE_PART = _MAX_PAYLOAD - 14
 PROFILE_LIMIT = 255 * _PROFILE_PART
 """Bytes of a colour profile: its parts are numbered in one byte."""
-"""Bytes of an EXIF block that a JPEG holds."""
 _MAX_SEGMENTS = 20_000
 _MAX_JOINED = 32
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
@@ -190,11 +190,12 @@ def read_metadata(header: JpegHeader) -> Metadata:
                 metadata.set_exif(payload)
                 payload = _EXIF + (metadata.exif or b"")
         elif marker == _APP1 and payload.startswith(_XMP):
-            metadata.xmp = payload[len(_XMP) :]
+            metadata.xmp = packet = metadata.without_thumbnails(payload[len(_XMP) :])
             if header.several:
-                if (packet := metadata.drop_appended()) is None:
-                    continue
-                payload = _XMP + packet
+                packet = metadata.drop_appended()
+            if packet is None:
+                continue
+            payload = _XMP + packet
         elif marker == _APP1 and payload.startswith(_MORE_XMP):
             metadata.own.append(EXTENDED_XMP)
         elif marker == _COM:
@@ -207,7 +208,7 @@ def read_metadata(header: JpegHeader) -> Metadata:
         elif marker == _APP2 and payload.startswith(_GAIN_MAP) and header.several:
             continue  # a promise of a gain map further on
         elif marker == _APP11:
-            metadata.notice("content credentials left out: they vouch for the old pixels")
+            metadata.drop_credentials()
             continue
         elif marker == _APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
             payload = payload[:12] + b"\0\0"  # without its thumbnail

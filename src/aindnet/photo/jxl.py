@@ -32,6 +32,8 @@ _MODES = {
     "RGBA": (4, "uint8"),
     "I;16": (1, "uint16"),
 }
+_BLOCKS = {b"Exif": "EXIF", b"xml ": "XMP"}
+_MAX_UNPACKED = 64 << 20
 _RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
@@ -161,8 +163,8 @@ def open_jxl(source: SourceFile, limit: int | None) -> Photo:
             f"{name}: {kind} JPEG XL would be cut to 8 bit by the codec at hand; "
             "convert it to 16-bit TIFF or PNG first (djxl)"
         )
-    blocks = {box.box_type: bytes(box.data) for box in boxes}
     metadata = Metadata(icc=bytes(icc) if icc else None)
+    blocks = _blocks(boxes, metadata)
     metadata.set_xmp(blocks.get(b"xml "))
     exif = blocks.get(b"Exif")
     # The box starts with the block's offset; some writers leave that out.
@@ -176,6 +178,42 @@ def open_jxl(source: SourceFile, limit: int | None) -> Photo:
 
     traits = Traits(lossless=header.lossless)
     return Photo(source, JXL, [Page(reader, icc=metadata.icc, traits=traits)], metadata)
+
+
+def _blocks(boxes: Any, metadata: Metadata) -> dict[bytes, bytes]:
+    """EXIF and XMP by the kind of their box, unpacked; notices say what is left out."""
+    blocks = {}
+    for box in boxes:
+        kind, data = box.box_type, bytes(box.data)
+        packed = kind == b"brob"
+        if packed:
+            kind, data = data[:4], data[4:]
+        if kind == b"jumb":
+            metadata.drop_credentials()
+        if kind not in _BLOCKS:
+            continue
+        unpacked = _unpacked(data, _BLOCKS[kind], metadata) if packed else data
+        if unpacked is not None:
+            blocks[kind] = unpacked
+    return blocks
+
+
+def _unpacked(packed: bytes, name: str, metadata: Metadata) -> bytes | None:
+    """A block that Brotli made smaller."""
+    try:
+        import brotli
+    except ImportError:
+        metadata.notice(f"{name} left out: {MissingExtraError('brotli', 'formats')}")
+        return None
+    unpacker = brotli.Decompressor()
+    try:
+        block: bytes = unpacker.process(packed, output_buffer_limit=_MAX_UNPACKED)
+        whole = unpacker.is_finished() and len(block) <= _MAX_UNPACKED
+    except brotli.error:
+        whole = False
+    if not whole:
+        metadata.notice(f"{name} left out: it is damaged, or over {_MAX_UNPACKED >> 20} MB")
+    return block if whole else None
 
 
 def _jpeg_samples(source: SourceFile, encoded: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from aindnet.errors import ImageReadError
@@ -24,11 +25,12 @@ class LonePage:
     """The bytes of a TIFF for a decoder, all at their places: the header points to the page, and
     the page's directory has fewer tags, in order, and no page after it.
 
-    `photometric` replaces what the page says that its samples mean. Raises `ValueError` if the
-    directory can't be read, or the file ends before one of its values.
+    The page is the one whose directory is at `place`, 0: the first; `replaced` has short integers
+    to put for some of its tags. Raises `ValueError` if the directory can't be read, or the file
+    ends before one of its values.
     """
 
-    def __init__(self, source: SourceFile, number: int, photometric: int | None = None) -> None:
+    def __init__(self, source: SourceFile, place: int, replaced: Mapping[int, int]) -> None:
         self._source = source
         self._at = 0
         head = self._whole(0, 16)
@@ -36,10 +38,8 @@ class LonePage:
         big = struct.unpack_from(self._order + "H", head, 2)[0] == 43
         self._word, self._count, self._entry_size = ("Q", "Q", 20) if big else ("I", "H", 12)
         link = 8 if big else 4
-        (place,) = struct.unpack_from(self._order + self._word, head, link)
-        for _ in range(number):
-            _, place = self._directory(place)
-        entries, _ = self._directory(place)
+        place = place or struct.unpack_from(self._order + self._word, head, link)[0]
+        entries = self._directory(place)
         for code, entry in entries:
             if self._end(entry) > source.size:
                 raise ValueError(f"tag {code} lies behind its end")
@@ -47,8 +47,7 @@ class LonePage:
         kept = {code: entry for code, entry in reversed(entries) if code in _KEPT}
         if tiff.ORIENTATION in kept and not 1 <= self._short(kept[tiff.ORIENTATION]) <= 8:
             del kept[tiff.ORIENTATION]
-        if photometric is not None:
-            kept[tiff.PHOTOMETRIC] = self._entry(tiff.PHOTOMETRIC, photometric)
+        kept |= {code: self._entry(code, value) for code, value in replaced.items()}
         body = b"".join(kept[code] for code in sorted(kept))
         directory = self._pack(self._count, len(kept)) + body + self._pack(self._word, 0)
         self._patches = [(link, self._pack(self._word, place)), (place, directory)]
@@ -75,8 +74,8 @@ class LonePage:
         self._at = origin + offset
         return self._at
 
-    def _directory(self, place: int) -> tuple[list[tuple[int, bytes]], int]:
-        """The code and all bytes of each tag, and where the next page's directory is."""
+    def _directory(self, place: int) -> list[tuple[int, bytes]]:
+        """The code and all bytes of each tag."""
         head = struct.calcsize(self._order + self._count)
         (count,) = struct.unpack(self._order + self._count, self._whole(place, head))
         if count > _MAX_TAGS:
@@ -85,8 +84,7 @@ class LonePage:
         body = self._whole(place + head, link + struct.calcsize(self._order + self._word))
         entries = [body[at : at + self._entry_size] for at in range(0, link, self._entry_size)]
         codes = [struct.unpack_from(self._order + "H", entry)[0] for entry in entries]
-        (following,) = struct.unpack_from(self._order + self._word, body, link)
-        return list(zip(codes, entries, strict=True)), following
+        return list(zip(codes, entries, strict=True))
 
     def _whole(self, place: int, length: int) -> bytes:
         data = self._source.read_at(place, length) if place < self._source.size else b""
@@ -113,11 +111,11 @@ class LonePage:
         return struct.pack(self._order + letter, value)
 
 
-def page_stream(source: SourceFile, number: int, photometric: int | None) -> Any:
+def page_stream(source: SourceFile, place: int, replaced: Mapping[int, int]) -> Any:
     """A libvips source of a `LonePage`, which must outlive every image that is read from it."""
     import pyvips
 
-    page = LonePage(source, number, photometric)
+    page = LonePage(source, place, replaced)
     stream = pyvips.SourceCustom()
     stream.on_read(page.read)
     stream.on_seek(page.seek)

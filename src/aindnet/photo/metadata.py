@@ -13,6 +13,8 @@ from aindnet.photo.paths import shown
 from aindnet.photo.short_exif import shortened
 
 EXTENDED_XMP = "extended XMP"
+ALPHA_APART = "alpha that was multiplied into the colours is written apart from them"
+FURTHER_PICTURES = "further pictures in the file (bursts, depth, gain map) left out"
 _MOST_NAMES = 6
 
 
@@ -55,6 +57,10 @@ class Metadata:
         if text not in self.notices:
             self.notices.append(text)
 
+    def drop_credentials(self) -> None:
+        """Say that content credentials (C2PA) are not carried over."""
+        self.notice("content credentials left out: they vouch for the old pixels")
+
     def set_exif(self, block: bytes | None, *, turned: bool = False) -> None:
         """Take an EXIF block over, less its thumbnail; `turned`: the decoder turned the pixels."""
         block = exif_block.bare(block)
@@ -90,19 +96,23 @@ class Metadata:
 
     def set_codes(self, codes: ColourCodes | None, *, grey: bool) -> None:
         """Take over code points of colour, and make a profile of those that are not sRGB's."""
-        if codes is None or not codes.stated:
+        if codes is None or not (codes.stated or codes.narrow):
             return
         self.codes = codes
-        if not codes.srgb:
-            self.icc = self.icc or codes.profile(grey=grey)
+        if codes.stated:
+            self.icc = None if codes.srgb else codes.profile(grey=grey)
 
     def set_xmp(self, packet: bytes | None) -> None:
         """Take over the XMP of a file whose decoder turned the pixels."""
-        self.xmp = packet or None
+        self.xmp = self.without_thumbnails(packet) if packet else None
         self._patch_xmp(xmp_packet.upright)
         before = self.xmp
         if self.drop_appended() not in (None, before):
             self.notice("what the XMP says of a gain map or video left out: they are not kept")
+
+    def without_thumbnails(self, packet: bytes) -> bytes | None:
+        """XMP without its small pictures, which would still show the noise; None if damaged."""
+        return self._patched(packet, xmp_packet.without_thumbnails)
 
     def drop_appended(self) -> bytes | None:
         """The XMP, less what it says of a gain map or video that is not carried over."""
@@ -117,15 +127,17 @@ class Metadata:
             self.notice("Camera Raw's settings in the XMP left out: they are for the RAW file")
 
     def _patch_xmp(self, patch: Callable[[bytes], bytes]) -> None:
-        if self.xmp is None:
-            return
+        if self.xmp is not None:
+            self.xmp = self._patched(self.xmp, patch)
+
+    def _patched(self, packet: bytes, patch: Callable[[bytes], bytes]) -> bytes | None:
         try:
-            self.xmp = patch(self.xmp)
+            return patch(packet)
         except xmp_packet.DamagedXmpError:
-            self.xmp = None
             self.notice(
                 "XMP left out: it is damaged, and what it says of the pixels no longer holds"
             )
+            return None
 
 
 def listed(names: list[str]) -> str:

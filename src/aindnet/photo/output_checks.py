@@ -84,6 +84,11 @@ def _note_has_moved(photo: Photo) -> bool:
 
 def _check_colours(photo: Photo, kind: Format, name: str) -> None:
     codes, icc = photo.metadata.codes, photo.metadata.icc
+    if codes and codes.narrow and kind is not PNG:
+        raise ImageWriteError(
+            f"{name}: {kind.name} cannot state the narrow range of this file's samples; "
+            "write it as .png"
+        )
     if codes and not codes.srgb and icc is None and kind not in _KNOW_COLOUR_CODES:
         raise ImageWriteError(
             f"{name}: {kind.name} cannot state this file's colours ({codes.name}); "

@@ -41,6 +41,8 @@ class PngHeader:
     bit_depth: int = 8
     colour_type: int = 2
     interlaced: bool = False
+    vouched: bool = False
+    """Whether there are content credentials (C2PA)."""
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     @property
@@ -70,6 +72,8 @@ def read_header(source: SourceFile) -> PngHeader:
                 break
             header.bit_depth, header.colour_type = body[8], body[9]
             header.interlaced = body[12] == 1
+        elif kind == b"caBX":
+            header.vouched = True
         elif kind in _CARRIED:
             carried += length
             if carried > _MAX_CARRIED:
@@ -91,6 +95,8 @@ def read_header(source: SourceFile) -> PngHeader:
 def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
     """EXIF, XMP and resolution; `icc` is the profile as the decoder unpacked it."""
     metadata = Metadata(icc=icc)
+    if header.vouched:
+        metadata.drop_credentials()
     kept, texts = [], []
     for kind, chunk in header.chunks:
         data = chunk
@@ -98,7 +104,12 @@ def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
             metadata.set_exif(data)
             data = metadata.exif or data
         elif kind == b"iTXt" and data.startswith(_XMP_KEYWORD):
-            metadata.xmp = _text(data)
+            if packet := _text(data):
+                metadata.xmp = metadata.without_thumbnails(packet)
+                if metadata.xmp is None:
+                    continue
+                if metadata.xmp != packet:
+                    data = _XMP_KEYWORD + bytes(4) + metadata.xmp
         elif kind in _TEXTS:
             texts.append(data.split(b"\0")[0].decode("latin-1"))
         elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
@@ -113,7 +124,9 @@ def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
 def colour_codes(header: PngHeader) -> ColourCodes | None:
     """What a cICP chunk states."""
     coding = header.find(b"cICP")
-    return ColourCodes(coding[0], coding[1]) if coding is not None and len(coding) == 4 else None
+    if coding is None or len(coding) != 4:
+        return None
+    return ColourCodes(coding[0], coding[1], narrow=coding[3] == 0)
 
 
 def profile_of_gamma(header: PngHeader, *, grey: bool) -> bytes | None:

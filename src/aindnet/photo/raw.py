@@ -11,6 +11,7 @@ from aindnet.errors import ImageReadError, MissingExtraError
 from aindnet.photo import jpeg, tiff
 from aindnet.photo.decode import Rows, damaged
 from aindnet.photo.formats import RAW
+from aindnet.photo.heif_boxes import find_box
 from aindnet.photo.metadata import Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import LazyArray, Page, Photo, check_size
@@ -24,7 +25,6 @@ _LONG, _SHORT = 4, 3
 
 _RAF_JPEG_AT = 84
 _CR3_METADATA = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
-_MAX_BOXES = 10_000
 
 
 def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
@@ -70,7 +70,9 @@ def open_raw(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo
     except (rawpy.LibRawError, ValueError, RuntimeError) as error:
         raise damaged(source, _named(error)) from error
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ImageReadError(f"{source.path}: a RAW file without colour; convert it to TIFF first")
+        raise ImageReadError(
+            f"{shown(source.path)}: a RAW file without colour; convert it to TIFF first"
+        )
     metadata = _metadata(source, pixels.shape[0], pixels.shape[1])
     metadata.icc = bytes(pyvips.Image.profile_load("srgb"))
 
@@ -97,11 +99,15 @@ def _metadata(source: SourceFile, height: int, width: int) -> Metadata:
         return metadata
     if _cr3_box(source, b"CMT3"):
         metadata.notice("Canon's maker note left out: a CR3 keeps it apart from its EXIF")
+    if tiff.CREDENTIALS in directory.tags:
+        metadata.drop_credentials()
     metadata.set_xmp(directory.blob(tiff.XMP))
     metadata.drop_develop_settings()
     metadata.iptc = directory.blob(tiff.IPTC)
     kept = {code: directory.tags[code] for code in _DESCRIPTIVE if code in directory.tags}
     described = Directory(directory.order, kept, directory.children)
+    if tiff.ORIENTATION in kept:
+        described.put(tiff.ORIENTATION, _SHORT, [1])
     details = described.children.get(tiff.EXIF_IFD)
     if details is not None:
         for code, kind, value in (
@@ -111,7 +117,7 @@ def _metadata(source: SourceFile, height: int, width: int) -> Metadata:
         ):
             if code in details.tags:
                 details.put(code, kind, [value])
-    metadata.set_exif(tiff.serialise(described), turned=True)
+    metadata.set_exif(tiff.serialise(described))
     return metadata
 
 
@@ -158,30 +164,7 @@ def _cr3_directory(source: SourceFile) -> Directory | None:
 
 def _cr3_box(source: SourceFile, name: bytes) -> bytes:
     """What a box of a CR3's metadata holds; empty where there is none, or no CR3."""
-    moov = _find_box(source, 0, source.size, b"moov")
-    uuid = moov and _find_box(source, *moov, b"uuid", _CR3_METADATA)
-    place = uuid and _find_box(source, *uuid, name)
+    moov = find_box(source, 0, source.size, b"moov")
+    uuid = moov and find_box(source, *moov, b"uuid", _CR3_METADATA)
+    place = uuid and find_box(source, *uuid, name)
     return source.read_at(place[0], place[1] - place[0]) if place else b""
-
-
-def _find_box(
-    source: SourceFile, start: int, end: int, kind: bytes, uuid: bytes = b""
-) -> tuple[int, int] | None:
-    """Where the content of the first box of a kind begins and ends."""
-    at = start
-    for _ in range(_MAX_BOXES):
-        head = source.read_at(at, 32)
-        if at >= end or len(head) < 8:
-            return None
-        size, name = struct.unpack_from(">I4s", head)
-        content = at + 8
-        if size == 1 and len(head) >= 16:
-            (size,) = struct.unpack_from(">Q", head, 8)
-            content = at + 16
-        stop = at + size if size else end
-        if name == kind and source.read_at(content, len(uuid)) == uuid:
-            return content + len(uuid), min(stop, end)
-        if stop <= at:
-            return None
-        at = stop
-    return None

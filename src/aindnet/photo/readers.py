@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aindnet.errors import ImageReadError
 from aindnet.photo import heif_boxes, jpeg, png, tiff, webp
-from aindnet.photo.decode import RowReader, damaged, open_vips
+from aindnet.photo.decode import RowReader, apart_from_alpha, damaged, open_tiff_page, open_vips
 from aindnet.photo.formats import AVIF, HEIC, JPEG, JXL, PNG, RAW, TIFF, WEBP
 from aindnet.photo.heic import open_heic
 from aindnet.photo.jxl import open_jxl
-from aindnet.photo.metadata import Metadata
+from aindnet.photo.metadata import ALPHA_APART, Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.photo import Page, Photo, check_size
 from aindnet.photo.raw import open_raw
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import Directory
-from aindnet.photo.tiff_pages import page_traits, tiff_metadata
+from aindnet.photo.tiff_pages import (
+    check_frames,
+    drop_xmp_thumbnails,
+    is_mask,
+    page_traits,
+    read_directories,
+    tiff_metadata,
+)
 from aindnet.photo.traits import Traits
 
-_HEAD_BYTES = 1 << 20
 _COLOURS = ("b-w", "grey16", "srgb", "rgb16", "scrgb", "rgb")
-# What a TIFF says that its samples mean, and that they are floats.
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _LAB = 0, 1, 2, 8
-_FLOAT_FORMAT = 3
 
 
 def open_source(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
@@ -83,56 +87,54 @@ def _open_webp(source: SourceFile, limit: int | None) -> Photo:
 
 
 def _open_avif(source: SourceFile, limit: int | None) -> Photo:
+    boxes = heif_boxes.read_boxes(source)
+    if boxes.animated:
+        raise ImageReadError(f"{shown(source.path)}: an animation, not a photo")
     image = open_vips(source)
     if _field(image, "n-pages") not in (None, 1):
         raise ImageReadError(f"{shown(source.path)}: several pictures in one AVIF; split it first")
     metadata = Metadata(icc=_field(image, "icc-profile-data"))
     metadata.set_xmp(_field(image, "xmp-data"))
     metadata.set_exif(_field(image, "exif-data"), turned=True)
-    grey = _is_monochrome(source)
     if metadata.icc is None:
-        head = source.read_at(0, _HEAD_BYTES)
-        metadata.set_codes(heif_boxes.colour_codes(head), grey=grey)
+        metadata.set_codes(boxes.codes, grey=boxes.monochrome)
+    boxes.tell(metadata)
+    premultiplied = boxes.premultiplied and image.hasalpha()
+    if premultiplied:
+        metadata.notice(ALPHA_APART)
+
+    def opened() -> Any:
+        again = open_vips(source)
+        return apart_from_alpha(again) if premultiplied else again
+
     traits = Traits(bits=_field(image, "bits-per-sample"))
-    return _by_vips(source, limit, metadata, traits, grey=grey)
-
-
-def _is_monochrome(source: SourceFile) -> bool:
-    """Whether AV1's configuration box says that there is no colour: libvips makes RGB of it."""
-    head = source.read_at(0, 1 << 16)
-    at = head.find(b"av1C")
-    return at > 0 and len(head) > at + 6 and bool(head[at + 6] & 0x10)
+    return _by_vips(source, limit, metadata, traits, opened, grey=boxes.monochrome)
 
 
 def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Photo:
-    found = _directories(source)
+    found = read_directories(source)
     if tiff.DNG_VERSION in found.pages[0].tags:
         return open_raw(source, limit, half_size=half_size)
-    sizes = [(page.number(tiff.HEIGHT, 0), page.number(tiff.WIDTH, 0)) for page in found.pages]
+    check_frames(found, source)
+    pictures = [page for page in found.pages if not is_mask(page)]
+    if not pictures:
+        raise ImageReadError(f"{shown(source.path)}: a mask of another picture, not a photo")
+    sizes = [(page.number(tiff.HEIGHT, 0), page.number(tiff.WIDTH, 0)) for page in pictures]
     check_size(source.path, sizes, limit)
-    metadata = tiff_metadata(found.pages[0])
+    metadata = tiff_metadata(pictures[0])
+    if len(pictures) < len(found.pages):
+        metadata.notice("pages that are masks of others left out")
     pages = []
-    for number, directory in enumerate(found.pages):
+    for directory in pictures:
+        drop_xmp_thumbnails(directory, metadata)
         traits = page_traits(directory, found, source, metadata)
-        page = _tiff_page(source, number, directory, metadata)
+        page = _tiff_page(source, directory, metadata)
+        if page.dtype.kind != "f" and traits.predictor == "float":  # floats that became integers
+            traits = replace(traits, predictor="horizontal")
         page.directory, page.traits = directory, traits
         pages.append(page)
     metadata.icc = pages[0].icc
     return Photo(source, TIFF, pages, metadata)
-
-
-def _directories(source: SourceFile) -> tiff.Tiff:
-    """The directories of all pages. Raises `ImageReadError`."""
-    name = shown(source.path)
-    try:
-        found = tiff.read_tiff(source.read_at)
-    except tiff.TagsTooLargeError as error:
-        raise ImageReadError(f"{name}: {error}; strip its metadata first") from error
-    if found is None:
-        raise ImageReadError(
-            f"{name}: damaged or cut short (its directory of pages); get a whole copy"
-        )
-    return found
 
 
 def _by_vips(
@@ -140,15 +142,17 @@ def _by_vips(
     limit: int | None,
     metadata: Metadata,
     traits: Traits,
+    opened: Callable[[], Any] | None = None,
     *,
     grey: bool = False,
 ) -> Photo:
-    image = open_vips(source)
+    opened = opened or (lambda: open_vips(source))
+    image = opened()
     check_size(source.path, [(image.height, image.width)], limit)
     page = (
-        _grey_page(source, image, metadata.icc)
+        _grey_page(source, opened, metadata.icc)
         if grey
-        else _vips_page(source, lambda: open_vips(source), metadata.icc, metadata)
+        else _vips_page(source, opened, metadata.icc, metadata)
     )
     page.traits = traits
     if page.icc != metadata.icc and source.format is JPEG:
@@ -157,34 +161,24 @@ def _by_vips(
     return Photo(source, source.format, [page], metadata)
 
 
-def _grey_page(source: SourceFile, image: Any, icc: bytes | None) -> Page:
+def _grey_page(source: SourceFile, opened: Callable[[], Any], icc: bytes | None) -> Page:
     """A page whose three colours are one."""
 
     def single() -> Any:
-        opened = open_vips(source)
-        return opened[0].bandjoin(opened[3]) if image.bands == 4 else opened[0]
+        image = opened()
+        return image[0].bandjoin(image[3]) if image.bands == 4 else image[0]
 
     return Page(lambda: RowReader(single, source), icc=icc)
 
 
-def _tiff_page(source: SourceFile, number: int, directory: Directory, metadata: Metadata) -> Page:
-    meaning = directory.number(tiff.PHOTOMETRIC, _BLACK_IS_ZERO)
+def _tiff_page(source: SourceFile, directory: Directory, metadata: Metadata) -> Page:
     bits = directory.number(tiff.BITS, 1)
-    if meaning == _LAB and bits in (8, 16):
+    if directory.number(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO) == tiff.LAB and bits in (8, 16):
         metadata.notice("Lab converted to sRGB")
         plain = bits == 8 and directory.number(tiff.SAMPLES, 1) == 3
-        return _srgb_page(source, lambda: _srgb_from_lab(source, number, plain=plain))
-    is_float = directory.number(tiff.SAMPLE_FORMAT, 1) == _FLOAT_FORMAT
-
-    def opened() -> Any:
-        if meaning != _WHITE_IS_ZERO or not is_float:
-            return open_vips(source, number)
-        # libvips inverts integers only.
-        image = open_vips(source, number, photometric=_BLACK_IS_ZERO)
-        grey, extra = 1.0 - image[0], image.bands - 1
-        return grey.bandjoin(image.extract_band(1, n=extra)) if extra else grey
-
-    return _vips_page(source, opened, directory.blob(tiff.ICC), metadata)
+        return _srgb_page(source, lambda: _srgb_from_lab(source, directory.place, plain=plain))
+    icc = directory.blob(tiff.ICC)
+    return _vips_page(source, lambda: open_tiff_page(source, directory), icc, metadata)
 
 
 def _vips_page(
@@ -240,15 +234,15 @@ def _srgb_from_cmyk(image: Any) -> Any:
     return colours.bandjoin(image.extract_band(4, n=extra)) if extra else colours
 
 
-def _srgb_from_lab(source: SourceFile, number: int, *, plain: bool) -> Any:
+def _srgb_from_lab(source: SourceFile, place: int, *, plain: bool) -> Any:
     """CIELAB, whose white is D50's, to sRGB: `plain` samples to 8 bit, all others to 16 bit."""
     way = {"output_profile": "srgb", "intent": "relative"}
     if plain:  # three channels of 8 bit, which libvips reads as no more than that
-        image = open_vips(source, number, photometric=_RGB)
+        image = open_vips(source, place, {tiff.PHOTOMETRIC: tiff.RGB})
         hues = image.extract_band(1, n=2).copy(format="char")
         lab = (image[0] * (100 / 255)).bandjoin(hues).copy(interpretation="lab")
         return lab.icc_export(depth=8, **way)
-    image = open_vips(source, number)
+    image = open_vips(source, place)
     colours, extra = image.extract_band(0, n=3).icc_export(depth=16, **way), image.bands - 3
     if not extra:
         return colours

@@ -20,6 +20,13 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 SAMPLES, PREDICTOR, SAMPLE_FORMAT, EXTRA_SAMPLES = 277, 317, 339, 338
 STRIP_OFFSETS, TILE_OFFSETS, TILE_WIDTH, TILE_HEIGHT, SUB_IFDS = 273, 324, 322, 323, 330
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, DNG_VERSION = 282, 283, 296, 50706
+SUBFILE_TYPE, DESCRIPTION, CREDENTIALS = 254, 270, 52545
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, LAB = 0, 1, 2, 3, 4, 8
+"""What samples mean (`PHOTOMETRIC`)."""
+UNSPECIFIED, ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 0, 1, 2
+"""What a channel beyond the colours is (`EXTRA_SAMPLES`)."""
+FLOATS = 3
+"""What samples are (`SAMPLE_FORMAT`); the others are integers."""
 LAYERS = 37724
 """Photoshop's ImageSourceData: never read, for it is large and of the picture before."""
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 34665, 34853, 40965
@@ -114,6 +121,8 @@ class Directory:
     children: dict[int, Directory] = field(default_factory=dict)
     layers: bool = False
     """Whether Photoshop's layers were there."""
+    place: int = 0
+    """Where it stood in the file; 0 for new ones."""
 
     @property
     def bound_note(self) -> Tag | None:
@@ -243,7 +252,7 @@ def _read_directory(
     if len(body) < count * size + inline:
         return None
     read.charge(count * _TAG_COST)
-    directory = Directory(order)
+    directory = Directory(order, place=offset)
     for at in range(0, count * size, size):
         code, kind, elements = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, at)
         unit = element_bytes(kind)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import struct
 from typing import Any
 
 from aindnet.errors import ImageReadError, ImageWriteError
 from aindnet.photo import photoshop, tiff
 from aindnet.photo.atomic import AtomicFile
-from aindnet.photo.metadata import Metadata
+from aindnet.photo.metadata import ALPHA_APART, Metadata
 from aindnet.photo.paths import shown
 from aindnet.photo.source import SourceFile
 from aindnet.photo.tiff import Directory, DirectoryWriter, Tiff
@@ -18,18 +20,63 @@ from aindnet.photo.traits import Traits
 # Compressions that are written again as they were; all others become deflate, without loss.
 _COMPRESSIONS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
 _PREDICTORS = {2: "horizontal", 3: "float"}
-_FLOAT_FORMAT = 3
-_PALETTE = 3
-_UNSPECIFIED, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
+_MASK_OF_ANOTHER = 4  # a bit of the subfile type
+_IMAGEJ_FRAMES = re.compile(rb"^images=(\d{1,9})\s*$", re.MULTILINE)
+_TRUNCATED = re.compile(rb'{"shape": \[((?:\d{1,9}, ){0,15}\d{1,9})\].*"truncated": true')
 _OWN_BLOCKS = (tiff.XMP, tiff.IPTC, tiff.PHOTOSHOP, tiff.ICC)
 _HEADER = 16  # bytes of a BigTIFF's, which is the longer
 _UNDEFINED, _BYTE, _SHORT, _RATIONAL = 7, 1, 3, 5
 
 
+def read_directories(source: SourceFile) -> Tiff:
+    """The directories of all pages. Raises `ImageReadError`."""
+    name = shown(source.path)
+    try:
+        found = tiff.read_tiff(source.read_at)
+    except tiff.TagsTooLargeError as error:
+        raise ImageReadError(f"{name}: {error}; strip its metadata first") from error
+    if found is None:
+        raise ImageReadError(
+            f"{name}: damaged or cut short (its directory of pages); get a whole copy"
+        )
+    return found
+
+
+def check_frames(file: Tiff, source: SourceFile) -> None:
+    """Raise `ImageReadError` for a stack whose frames follow one page and are none themselves.
+
+    ImageJ writes stacks of over 4 GB so, and tifffile those that it says are truncated.
+    """
+    first = file.pages[0]
+    text = first.blob(tiff.DESCRIPTION) or b""
+    # A page of colours may count as an image a channel.
+    images = len(file.pages) * first.number(tiff.SAMPLES, 1)
+    frames = _IMAGEJ_FRAMES.search(text) if text.startswith(b"ImageJ=") else None
+    if (frames is not None and int(frames[1]) > images) or any(map(_is_truncated, file.pages)):
+        raise ImageReadError(
+            f"{shown(source.path)}: a stack with frames that are no pages of the TIFF; "
+            "save each frame as a page first"
+        )
+
+
+def _is_truncated(page: Directory) -> bool:
+    """Whether tifffile wrote more samples behind a page than the page has."""
+    found = _TRUNCATED.match(page.blob(tiff.DESCRIPTION) or b"")
+    sides = (tiff.HEIGHT, tiff.WIDTH, tiff.SAMPLES)
+    own = math.prod(page.number(side, 1) for side in sides)
+    return found is not None and math.prod(map(int, found[1].split(b","))) > own
+
+
+def is_mask(page: Directory) -> bool:
+    """Whether a page only says where another one is transparent."""
+    meaning = page.number(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO)
+    return meaning == tiff.MASK or bool(page.number(tiff.SUBFILE_TYPE, 0) & _MASK_OF_ANOTHER)
+
+
 def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metadata) -> Traits:
     """How a page was encoded. Raises `ImageReadError` for samples that no photo has."""
     bits = page.number(tiff.BITS, 1)
-    is_float = page.number(tiff.SAMPLE_FORMAT, 1) == _FLOAT_FORMAT
+    is_float = page.number(tiff.SAMPLE_FORMAT, 1) == tiff.FLOATS
     if bits not in ((32,) if is_float else (1, 2, 4, 8, 16)):
         kind = "float" if is_float else "integer"
         raise ImageReadError(
@@ -38,15 +85,17 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         )
     if bits < 8:
         metadata.notice(f"{bits} bit written as 8 bit")
-    if page.number(tiff.PHOTOMETRIC, 1) == _PALETTE:
+    if page.number(tiff.PHOTOMETRIC, tiff.BLACK_IS_ZERO) == tiff.PALETTE:
         metadata.notice("palette written out as RGB")
     extra = page.numbers(tiff.EXTRA_SAMPLES)
-    if extra == [_ASSOCIATED_ALPHA]:
-        metadata.notice("alpha that was multiplied into the colours is written apart from them")
+    if extra == [tiff.ASSOCIATED_ALPHA]:
+        metadata.notice(ALPHA_APART)
     if tiff.SUB_IFDS in page.tags:
         metadata.notice("smaller copies inside the file (pyramid, preview) left out")
     if page.layers:
         metadata.notice("Photoshop's layers left out: they are of the picture before")
+    if tiff.CREDENTIALS in page.tags:
+        metadata.drop_credentials()
     tile = None
     if tiff.TILE_WIDTH in page.tags:
         tile = page.number(tiff.TILE_WIDTH, 256), page.number(tiff.TILE_HEIGHT, 256)
@@ -54,7 +103,7 @@ def page_traits(page: Directory, file: Tiff, source: SourceFile, metadata: Metad
         compression=_COMPRESSIONS.get(page.number(tiff.COMPRESSION, 1), "deflate"),
         predictor=_PREDICTORS.get(page.number(tiff.PREDICTOR, 1), "none"),
         tile=tile,
-        extra_unspecified=extra not in ([_ASSOCIATED_ALPHA], [_UNASSOCIATED_ALPHA]),
+        extra_unspecified=extra not in ([tiff.ASSOCIATED_ALPHA], [tiff.UNASSOCIATED_ALPHA]),
         big=file.big,
     )
 
@@ -67,16 +116,25 @@ def tiff_metadata(page: Directory) -> Metadata:
     resources = tags[tiff.PHOTOSHOP].data if tiff.PHOTOSHOP in tags else b""
     metadata = Metadata(
         icc=page.blob(tiff.ICC),
-        xmp=page.blob(tiff.XMP),
         iptc=page.blob(tiff.IPTC) or photoshop.iptc(resources),
         photoshop=resources if photoshop.has_more_than_iptc(resources) else None,
         resolution=(across * unit, down * unit) if unit and across and down else None,
         verbatim=True,
     )
+    drop_xmp_thumbnails(page, metadata)
+    metadata.xmp = page.blob(tiff.XMP)
     described = Directory(page.order, carried_tags(page, _OWN_BLOCKS), page.children)
     if described.tags or described.children:
         metadata.set_exif(tiff.serialise(described))
     return metadata
+
+
+def drop_xmp_thumbnails(page: Directory, metadata: Metadata) -> None:
+    """Take the small pictures out of the page's XMP."""
+    tag = page.tags.pop(tiff.XMP, None)
+    packet = metadata.without_thumbnails(tag.data) if tag is not None else None
+    if tag is not None and packet is not None:
+        page.tags[tiff.XMP] = tiff.Tag(tag.kind, len(packet), packet)
 
 
 def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, tiff.Tag]:
@@ -84,7 +142,7 @@ def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, ti
     tags = {
         code: tag
         for code, tag in page.tags.items()
-        if code not in tiff.STRUCTURE and code not in without
+        if code not in tiff.STRUCTURE and code not in (tiff.CREDENTIALS, *without)
     }
     resources = tags.pop(tiff.PHOTOSHOP, None)
     if resources is not None and (data := photoshop.without_thumbnail(resources.data)):
@@ -161,7 +219,7 @@ class TiffAssembler:
             if code not in tiff.STRUCTURE:
                 del merged.tags[code]
         if extra_unspecified and tiff.EXTRA_SAMPLES in merged.tags:
-            merged.put(tiff.EXTRA_SAMPLES, _SHORT, [_UNSPECIFIED])
+            merged.put(tiff.EXTRA_SAMPLES, _SHORT, [tiff.UNSPECIFIED])
         source = carried.swapped_to(page.order)
         merged.tags |= carried_tags(source)
         merged.children = source.children

@@ -40,8 +40,12 @@ def is_lossless(chunks: list[tuple[bytes, bytes]]) -> bool:
 def read_metadata(chunks: list[tuple[bytes, bytes]]) -> Metadata:
     """Profile, EXIF and XMP."""
     found = dict(reversed(chunks))
-    metadata = Metadata(icc=found.get(b"ICCP"), xmp=found.get(b"XMP "))
+    metadata = Metadata(icc=found.get(b"ICCP"))
+    if packet := found.get(b"XMP "):
+        metadata.xmp = metadata.without_thumbnails(packet)
     metadata.set_exif(found.get(b"EXIF"))
+    if b"C2PA" in found:
+        metadata.drop_credentials()
     return metadata
 
 

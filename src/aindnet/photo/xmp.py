@@ -18,6 +18,7 @@ _GAIN_MAP = "http://ns.adobe.com/hdr-gain-map/1.0/"
 _CAMERA = "http://ns.google.com/photos/1.0/camera/"
 _MOTION = ("MotionPhoto", "MicroVideo")
 _CONTAINER = "http://ns.google.com/photos/1.0/container/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
 _NOTE = "http://ns.adobe.com/xmp/note/"
 _TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
@@ -137,6 +138,13 @@ def without_appended(packet: bytes) -> bytes:
 def without_extension(packet: bytes) -> bytes:
     """The packet without its link to extended XMP. Raises `DamagedXmpError`."""
     return _without(packet, [_NOTE], lambda each: each.name == "HasExtendedXMP")
+
+
+def without_thumbnails(packet: bytes) -> bytes:
+    """The packet without its small pictures (xmp:Thumbnails). Raises `DamagedXmpError`."""
+    if not _says(packet, b"Thumbnails"):
+        return packet
+    return _without(packet, [_XMP], lambda each: each.name == "Thumbnails")
 
 
 def _without(packet: bytes, namespaces: list[str], goes: Callable[[_Property], bool]) -> bytes:
