@@ -57,8 +57,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which replaces the final one when the block ends without an error."""
-    partial = path.with_name(f".partial-{path.name}")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = path.with_name(f".partial-{secrets.token_hex(6)}")
     try:
         partial.mkdir(parents=True)
         yield partial

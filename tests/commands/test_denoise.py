@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageCms
 
 from aindnet.commands import denoise as command
 from aindnet.commands.app import main
@@ -25,6 +27,7 @@ from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError, InvalidImageError
 from aindnet.photo import read_image, write_image
 from aindnet.photo.atomic import AtomicFile
+from aindnet.photo.colour_codes import make_profile
 from denoise_stand_ins import NOISE_LEVEL, StandInDenoiser
 
 
@@ -131,6 +134,24 @@ def test_the_choice_of_backend_is_said(photos: Path, capsys: pytest.CaptureFixtu
     ]
 
 
+@pytest.mark.parametrize("gamma", [None, 1.8])
+def test_the_compare_sheet_of_a_wide_gamut_is_srgb(tmp_path: Path, gamma: float | None) -> None:
+    display_p3 = (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.3127, 0.3290)
+    profile = make_profile(display_p3, gamma)
+    assert profile is not None
+    samples = np.random.default_rng(1).integers(90, 170, (40, 60, 3), dtype=np.uint8)
+    photo = Image.fromarray(samples)
+    photo.save(tmp_path / "a.png", icc_profile=profile)
+    assert run("denoise", tmp_path / "a.png", "--compare") == 0
+    seen = ImageCms.profileToProfile(
+        photo, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    )
+    with Image.open(tmp_path / "a.compare.png") as sheet:
+        assert "icc_profile" not in sheet.info
+        difference = np.asarray(sheet)[:40, :60].astype(int) - np.asarray(seen)
+    assert np.abs(difference).max() <= 2
+
+
 def test_same_names_keep_pictures_of_their_own(photos: Path) -> None:
     write_image(photos / "a.jpg", np.zeros((20, 20, 3), np.uint8))
     assert run("denoise", photos / "a.png", photos / "a.jpg", "--noise-map") == 0
@@ -182,6 +203,23 @@ def test_paths_that_cannot_be_reached_are_named_and_the_others_done(
         code, document = run_json(capsys, "denoise", photos / "a.png", "--output", output)
         assert code == 1
         assert "choose another --output" in document["results"][0]["error"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--noise-map", "--output", "out"]])
+def test_a_name_that_is_too_long_is_found_before_the_work(
+    tmp_path: Path,
+    stand_in: StandInDenoiser,
+    flags: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"{'n' * 250}.png"
+    write_image(name, np.zeros((16, 16, 3), np.uint8))
+    assert run("denoise", name, *flags) == 1
+    assert "File name too long; choose another --output" in capsys.readouterr().err
+    assert stand_in.seen == 0
+    assert os.listdir(tmp_path) == [name]
 
 
 def test_unwritable_output_is_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -294,6 +332,42 @@ def test_resume_makes_a_lost_noise_map_again(
     _, document = run_json(capsys, *call)
     assert [result["status"][0] for result in document["results"]] == list("dsss")
     assert (tmp_path / "out/a.noise.png").is_file()
+
+
+def test_resume_makes_a_lost_noise_map_of_a_later_page_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = np.zeros((2, 16, 16, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="rgb")
+    call = ["denoise", tmp_path / "a.tif", "--output", tmp_path / "out", "--resume", "--noise-map"]
+    assert run(*call) == 0
+    _, document = run_json(capsys, *call)
+    assert document["results"][0]["status"] == "skipped"
+    (tmp_path / "out/a.page-2.noise.png").unlink()
+    _, document = run_json(capsys, *call)
+    assert document["results"][0]["status"] == "done"
+    assert (tmp_path / "out/a.page-2.noise.png").is_file()
+
+
+def test_a_record_that_the_disk_has_no_room_for_is_named(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write = os.write
+
+    def half(descriptor: int, data: Any) -> int:
+        part = data[: len(data) // 2] if b"noise_level" in bytes(data[:500]) else data
+        return write(descriptor, part)
+
+    call = ["denoise", photos / "a.png", "--output", tmp_path / "out", "--resume"]
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", half)
+        assert run(*call) == 1
+    said = f"{MANIFEST_NAME}: cannot be written (No space left on device); free some space"
+    assert said in capsys.readouterr().err
+    assert run(*call) == 0
 
 
 def test_resume_keeps_a_result_that_was_changed(

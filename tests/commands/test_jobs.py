@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from aindnet.commands.batch import jobs as jobs_module
 from aindnet.commands.batch.jobs import Job, Refused, find_jobs, made_here
+from aindnet.commands.batch.names import tells_apart
 from aindnet.errors import AindnetError
 
 
@@ -67,6 +69,34 @@ def test_a_name_that_no_image_is_written_as_makes_no_folder(tmp_path: Path) -> N
     assert job.output == tmp_path / "out.v2/a.jpg"
 
 
+@pytest.mark.parametrize("name", ["typo.jpgg", "typo.jepg", "typo.JGP", "typo.tifff", "best.fit"])
+def test_a_mistyped_name_for_one_photo_makes_no_folder(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a.jpg", "b.jpg")
+    (refused,) = find_jobs([tmp_path / "a.jpg"], tmp_path / name)
+    assert isinstance(refused, Refused)
+    assert "use one of .jpg .png" in str(refused.error)
+    assert "or make a folder of that name first" in str(refused.error)
+    assert len(find_jobs([tmp_path / "a.jpg", tmp_path / "b.jpg"], tmp_path / name)) == 2
+    (tmp_path / name).mkdir()
+    (job,) = find_jobs([tmp_path / "a.jpg"], tmp_path / name)
+    assert isinstance(job, Job)
+
+
+@pytest.mark.parametrize("name", ["2024.05.01", "holiday.v2", "trip.jp", "a.new", "a.tmp", "a.old"])
+def test_folders_may_have_dots_in_their_names(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a.jpg")
+    (job,) = find_jobs([tmp_path / "a.jpg"], tmp_path / name)
+    assert isinstance(job, Job)
+    assert job.output == tmp_path / name / "a.jpg"
+
+
+def test_a_file_is_no_folder_for_results(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "Makefile")
+    for inputs in ([tmp_path / "a.jpg"], [tmp_path]):
+        with pytest.raises(AindnetError, match="Makefile: is a file, and not named as an image"):
+            find_jobs(inputs, tmp_path / "Makefile")
+
+
 def test_an_input_is_not_written_over_through_a_link(tmp_path: Path) -> None:
     for folder in ("orig", "pick"):
         (tmp_path / folder).mkdir()
@@ -121,3 +151,45 @@ def test_a_photo_named_twice_is_one_job_and_hidden_folders_are_none(tmp_path: Pa
     (job,) = find_jobs([tmp_path, tmp_path / "a.png"], None, ["noise"])
     assert isinstance(job, Job)
     assert job.beside("noise").name == "a.noise.png"
+
+
+def test_a_photo_that_is_named_like_a_result_shares_no_picture_with_another(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    (tmp_path / "other").mkdir()
+    put(tmp_path / "other", "a.denoised.jpg")
+    inputs = [tmp_path / "a.jpg", tmp_path / "other/a.denoised.jpg"]
+    found = find_jobs(inputs, tmp_path / "out", ["noise"])
+    names = [job.beside("noise").name for job in found if isinstance(job, Job)]
+    assert names == ["a.noise.png", "a.denoised.noise.png"]
+
+
+@pytest.mark.parametrize("names", [("IMG.JPG", "img.jpg"), ("\u00e9.jpg", "e\u0301.jpg")])
+@pytest.mark.parametrize("apart", [True, False])
+def test_names_that_some_disks_take_for_one_are_one_output_there(
+    tmp_path: Path, names: tuple[str, str], apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "tells_apart", lambda folder: apart)
+    for folder, name in zip("xy", names, strict=True):
+        (tmp_path / folder).mkdir()
+        put(tmp_path / folder, name)
+    inputs = [tmp_path / folder / name for folder, name in zip("xy", names, strict=True)]
+    first, second = find_jobs(inputs, tmp_path / "out", ["noise"])
+    assert isinstance(first, Job)
+    assert first.beside("noise").name == f"{names[0]}.noise.png"
+    assert isinstance(second, Job) == apart
+    if isinstance(second, Refused):
+        assert f"x/{names[0]} is written there already, for names" in str(second.error)
+
+
+def test_what_a_disk_takes_for_one_name_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.jpg")
+    assert tells_apart(tmp_path / "not/there/yet") == (not (tmp_path / "A.jpg").exists())
+    assert os.listdir(tmp_path) == ["a.jpg"]
+
+    def is_there(path: Path) -> bool:
+        return any(each.upper() == path.name.upper() for each in os.listdir(path.parent))
+
+    monkeypatch.setattr(os.path, "lexists", is_there)
+    assert not tells_apart(tmp_path)

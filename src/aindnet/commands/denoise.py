@@ -51,8 +51,8 @@ def denoise(
         A folder, in which folders are mirrored; or, for one photo, a file name. Without it, results
         stand beside their inputs as NAME.denoised.EXT.
     model
-        A bundled or installed model, or a weights file; left out, the default, or the one that the
-        camera profile was adapted from.
+        A model that `aindnet models` lists, or a weights file; left out, the default, or the one
+        that the camera profile was adapted from.
     camera
         A camera profile; "auto" or a folder: the profile of each photo's camera.
     strength
@@ -67,25 +67,27 @@ def denoise(
         Average eight mirrored and turned passes: a little better on most photos, eight times
         slower.
     backend
-        What runs the network.
+        What runs the network; auto: the fastest that is installed, or that `aindnet benchmark
+        --remember` found.
     device
-        Where it runs.
+        Where it runs; auto: on a GPU, if PyTorch has one.
     precision
-        What it computes in.
+        Format of its numbers; auto: bf16 where the processor is fast in it, else fp32. fp16 is
+        for torch on a GPU, int8 for openvino: it loses a little.
     compiled
-        Let PyTorch compile the network first: for many photos on a GPU.
+        Let PyTorch compile the network first, half a minute or more: for many photos on a GPU.
     tile
         Side of the tiles in pixels, at least 576 with the default model and 384 with the other
         bundled ones; a multiple of 32, or the next one.
     encoding
-        How samples stand to light, where a file does not say it right.
+        The tone curve, where a file's profile is missing or wrong: srgb, as on screens, or linear.
     half_size
         Develop RAW files at half the width and height, as a preview.
     pixel_limit
-        Megapixels above which a file is refused as a trap; 0 lifts the limit.
+        Megapixels above which a file is refused, as one made to fill the memory; 0 lifts the limit.
     resume
-        Skip what an earlier run of the same settings finished; its files that were changed since,
-        or are of other photos, are kept.
+        Skip what an earlier run of the same settings finished; results that you changed since, or
+        that are of other photos, are never replaced.
     overwrite
         Replace files that exist.
     jobs

@@ -10,17 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aindnet.commands.batch.names import folded, tells_apart
+from aindnet.commands.batch.places import check_place, is_mistyped, is_named_as_file
 from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
 from aindnet.photo.formats import FORMATS, RAW, SUFFIXES, format_for_output
 from aindnet.photo.paths import reason, shown
 
 # os.path's tests take an unreachable path for nothing, where pathlib's raise; opening it says why.
 _PICTURES = (".noise", ".compare")
-_NEVER_WRITTEN = frozenset(
-    (*RAW.suffixes, ".bmp", ".gif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".exr", ".pdf")
-)
-"""Names of image files, not of folders."""
-_WRITTEN = frozenset(suffix for each in FORMATS if each.depths for suffix in each.suffixes)
 
 
 Identity = tuple[int, int]
@@ -43,13 +40,26 @@ class Job:
     inputs: frozenset[Identity] = frozenset()
     """The files of the call's inputs, which nothing may take the place of."""
 
-    def beside(self, mark: str) -> Path:
+    def beside(self, mark: str, page: int = 1) -> Path:
         """A PNG that goes with the output: NAME.noise.png, NAME.compare.png."""
-        return self.output.with_name(f"{self.label or _plain_stem(self.output)}.{mark}.png")
+        number = f"page-{page}." if page > 1 else ""
+        return self.output.with_name(f"{self.label or self._plain_stem()}.{number}{mark}.png")
+
+    def asides(self, marks: Sequence[str], pages: int = 1) -> list[Path]:
+        """What is beside the output of a photo of so many pages."""
+        return [self.beside(mark, page) for mark in marks for page in range(1, pages + 1)]
 
     def relabelled(self) -> Job:
         """With the label that a call with other photos would give it."""
-        return replace(self, label="" if self.label else _full_label(self.output))
+        return replace(self, label="") if self.label else self.with_full_label()
+
+    def with_full_label(self) -> Job:
+        """With a label that a job of another output in the folder does not have."""
+        return replace(self, label=self._plain_stem() + self.output.suffix)
+
+    def _plain_stem(self) -> str:
+        stem = self.output.stem  # ".denoised" may be in the photo's own name
+        return stem if stem == self.input.stem else stem.removesuffix(".denoised")
 
     def check_no_input(self, path: Path) -> None:
         """Raise `ImageWriteError` where `path` is an input, by whatever name."""
@@ -75,24 +85,20 @@ def find_jobs(
     A folder is searched through and mirrored under `output`; without `output`, results stand
     beside their inputs as NAME.denoised.EXT. RAW files become TIFFs. `marks` name the pictures that
     are written beside each result (`Job.beside`). Raises `AindnetError` for several inputs, or a
-    folder, and an output that is named as one file.
+    folder, and an output that is named as one file, and for one that is a file, but no image's.
     """
-    if output is not None and _is_named_as_file(output):
-        if len(inputs) > 1:
-            raise AindnetError(f"--output {shown(output)}: several inputs need a folder; name one")
-        if os.path.isdir(inputs[0]):
-            text = "the photos of a folder need a folder; name one"
-            raise AindnetError(f"--output {shown(output)}: {text}")
+    if output is not None:
+        check_place(inputs, output)
     found: list[Job | Refused] = []
     for path in inputs:
         if os.path.isdir(path):
             found.extend(_folder_jobs(path, output))
         else:
-            found.append(_file_job(path, output))
+            found.append(_file_job(path, output, alone=len(inputs) == 1))
     return _without_clashes(_labelled(_once(found)), marks)
 
 
-def _file_job(path: Path, output: Path | None) -> Job | Refused:
+def _file_job(path: Path, output: Path | None, *, alone: bool) -> Job | Refused:
     try:
         size = _size(path)
     except (OSError, ValueError) as error:
@@ -102,19 +108,16 @@ def _file_job(path: Path, output: Path | None) -> Job | Refused:
         return Refused(path, error)
     if output is None:
         target = beside_input(path)
-    elif _is_named_as_file(output):
+    elif is_named_as_file(output) or (alone and is_mistyped(output)):
         target = output
         try:
             format_for_output(output)
         except ImageWriteError as error:
-            return Refused(path, error)
+            folder = "" if is_named_as_file(output) else ", or make a folder of that name first"
+            return Refused(path, ImageWriteError(f"{error}{folder}"))
     else:
         target = output / _output_name(path)
     return Job(path, target, target.parent, size)
-
-
-def _is_named_as_file(output: Path) -> bool:
-    return output.suffix.lower() in _WRITTEN | _NEVER_WRITTEN and not os.path.isdir(output)
 
 
 def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
@@ -258,46 +261,52 @@ def _without_clashes(found: list[Job | Refused], marks: Sequence[str]) -> list[J
         identity for job in found if isinstance(job, Job) for identity in _identities(job.input)
     )
     taken: dict[str, Path] = {}
+    alike: dict[str, Path] = {}
     checked: list[Job | Refused] = []
     for each in found:
         if isinstance(each, Refused):
             checked.append(each)
             continue
         job = replace(each, inputs=inputs)
-        outputs = [job.output, *(job.beside(mark) for mark in marks)]
+        outputs = [job.output, *job.asides(marks)]
         try:
             for path in outputs:
                 job.check_no_input(path)
-                if other := taken.get(_real(path)):
-                    text = f"{shown(path)}: {shown(other)} is written there already; "
-                    text += "denoise them apart, with another --output"
-                    raise ImageWriteError(text)
+                _check_not_taken(path, taken, alike)
         except ImageWriteError as error:
             checked.append(Refused(job.input, error))
             continue
         taken |= {_real(path): job.input for path in outputs}
+        alike |= {folded(_real(path)): job.input for path in outputs}
         checked.append(job)
     return checked
 
 
+def _check_not_taken(path: Path, taken: dict[str, Path], alike: dict[str, Path]) -> None:
+    """Raise `ImageWriteError` for a path of another job, also if its disk alone sees them as one.
+
+    Both have the photos by their jobs' paths: `taken` by these, `alike` by these `folded`.
+    """
+    why = ""
+    if (other := taken.get(_real(path))) is None:
+        other = alike.get(folded(_real(path)))
+        if other is None or tells_apart(path.parent):
+            return
+        why = ", for names that differ in case or accents' encoding alone are one on this disk"
+    raise ImageWriteError(
+        f"{shown(path)}: {shown(other)} is written there already{why}; "
+        "denoise them apart, with another --output"
+    )
+
+
 def _labelled(found: list[Job | Refused]) -> list[Job | Refused]:
     """The jobs with labels of their own: IMG.jpg and IMG.png must not share IMG.noise.png."""
-    jobs = [job for job in found if isinstance(job, Job)]
-    count = Counter(job.beside("") for job in jobs)
+    labels = [folded(_real(job.beside(""))) if isinstance(job, Job) else None for job in found]
+    count = Counter(labels)
     return [
-        replace(job, label=_full_label(job.output))
-        if isinstance(job, Job) and count[job.beside("")] > 1
-        else job
-        for job in found
+        job.with_full_label() if isinstance(job, Job) and count[label] > 1 else job
+        for job, label in zip(found, labels, strict=True)
     ]
-
-
-def _plain_stem(output: Path) -> str:
-    return output.stem.removesuffix(".denoised")
-
-
-def _full_label(output: Path) -> str:
-    return _plain_stem(output) + output.suffix
 
 
 def _real(path: Path) -> str:

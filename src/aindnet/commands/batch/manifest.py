@@ -49,6 +49,8 @@ class Entry:
     settings: str
     output_sha256: str
     noise_level: float
+    pages: int = 1
+    """Each has pictures of its own beside the output; 1 in records that do not say."""
 
 
 @dataclass(frozen=True)
@@ -163,16 +165,18 @@ class Manifest:
         settings: str,
         output_sha256: str,
         noise_level: float,
+        pages: int,
     ) -> None:
         """Record a finished output."""
         name = self._name(output)
-        self._append(Entry(name, input_sha256, settings, output_sha256, noise_level))
+        self._append(Entry(name, input_sha256, settings, output_sha256, noise_level, pages))
 
     def _append(self, entry: Entry | Made) -> None:
         # The line break comes first too: it ends a line that a killed run may have cut.
-        line = "\n" + json.dumps(asdict(entry)) + "\n"
+        line = ("\n" + json.dumps(asdict(entry)) + "\n").encode()
         try:
-            os.write(self._descriptor, line.encode())
+            if os.write(self._descriptor, line) < len(line):  # a disk takes what it has room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ImageWriteError(
                 f"{shown(self.path)}: cannot be written ({reason(error)}); free some space"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aindnet.commands.batch.jobs import Job
 from aindnet.commands.batch.manifest import Made, Manifest
+from aindnet.commands.batch.names import check_length
 from aindnet.commands.batch.pictures import CompareSheet, NoiseMap
 from aindnet.commands.batch.settings import BandDenoiser, Settings
 from aindnet.errors import ImageWriteError
@@ -67,8 +68,11 @@ class PhotoRun:
         self.photo.pages[0].preload()
 
     def _check(self, *paths: Path) -> None:
-        """Raise `ImageWriteError` for an input, and for what is there and may not be replaced."""
+        """Raise `ImageWriteError` for an input, for what is there and may not be replaced, and for
+        a name that is too long.
+        """
         for path in paths:
+            check_length(path)
             self.job.check_no_input(path)
             if os.path.lexists(path) and not self._replaces(path):
                 self._check_made_before(path)
@@ -129,10 +133,10 @@ class PhotoRun:
         noise_map = sheet = None
         before: SampleReader | None = None
         if settings.noise_map:
-            noise_map = NoiseMap(self._aside("noise", number), page.height, page.width)
+            noise_map = NoiseMap(self.job.beside("noise", number), page.height, page.width)
             self._maps.append(noise_map)
         if settings.compare:
-            sheet = CompareSheet(page.height, page.width)
+            sheet = CompareSheet(page)
             self._sheets.append(sheet)
             before = page.another_reader()
         y = 0
@@ -183,7 +187,7 @@ class PhotoRun:
                 noise_map.save(turn, overwrite=self._replaces(noise_map.path))
                 made.append(noise_map.path)
             for number, sheet in enumerate(self._sheets, 1):
-                path = self._aside("compare", number)
+                path = self.job.beside("compare", number)
                 sheet.save(path, turn, overwrite=self._replaces(path))
                 made.append(path)
             self._writer.commit()
@@ -195,22 +199,18 @@ class PhotoRun:
 
     def asides(self, pages: int = 1) -> list[Path]:
         """What is written beside the output, for its first pages."""
-        numbers = range(1, pages + 1)
-        return [self._aside(mark, number) for mark in self.settings.marks for number in numbers]
+        return self.job.asides(self.settings.marks, pages)
 
-    def has_asides(self) -> bool:
+    def has_asides(self, pages: int) -> bool:
         """Whether what goes beside the output is there, also by the names that a call with other
         photos gave it.
         """
-        if all(os.path.isfile(path) for path in self.asides()):
+        if all(os.path.isfile(path) for path in self.asides(pages)):
             return True
         assert self.record is not None
-        relabelled = self.job.relabelled()
-        made = [self.record.made(relabelled.beside(mark)) for mark in self.settings.marks]
+        relabelled = self.job.relabelled().asides(self.settings.marks, pages)
+        made = [self.record.made(path) for path in relabelled]
         return all(each is not None and self._is_own(each) for each in made)
-
-    def _aside(self, mark: str, page: int) -> Path:
-        return self.job.beside(mark if page == 1 else f"page-{page}.{mark}")
 
     def close(self) -> None:
         """Let go of everything; nothing is left of what was not saved."""

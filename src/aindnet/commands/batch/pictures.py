@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from aindnet.photo.arrays import write_image
+from aindnet.photo.arrays import vips_image
+from aindnet.photo.icc import is_srgb
 from aindnet.photo.output import write_plain
+from aindnet.photo.photo import Page
 from aindnet.photo.pixels import RGB, oriented
 from aindnet.photo.store import PixelStore
 
@@ -48,8 +50,9 @@ class CompareSheet:
     Holds reduced pictures and one crop, whatever the photo's size.
     """
 
-    def __init__(self, height: int, width: int) -> None:
-        self._factor = max(1, -(-max(height, width) // _SIDE))
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._factor = max(1, -(-max(page.height, page.width) // _SIDE))
         self._rest: list[RGB] = []
         self._rest_rows = 0
         self._reduced: list[RGB] = []
@@ -79,11 +82,29 @@ class CompareSheet:
                     self._best = score, part.copy()
 
     def save(self, path: Path, orientation: int, *, overwrite: bool) -> None:
-        """Write the sheet as an 8-bit PNG. Raises `ImageWriteError`."""
+        """Write the sheet as an 8-bit PNG in sRGB. Raises `ImageWriteError`."""
         if self._rest_rows:
             self._reduced.append(_reduce(np.concatenate(self._rest), self._factor))
         sheet = compose(np.concatenate(self._reduced), self._best[1], orientation)
-        write_image(path, sheet, overwrite=overwrite)
+        write_plain(path, _in_srgb(sheet, self._page), 1, overwrite=overwrite)
+
+
+def _in_srgb(rgb: RGB, page: Page) -> Any:
+    """Colours of a page as the network sees them, as a libvips image of 8 bit in sRGB."""
+    import pyvips
+
+    icc = page.icc
+    if icc is None or page.grey or is_srgb(icc):
+        return vips_image(_rounded(rgb, np.uint8))
+    image = vips_image(_rounded(page.encoding.backward(rgb), np.uint16))
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", icc)
+    # A damaged profile is none, as viewers take it.
+    return image.icc_transform("srgb", embedded=True, input_profile="srgb", depth=8)
+
+
+def _rounded(rgb: RGB, dtype: type[np.uint8 | np.uint16]) -> Any:
+    white = np.iinfo(dtype).max
+    return np.clip(np.rint(rgb * white), 0, white).astype(dtype)
 
 
 def worth_showing(after: RGB, noise_level: RGB) -> float:
@@ -96,8 +117,8 @@ def worth_showing(after: RGB, noise_level: RGB) -> float:
     return noise + min(float(np.median(steps)) if steps.size else 0.0, noise)
 
 
-def compose(whole: RGB, crop: RGB, orientation: int) -> Any:
-    """The sheet, uint8 (H, W, 3), from pairs (H, W, 6) of before and after."""
+def compose(whole: RGB, crop: RGB, orientation: int) -> RGB:
+    """The sheet, (H, W, 3), from pairs (H, W, 6) of before and after."""
     rows = []
     for pair, zoom in ((whole, 1), (crop, 2)):
         turned = oriented(pair, orientation).repeat(zoom, axis=0).repeat(zoom, axis=1)
@@ -108,8 +129,7 @@ def compose(whole: RGB, crop: RGB, orientation: int) -> Any:
         np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=1.0)
         for row in rows
     ]
-    sheet = np.concatenate(padded)[:-_GAP]
-    return np.clip(np.rint(sheet * 255), 0, 255).astype(np.uint8)
+    return np.concatenate(padded)[:-_GAP]
 
 
 def _reduce(rows: RGB, factor: int) -> RGB:

@@ -185,7 +185,7 @@ class BatchRunner:
         """Whether the output stands as it was made from this very input with these settings."""
         output = task.job.output
         same = (entry.input_sha256, entry.settings) == (task.input_sha256, self._settings_hash)
-        exists = same and os.path.isfile(output) and self._photo_run(task).has_asides()
+        exists = same and os.path.isfile(output) and self._photo_run(task).has_asides(entry.pages)
         return exists and hash_bytes_of(output) == entry.output_sha256
 
     def _photo_run(self, task: _Task) -> PhotoRun:
@@ -226,6 +226,7 @@ class BatchRunner:
                 settings=self._settings_hash,
                 output_sha256=run.hashes[job.output],
                 noise_level=level,
+                pages=len(run.photo.pages),
             )
         task.outcome = Outcome(
             job.input,
