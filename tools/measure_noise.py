@@ -93,11 +93,13 @@ def octaves(noisy: Array, clean: Array) -> list[float]:
     side = min(*noisy.shape[:2], 256)
     window = np.hanning(side)[:, None] * np.hanning(side)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    # Half of the spectrum is there; its first column, and an even side's last, are their own half.
+    doubled = np.where(2 * np.arange(side // 2 + 1) % side == 0, 1.0, 2.0)
     numbers = []
     for image in (noisy - clean, clean):
         luma = (image[:side, :side] @ TO_YCBCR)[..., 0]
         power = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
-        power *= 2 / (side**2 * np.square(window).sum())
+        power *= doubled / (side**2 * np.square(window).sum())
         numbers += [
             float(np.sqrt(power[(frequency >= low) & (frequency < high)].sum()))
             for low, high in pairwise(OCTAVES)

@@ -95,6 +95,33 @@ def test_white_noise_is_said_as_clipping_leaves_it() -> None:
         torch.testing.assert_close(said, power, rtol=0.05, atol=0)
 
 
+def test_what_jpeg_clears_and_adds_is_said_where_it_does() -> None:
+    """Weak noise all but goes where the picture is flat; in texture JPEG's own error is more."""
+    texture = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.4 + 0.3
+    clean = torch.cat([torch.full((8, 3, 64, 64), 0.5), texture], dim=3)
+    sensor = SensorNoise(torch.zeros(8, 3), torch.full((8, 3), 0.01), "squared")
+    recipe = replace(CameraRecipe.plain(), jpeg=1.0, jpeg_quality=(75.0, 75.0), round_8_bit=True)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(3), recipe, sensor=sensor)
+    deviations = []
+    for part in (slice(0, 56), slice(72, 128)):
+        power, said = (x[..., part].square().mean() for x in (noisy - clean, level))
+        torch.testing.assert_close(said, power, rtol=0.15, atol=0)
+        deviations.append(power.sqrt())
+    assert deviations[1] > 3 * deviations[0]
+
+
+def test_jpeg_clips_noise_that_nothing_else_clips() -> None:
+    recipe = replace(
+        CameraRecipe(white=1.0, white_range=(0.1, 0.1), round_8_bit=False),
+        jpeg=1.0, jpeg_quality=(98.0, 98.0), subsampling={"4:4:4": 1.0},
+    )  # fmt: skip
+    clean = torch.cat([torch.full((4, 3, 64, 64), value) for value in (0.0, 0.5)], dim=3)
+    noisy, level, _ = simulate(clean, torch.Generator().manual_seed(2), recipe)
+    for part in (slice(0, 56), slice(72, 128)):
+        power, said = (x[..., part].square().mean() for x in (noisy - clean, level))
+        torch.testing.assert_close(said, power, rtol=0.05, atol=0)
+
+
 def test_paper_noise_has_the_formula_s_level() -> None:
     """Without response and mosaic, σ of the output is the formula's, bin by bin, within 3 %."""
     shot, read = torch.full((8, 3), 0.08**2), torch.full((8, 3), 0.03**2)

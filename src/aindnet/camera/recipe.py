@@ -87,7 +87,7 @@ class CameraRecipe:
     blotches: float = 0.5
     """Probability of low-frequency noise."""
     blotch_strength: Range = (0.05, 0.35)
-    """Its standard deviation as a share of the noise's."""
+    """Its standard deviation as a share of the noise's before smoothing, which takes none of it."""
     blotch_cell: Range = (6.0, 24.0)
     """Its features' size, pixels, log-uniform."""
     spectra: float = 0.0

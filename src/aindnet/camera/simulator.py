@@ -62,6 +62,10 @@ class Simulated(NamedTuple):
     given, but where the camera's noise reduction acted on it too (`edge_aware_picture`)."""
 
 
+JPEG_WINDOW = 9
+"""Pixels: what JPEG does to noise differs from block to block of 8."""
+
+
 class _Draw:
     """Random draws of one batch, on the generator's device."""
 
@@ -133,7 +137,7 @@ def simulate(
         noise, level, photo = _white_stage(noise, level, clean, photo, recipe, draw)
     noisy = photo + noise
     if recipe.jpeg:
-        noisy = _jpeg_stage(noisy, recipe, draw)
+        noisy, level = _jpeg_stage(noisy, level, photo, recipe, draw)
     if recipe.round_8_bit:
         noisy = round_to_8_bits(noisy)
     return Simulated(noisy, calibrate_level(level, noisy - photo), photo)
@@ -363,14 +367,27 @@ def _white_stage(
     )
 
 
-def _jpeg_stage(noisy: Tensor, recipe: CameraRecipe, draw: _Draw) -> Tensor:
-    """JPEG on the images that it happens to; a subsampling's images are compressed together."""
+def _jpeg_stage(
+    noisy: Tensor, level: Tensor, photo: Tensor, recipe: CameraRecipe, draw: _Draw
+) -> tuple[Tensor, Tensor]:
+    """Noisy photos and the noise's σ after JPEG, on the images that it happens to.
+
+    It clears weak noise where the picture is flat and adds errors of its own where it is not: known
+    from the power of the difference in windows, after over before. A subsampling's images are
+    compressed together.
+    """
     chosen = draw.choose(recipe.subsampling)
     happens = draw.happens(recipe.jpeg).tolist()
     quality = draw.uniform(recipe.jpeg_quality).round()
-    noisy = noisy.clamp(0, 1).clone()
+    # Where nothing else clips, the level is of noise that is not clipped yet.
+    given = noisy.clamp(0, 1) if recipe.round_8_bit else noisy
+    noisy, level = noisy.clamp(0, 1), level.clone()
     for subsampling in SUBSAMPLINGS:
         index = [i for i, name in enumerate(chosen) if name == subsampling and happens[i]]
         if index:
             noisy[index] = jpeg(noisy[index], quality[index], subsampling)
-    return noisy
+            before, after = (
+                local_power(each[index] - photo[index], JPEG_WINDOW) for each in (given, noisy)
+            )
+            level[index] *= (after / before.clamp_min(1e-12)).sqrt()
+    return noisy, level
