@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from evaluation_stand_ins import save, smooth_photo, with_noise
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "docs/library.md").read_text(encoding="utf-8")
 QUICK = (
     ["denoise"],
     ["models"],
@@ -26,9 +28,9 @@ FILES_OF_OTHERS = {"--camera", "--model"}
 """Flags that name what another command makes."""
 
 
-def blocks(language: str) -> list[str]:
-    """The README's fenced code of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    """A page's fenced code of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
 def shell_lines(program: str) -> list[list[str]]:
@@ -117,6 +119,26 @@ def test_the_python_example_runs() -> None:
     assert result.image.shape == image.shape  # type: ignore[attr-defined]
     assert result.image.dtype == np.uint8  # type: ignore[attr-defined]
     assert result.noise_level.shape == image.shape  # type: ignore[attr-defined]
+
+
+def test_the_examples_of_the_library_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aindnet.pretrained.files.DEFAULT_MODEL", "aindnet-fast")
+    with pytest.raises(SystemExit) as stopped:
+        main(shlex.split("export --format onnx --dynamic --output aindnet.onnx"))
+    assert stopped.value.code == 0
+    assert "`aindnet export --format onnx --dynamic --output aindnet.onnx`" in LIBRARY
+    names: dict[str, Any] = {}
+    for code in blocks("python", LIBRARY):
+        exec(code, names)
+    image = names["image"].astype(float)
+    assert names["second"].image.shape == (64, 96, 3)
+    assert names["output"].shape == image.shape
+    # The graph and the library see the same photo; they differ by precision and the padding.
+    assert np.abs(names["output"] - names["result"].image.astype(float)).mean() < 0.5
+    assert np.abs(names["output"] - 99.5).mean() < np.abs(image - 99.5).mean() / 2
 
 
 def test_extras_targets_tools_and_pages_that_it_names_are_there() -> None:

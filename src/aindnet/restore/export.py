@@ -21,6 +21,7 @@ from aindnet.network import AINDNet
 from aindnet.pretrained import LoadedModel, ModelCard
 from aindnet.restore.backends.graph import trace_to_onnx, traced_size
 from aindnet.restore.backends.layer_statistics import OwnStatistics
+from aindnet.restore.backends.openvino_backend import import_openvino
 from aindnet.restore.backends.tile_network import TileNetwork, split_modulation
 from aindnet.restore.tiling import alignment_for
 from aindnet.whole_files import whole_file
@@ -79,10 +80,7 @@ def export_openvino(
     model: LoadedModel, path: Path, *, size: int | None = 512, batch: int | None = 1
 ) -> None:
     """Write OpenVINO IR in float32: NAME.xml, and NAME.bin beside it."""
-    try:
-        import openvino
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("openvino", "openvino") from error
+    openvino = import_openvino()
     graph = image_graph(model.network, size=size, batch=batch)
     converted = openvino.Core().read_model(graph)
     converted.set_rt_info(json.dumps(_facts(model)), "aindnet")

@@ -124,7 +124,7 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
                     0, 1, 1, step=0.05, label="Strength", info="how much of the noise goes"
                 )
                 colour = gr.Slider(
-                    0, 1, 1, step=0.05, label="Strength of colour", info="of colour noise alone"
+                    0, 1, 1, step=0.05, label="Colour strength", info="how much of the colour noise"
                 )
                 extras = gr.CheckboxGroup(
                     [
@@ -132,13 +132,14 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
                         ("Noise map", "noise map"),
                         ("Compare sheet", "compare sheet"),
                     ],
-                    label="Besides",
+                    label="Also make",
                 )
                 with gr.Accordion("Model and camera", open=False):
                     model = gr.Dropdown(
                         [(text, name) for name, text in models.items()],
                         value=next(iter(models)),
                         label="Model",
+                        info="for photos; aindnet-gaussian is for white noise: scans, renders",
                     )
                     camera = gr.File(
                         label="Camera profile (from `aindnet adapt`)",
@@ -151,11 +152,11 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
                     label="Before and after", interactive=False, format="png", max_height=640
                 )
                 with gr.Row():
-                    zoom = gr.Radio(list(ZOOMS), value="200 %", label="From near")
-                    across = gr.Slider(0, 100, 50, step=1, label="Place, from the left, in %")
-                    down = gr.Slider(0, 100, 50, step=1, label="Place, from the top, in %")
+                    zoom = gr.Radio(list(ZOOMS), value="200 %", label="Zoom")
+                    across = gr.Slider(0, 100, 50, step=1, label="Position, left to right, in %")
+                    down = gr.Slider(0, 100, 50, step=1, label="Position, top to bottom, in %")
                 near = gr.ImageSlider(
-                    label="Before and after, from near",
+                    label="Before and after, enlarged",
                     interactive=False,
                     format="png",
                     max_height=960,

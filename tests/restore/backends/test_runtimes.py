@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from aindnet.restore.backends import create_backend
 from aindnet.restore.backends.base import Array, Backend, Given, TileStatistics
 from aindnet.restore.backends.graph import tile_graph
 from aindnet.restore.backends.int8 import int8_layers
-from aindnet.restore.backends.openvino_backend import computes_in
+from aindnet.restore.backends.openvino_backend import computes_in, import_openvino
 from aindnet.restore.backends.tile_network import TileNetwork
 from aindnet.restore.backends.torch_backend import full_float32
 from restore_networks import COARSE_GRIDS, small_network
@@ -192,6 +193,16 @@ def test_what_is_not_installed_is_said_before_it_is_needed(
             create_backend(NETWORK, backend=backend, device="cpu", precision="fp32")
     with pytest.raises(MissingExtraError, match="onnx is needed"):
         tile_graph(TileNetwork(NETWORK), "own")
+
+
+def test_an_openvino_that_cannot_be_loaded_is_said_to_be_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "openvino.py").write_text("raise ImportError('libtbb.so: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "openvino", raising=False)
+    with pytest.raises(DeviceError, match=r"cannot be loaded \(libtbb.so: cannot open\)"):
+        import_openvino()
 
 
 def test_tf32_is_off_until_the_last_that_wants_it_off_is_done() -> None:

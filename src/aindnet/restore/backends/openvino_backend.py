@@ -25,11 +25,17 @@ COMPILED_AT_ONCE = 4
 """Each compiled shape holds its own weights and buffers: older ones are let go."""
 
 
-def _openvino() -> Any:
+def import_openvino() -> Any:
+    """OpenVINO; raises `MissingExtraError`, or `DeviceError` where what is installed is broken."""
     try:
         import openvino
     except ModuleNotFoundError as error:
         raise MissingExtraError("openvino", "openvino") from error
+    except ImportError as error:
+        raise DeviceError(
+            f"openvino is installed but cannot be loaded ({error}): install it anew, or pass "
+            "--backend torch"
+        ) from error
     return openvino
 
 
@@ -38,7 +44,7 @@ def computes_in(precision: str) -> bool:
     """Whether OpenVINO does on this CPU what it is asked for; it takes float32 without a word
     where the CPU has no bfloat16, and says so only of a compiled model.
     """
-    openvino = _openvino()
+    openvino = import_openvino()
     value = openvino.opset13.parameter([1], np.float32)
     model = openvino.Model([openvino.opset13.relu(value)], [value], "probe")
     hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
@@ -69,7 +75,7 @@ class OpenVINOBackend(Backend):
         batch: int = 1,
         int8_ranges: Ranges | None = None,
     ) -> None:
-        openvino = _openvino()
+        openvino = import_openvino()
         require_onnx()
         if not computes_in(precision):
             raise DeviceError(
