@@ -155,6 +155,18 @@ def test_kinds_whose_readers_ignore_exif_are_written_upright(
         assert np.abs(np.asarray(new) - expected).mean() < 3
 
 
+@pytest.mark.parametrize("kind", [2, 129])
+@pytest.mark.parametrize(
+    ("stored", "name"), [("小米手机".encode(), "小米手机"), ("Café".encode("latin-1"), "Café")]
+)
+def test_cameras_names_are_read_in_any_script(kind: int, stored: bytes, name: str) -> None:
+    directory = tiff.Directory()
+    directory.tags[0x0110] = tiff.Tag(2, len(stored) + 1, stored + b"\0")
+    block = bytearray(tiff.serialise(directory))
+    block[block.index(struct.pack("<HH", 0x0110, 2)) + 2] = kind
+    assert exif.camera(bytes(block)).model == name
+
+
 def test_exif_that_avif_cannot_hold_is_named(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[0x010F] = "Maker"

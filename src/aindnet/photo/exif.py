@@ -15,7 +15,7 @@ _EXIF_DIRECTORY, _ISO = 0x8769, 0x8827
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_OFFSET = 0x0201
 _THUMBNAIL_LENGTH = 0x0202
-_ASCII, _SHORT, _LONG = 2, 3, 4
+_ASCII, _SHORT, _LONG, _UTF8 = 2, 3, 4, 129
 _ENTRY = 12
 
 
@@ -72,13 +72,16 @@ def _text(block: bytes, directory: _Directory, tag: int) -> str:
     if (at := directory.entries.get(tag)) is None:
         return ""
     kind, length = struct.unpack_from(directory.order + "HI", block, at + 2)
-    if kind != _ASCII:
+    if kind not in (_ASCII, _UTF8):
         return ""
     start = at + 8
     if length > 4:
         (start,) = struct.unpack_from(directory.order + "I", block, start)
     text = block[start : start + length].split(b"\0")[0]
-    return text.decode("ascii", "replace").strip()
+    try:  # as EXIF 3.0 has it, and cameras long before
+        return text.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return text.decode("latin-1").strip()
 
 
 def _whole(block: bytes, order: str, at: int) -> int | None:
