@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -11,13 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aindnet.commands.adaptation.photos import camera_of
+from aindnet.commands.adaptation import photos
+from aindnet.commands.adaptation.photos import camera_of, read_photo
 from aindnet.commands.adaptation.sources import from_bursts, from_pairs
 from aindnet.commands.app import main
-from aindnet.photo import write_image
+from aindnet.errors import DatasetError
+from aindnet.photo import shown, write_image
 from aindnet.photo.exif import Camera
+from aindnet.photo.pixels import oriented
 from aindnet.pretrained import ModelCard, load_camera_profile, load_model, save_model
 from aindnet.pretrained.card import PHOTOS_LICENCE
+from aindnet.training.transfer.adapt import Adaptation
+from aindnet.training.transfer.held_out import Gain
 from restore_networks import small_network
 from transfer_scenes import PHOTOS, frames, scene, tinted_network, with_noise
 
@@ -178,7 +184,22 @@ def test_nothing_is_written_where_nothing_is_gained(
     output = tmp_path / "mine.safetensors"
     code = call("--pairs", folder, "--output", output, "--model", good, "--budget", "1 steps")
     assert code == 1
-    assert "nothing was written" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "nothing was written" in told
+    assert "a second try is judged by the same parts: more photos say more" in told
+    assert not output.exists()
+
+
+def test_nothing_is_written_where_the_gain_cannot_be_told(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    unknown = Gain(math.nan, -math.inf, math.inf, 8, 8, 30.0)
+    result = Adaptation(small_network(), 1.0, unknown, math.nan, False, 1, 1.0)
+    monkeypatch.setattr("aindnet.training.transfer.adapt.adapt", lambda *_, **__: result)
+    output = tmp_path / "mine.safetensors"
+    assert call("--pairs", folder, "--output", output, "--model", model, "--json") == 1
+    assert "what is gained cannot be told" in printed(capsys)["error"]
     assert not output.exists()
 
 
@@ -439,6 +460,7 @@ def test_wrong_use_is_said(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = ("--output", tmp_path / "a.safetensors")
+    odd = os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "caf\udce9"
     lonely = tmp_path / "lonely"
     swapped = tmp_path / "swapped"
     for side, other in (("noisy", "clean"), ("clean", "noisy")):
@@ -453,6 +475,11 @@ def test_wrong_use_is_said(
     for arguments, reason in (
         (output, "one of --pairs DIR"),
         (("--pairs", folder), "--output"),
+        (("--pairs", tmp_path / "none", *output, "--iso", "800", "100"), "lowest and then"),
+        (("--pairs", tmp_path / "none", *output, "--name", odd), f"--name {shown(odd)}: holds"),
+        (("--pairs", tmp_path / "none", *output, "--camera-make", odd), "--camera-make caf"),
+        (("--pairs", tmp_path / "none", *output, "--camera-model", odd), "--camera-model caf"),
+        (("--pairs", tmp_path / "none", *output, "--licence", odd), "--licence caf"),
         (("--pairs", folder, "--output", tmp_path / "a.png"), "ends in .safetensors"),
         (("--pairs", tmp_path / "none", *output), "no such folder"),
         (("--pairs", lonely, *output), "missing"),
@@ -472,3 +499,74 @@ def test_the_iso_range_is_that_of_the_model_that_is_named() -> None:
     taken = [Camera("Canon", "A", 400), Camera("Canon", "A", 800), Camera("Nikon", "B", 100)]
     assert camera_of(taken) == ("", "", None)
     assert camera_of(taken, "A") == ("Canon", "A", (400, 800))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_photo_is_read_upright_and_the_same_part_of_it(tmp_path: Path, turn: int) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    image = scene("coffee", 83, 101)
+    exif = pictures.Exif()
+    exif[0x0112] = turn
+    stored = oriented(image, {6: 8, 8: 6}.get(turn, turn))
+    pictures.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
+    taken = read_photo(tmp_path / "a.png", (50, 40))
+    assert taken.size == (101, 83)
+    np.testing.assert_array_equal(taken.image, image[21:61, 25:75])
+
+
+def write_p3(path: Path, image: np.ndarray) -> None:
+    """An sRGB photo's colours in Display P3's numbers, as libvips' profile of that names them."""
+    pyvips = pytest.importorskip("pyvips")
+    photo = pyvips.Image.new_from_array(image).copy(interpretation="srgb")
+    photo.icc_transform("p3", input_profile="srgb").write_to_file(path)
+
+
+def test_sides_in_two_colour_profiles_are_no_pair(tmp_path: Path) -> None:
+    for side, sigma, write_mixed in (("noisy", 10.0, write_image), ("clean", 0.0, write_p3)):
+        (tmp_path / side).mkdir()
+        image = with_noise(scene("coffee", 192, 400), sigma, 1)
+        write_image(tmp_path / side / "plain.png", image)
+        write_p3(tmp_path / side / "wide.png", image)
+        write_mixed(tmp_path / side / "mixed.png", image)
+    material = from_pairs([tmp_path], ["pairs"], None, check=True)
+    assert [pair.name for pair in material.pairs] == ["plain", "wide"]
+    assert material.rejected["mixed"].startswith(
+        "the noisy photo is in sRGB and the clean one in sP3C"
+    )
+
+
+def test_frames_in_another_colour_profile_than_most_are_left_out(tmp_path: Path) -> None:
+    for frame in frames(4):
+        if frame.name == "2.png":
+            write_p3(tmp_path / frame.name, frame.image)
+        else:
+            write_image(tmp_path / frame.name, frame.image)
+    material = from_bursts([tmp_path])
+    assert len(material.pairs) == 3
+    assert material.rejected == {f"{tmp_path.name}/2.png": "it is in sP3C, others in sRGB"}
+
+
+def test_photos_of_all_folders_are_read_in_one_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Middles of different sizes of one scene's photos would show parts of each other."""
+    monkeypatch.setattr(photos, "MOST_PIXELS", 3 * 200 * 300)
+    clean = scene("coffee", 300, 450)
+    for name in ("first/a", "second/a", "second/b"):
+        for side, sigma in (("noisy", 10.0), ("clean", 0.0)):
+            path = tmp_path / Path(name).parent / side / "coffee" / f"{name[-1]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, with_noise(clean, sigma, len(name)))
+    material = from_pairs(
+        [tmp_path / "first", tmp_path / "second"], ["pairs"] * 2, None, check=True
+    )
+    assert {pair.shape for pair in material.pairs} == {(200, 300)}
+
+
+def test_bursts_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path / "a", tmp_path / "a" / "a"):
+        folder.mkdir()
+        for frame in frames(2):
+            write_image(folder / frame.name, frame.image)
+    with pytest.raises(DatasetError, match="would bear one name"):
+        from_bursts([tmp_path / "a"])

@@ -10,7 +10,12 @@ import pytest
 
 from aindnet.commands.app import main
 from aindnet.pretrained import ModelCard, load_model, save_model
-from aindnet.pretrained.files import DEFAULT_MODEL, find_model
+from aindnet.pretrained.files import (
+    DEFAULT_MODEL,
+    find_model,
+    read_safetensors,
+    write_safetensors,
+)
 from restore_networks import small_network
 
 
@@ -51,3 +56,39 @@ def test_the_default_is_one_file(folder: Path, capsys: pytest.CaptureFixture[str
     assert defaults["a-copy"] is False
     assert [name for name, default in defaults.items() if default] == [DEFAULT_MODEL]
     assert table(capsys).count("(default)") == 1
+
+
+def test_an_odd_model_is_named_and_the_others_are_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_model(folder / "good.safetensors", small_network(), ModelCard(name="good"))
+    metadata, tensors = read_safetensors(folder / "good.safetensors")
+    cards = {"odd": '{"name": "odd", "quality": {"x": 5}}', "deep": 100_000 * "["}
+    for name, card in cards.items():
+        write_safetensors(folder / f"{name}.safetensors", tensors, metadata | {"card": card})
+    for arguments in (["models"], ["models", "--json"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0
+        told = capsys.readouterr()
+        assert "good" in told.out
+        for name in cards:
+            assert f"{name}.safetensors: its model card is damaged" in told.err
+
+
+def test_what_a_card_says_is_no_markup(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = ModelCard(
+        name="[red]small",
+        licence="[/red] mine",
+        quality={"[b]set": {"psnr": 30.5}},
+        int8_loss_db={"[i]set": 0.1},
+        known_failures="[/b] \x1b[31m red\nand more",
+    )
+    path = folder / "a.safetensors"
+    save_model(path, small_network(), card)
+    metadata, tensors = read_safetensors(path)
+    write_safetensors(path, tensors, metadata | {"card": card.to_json()})
+    shown = table(capsys)
+    for text in ("card: [red]small", "[/red] mine", "[b]set: 30.50", "int8 on [i]set", "[/b]"):
+        assert text in shown
+    assert "\x1b" not in shown

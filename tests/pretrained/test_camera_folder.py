@@ -11,6 +11,7 @@ import pytest
 
 from aindnet.pretrained import ModelCard, load_model, save_camera_profile, save_model
 from aindnet.pretrained.camera_folder import FoundProfile, choose_profile, find_profiles
+from aindnet.pretrained.files import read_safetensors, write_safetensors
 from restore_networks import small_network
 
 
@@ -72,6 +73,7 @@ def test_a_photo_without_iso_gets_a_profile_only_where_there_is_no_choice() -> N
     ("odd", "word"),
     [
         ({"iso": 3200}, "its ISO range is 3200"),
+        ({"iso": [1, 10**400]}, "its ISO range"),
         ({"iso": [0, 400]}, r"its ISO range is \[0, 400\]"),
         ({"iso": [800, 100]}, "its ISO range"),
         ({"iso": [100]}, "its ISO range"),
@@ -90,6 +92,20 @@ def test_an_odd_profile_is_passed_over(tmp_path: Path, odd: dict[str, Any], word
     assert [each.path.stem for each in found] == ["good"]
     assert list(passed_over) == ["odd.safetensors"]
     assert re.match(word, passed_over["odd.safetensors"])
+
+
+@pytest.mark.parametrize("about", [100_000 * "[", "[1]", '{"make": "\\ud800"}', None])
+def test_a_profile_with_a_damaged_header_is_passed_over(tmp_path: Path, about: str | None) -> None:
+    save_model(tmp_path / "small.safetensors", small_network(), ModelCard(name="small"))
+    base = load_model(tmp_path / "small.safetensors")
+    good, odd = tmp_path / "p" / "good.safetensors", tmp_path / "p" / "odd.safetensors"
+    save_camera_profile(good, base.network, base, {"model": "ILCE-7M3"})
+    metadata, tensors = read_safetensors(good)
+    del metadata["about"]
+    write_safetensors(odd, tensors, metadata if about is None else metadata | {"about": about})
+    found, passed_over = find_profiles(tmp_path / "p", {base.sha256})
+    assert [each.path for each in found] == [good]
+    assert re.match("what it is about is damaged|its header has no about", passed_over[odd.name])
 
 
 def test_profiles_say_their_files_or_do_not(tmp_path: Path) -> None:

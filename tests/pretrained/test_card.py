@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aindnet.errors import InvalidModelFileError
 from aindnet.pretrained import ModelCard, load_model, save_model
 from aindnet.pretrained.card import joined_licence
 from restore_networks import small_network
@@ -59,3 +60,38 @@ def test_a_mix_has_the_data_of_both_and_no_measurement_of_one(
     assert (card.name, card.licence, card.quality) == ("second", "research only", {})
     assert card.trained_on == "first, as start: pairs; then: tiles"
     assert card.recipe.startswith("0.25 · start (")
+
+
+@pytest.mark.parametrize(
+    ("odd", "word"),
+    [
+        ('"quality": {"x": 5}', "quality is no dict"),
+        ('"quality": ["a"]', "quality is no dict"),
+        ('"quality": {"x": {"psnr": "a"}}', "quality is no dict"),
+        ('"quality": {"x": {"psnr": 1e400}}', "not JSON compliant"),
+        ('"quality": {"x": {"psnr": 1' + 400 * "0" + "}}", "quality is no dict"),
+        ('"int8_loss_db": {"x": true}', "int8_loss_db is no dict"),
+        ('"trained_on": ["a"]', "trained_on is no str"),
+        ('"licence": null', "licence is no str"),
+        ('"clipped": 1', "clipped is no bool"),
+        ('"name": 5', "name is no str"),
+        ('"name": ""', "it has no name"),
+        ('"name": "\\ud800"', "surrogates not allowed"),
+        ('"later": ' + 100_000 * "[", "recursion"),
+    ],
+)
+def test_a_damaged_card_is_said_to_be(odd: str, word: str) -> None:
+    with pytest.raises(InvalidModelFileError, match=rf"^a\.safetensors: its model card .*{word}"):
+        ModelCard.from_json(f'{{"name": "small", {odd}}}', source="a.safetensors")
+
+
+@pytest.mark.parametrize(("text", "word"), [("[]", "no JSON object"), ("{}", "it has no name")])
+def test_what_is_no_card_is_said_to_be_none(text: str, word: str) -> None:
+    with pytest.raises(InvalidModelFileError, match=word):
+        ModelCard.from_json(text, source="a.safetensors")
+
+
+def test_a_card_comes_back_as_it_was_without_what_later_versions_say() -> None:
+    card = replace(START, quality={"set": {"psnr": 30.5, "n": 3}}, int8_loss_db={"set": -0.1})
+    text = card.to_json().removesuffix("}") + ', "later": [1]}'
+    assert ModelCard.from_json(text, source="a") == card

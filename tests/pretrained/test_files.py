@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,13 @@ from aindnet.pretrained import (
     save_camera_profile,
     save_model,
 )
-from aindnet.pretrained.files import data_folder, find_model, model_hashes
+from aindnet.pretrained.files import (
+    data_folder,
+    find_model,
+    model_hashes,
+    read_safetensors,
+    write_safetensors,
+)
 
 SMALL = AINDNetConfig(
     channels=(8, 8, 8), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1), modulation_channels=8
@@ -138,6 +145,38 @@ def test_a_damaged_file_does_not_hide_the_other_models(
     assert "mine" in printed.out
     (tmp_path / "gone.safetensors").symlink_to(tmp_path / "nothing")
     assert tmp_path / "mine.safetensors" in model_hashes().values()
+
+
+@pytest.mark.parametrize("part", ["config", "card", "int8_ranges"])
+@pytest.mark.parametrize("text", [100_000 * "[", "[1]", '{"a": 1e400}'])
+def test_a_damaged_header_is_named(tmp_path: Path, part: str, text: str) -> None:
+    path, _ = write(tmp_path)
+    metadata, tensors = read_safetensors(path)
+    metadata["card"] = ModelCard(name="small", int8_loss_db={"set": 0.1}).to_json()
+    write_safetensors(path, tensors, metadata | {"int8_ranges": "{}"} | {part: text})
+    with pytest.raises(InvalidModelFileError, match=r"small\.safetensors: its .* is damaged"):
+        load_model(path)
+
+
+def test_a_configuration_of_no_numbers_is_named(tmp_path: Path) -> None:
+    path, _ = write(tmp_path)
+    metadata, tensors = read_safetensors(path)
+    for channels in ([8.5, 8, 8], ["a", "b", "c"]):
+        config = json.loads(metadata["config"]) | {"channels": channels}
+        write_safetensors(path, tensors, metadata | {"config": json.dumps(config)})
+        with pytest.raises(
+            InvalidModelFileError, match=r"small\.safetensors: its configuration is"
+        ):
+            load_model(path)
+
+
+def test_weights_of_no_real_numbers_are_refused(tmp_path: Path) -> None:
+    path, _ = write(tmp_path)
+    metadata, tensors = read_safetensors(path)
+    for dtype in (torch.complex64, torch.int32):
+        write_safetensors(path, {k: v.to(dtype) for k, v in tensors.items()}, metadata)
+        with pytest.raises(InvalidModelFileError, match=f"is of {str(dtype)[6:]} numbers"):
+            load_model(path)
 
 
 def test_a_model_that_cannot_be_written_is_named(tmp_path: Path) -> None:

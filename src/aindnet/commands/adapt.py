@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,7 @@ def adapt(
         Print one JSON document on stdout.
     """
     from aindnet.commands.adaptation import sources
+    from aindnet.photo.paths import shown
     from aindnet.pretrained.card import PHOTOS_LICENCE
     from aindnet.whole_files import require_new_file
 
@@ -115,6 +117,12 @@ def adapt(
             raise AdaptationError(f"--layout {each}: there is no such; choose {', '.join(LAYOUTS)}")
     if only is not None and set(layout) <= {"pairs"}:
         raise AdaptationError("--only goes with a data set's --layout")
+    texts = {"name": name, "camera-make": camera_make, "camera-model": camera_model}
+    for flag, text in (texts | {"licence": licence}).items():
+        if text is not None and not _writable(text):
+            raise AdaptationError(f"--{flag} {shown(text)}: holds bytes that are not UTF-8")
+    if iso is not None and not 0 < iso[0] <= iso[1]:
+        raise AdaptationError(f"--iso {iso[0]} {iso[1]}: give the lowest and then the highest")
     if output is None and not check:
         raise AdaptationError("say where to write the profile: --output my-camera.safetensors")
     if output is not None and output.suffix != ".safetensors":
@@ -167,6 +175,15 @@ def adapt(
     return _end(document | {"output": str(output), "about": about}, json_output, 0)
 
 
+def _writable(text: str) -> bool:
+    """Whether a flag's text can stand in a file's header: it may be of any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _recipe(path: Path | None, flags: dict[str, Any]) -> AdaptationRecipe:
     from aindnet.training.recipe_files import read_recipe
     from aindnet.training.transfer.recipe import AdaptationRecipe
@@ -201,8 +218,6 @@ def _camera(
         )
     of_model = model if model in models else None
     taken_make, taken_model, taken_iso = camera_of(material.cameras.values(), of_model)
-    if iso is not None and not 0 < iso[0] <= iso[1]:
-        raise AdaptationError(f"--iso {iso[0]} {iso[1]}: give the lowest and then the highest")
     return (
         taken_make if make is None else make,
         taken_model if model is None else model,
@@ -242,12 +257,20 @@ def _adapt(
 
     with _Bar() as bar:
         result = adapt(base.network, material.pairs, recipe, watcher=bar.update)
-    gain = result.gain
+    gain, over_noisy = result.gain, result.over_noisy
+    if gain.hidden:
+        of_source = "more frames of each burst" if material.source == "burst" else "more pairs"
+        raise NoGainError(
+            "the clean sides hold so much noise of their own that what is gained cannot be told: "
+            f"nothing was written; take {of_source}"
+        )
     if not gain.certain:
+        same = "; a second try is judged by the same parts: more photos say more"
         raise NoGainError(
             f"the adapted weights are not surely better than {base.card.name} on held-out patches "
             f"({gain.decibels:+.2f} dB, 95 % {gain.low:+.2f} … {gain.high:+.2f}): nothing was "
             f"written; more pairs, other scenes or a longer --budget may help"
+            + ("" if result.by_scene else same)
         )
     make, camera_model, iso = camera
     if recipe.method != "scratch":
@@ -267,7 +290,7 @@ def _adapt(
         "scenes": material.scenes,
         "gain_db": round(gain.decibels, 3),
         "gain_interval_db": [round(gain.low, 3), round(gain.high, 3)],
-        "gain_over_noisy_db": round(result.over_noisy, 3),
+        "gain_over_noisy_db": None if math.isnan(over_noisy) else round(over_noisy, 3),
         "held_out": "other scenes" if result.by_scene else "strips of the same photos",
         "held_out_patches": gain.patches,
         "share": result.share,

@@ -15,11 +15,12 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
 
     `--json` has all of their cards, what `--model` takes them by, and the SHA-256 of their files.
     """
+    from aindnet.photo.paths import shown
     from aindnet.pretrained.files import file_sha256, find_model, survey_models
 
     cards, passed_over = survey_models()
     for name, why in passed_over.items():
-        print(f"aindnet: {name}: {why}", file=sys.stderr)
+        print(f"aindnet: {shown(name)}: {shown(why)}", file=sys.stderr)
     default = find_model()
     if as_json:
         entries = [
@@ -31,8 +32,8 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         return 0
 
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_lines=True)
     quality_heading = "quality: PSNR in dB (noisy input)"
@@ -45,12 +46,14 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
         )
         for data_set, loss in card.int8_loss_db.items():
             quality += f"\nint8 on {data_set}: {-loss:+.3f} dB"
-        name = escape(path.stem) + (" (default)" if path == default else "")
+        name = path.stem + (" (default)" if path == default else "")
         if card.name != path.stem:
-            name += f"\ncard: {escape(card.name)}"
+            name += f"\ncard: {card.name}"
         name += f"\n{card.licence}\nSHA-256 {file_sha256(path)[:8]}…"
         facts = "\n\n".join(filter(None, (card.trained_on, card.known_failures)))
-        table.add_row(name, quality or "not measured", facts)
+        # As text: what brackets hold in a file is no markup, nor are its control characters any.
+        cells = (name, quality or "not measured", facts)
+        table.add_row(*(Text("\n".join(map(shown, cell.split("\n")))) for cell in cells))
     Console().print(table)
     return 0
 

@@ -158,7 +158,7 @@ def _iso_range(path: Path, iso: Any) -> tuple[int, int] | None:
         return None
     if isinstance(iso, list) and len(iso) == 2 and all(type(each) is int for each in iso):
         low, high = iso
-        if 0 < low <= high:
+        if 0 < low <= high < 2**32:  # EXIF has no higher
             return low, high
     raise InvalidModelFileError(
         f"{path}: its ISO range is {iso!r}, not a lowest and a highest number; make it again"

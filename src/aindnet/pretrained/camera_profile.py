@@ -19,6 +19,7 @@ from aindnet.pretrained.files import (
     read_safetensors,
     write_safetensors,
 )
+from aindnet.pretrained.header import parse_object
 
 FORMAT = "aindnet-camera-1"
 
@@ -98,12 +99,11 @@ def load_camera_profile(path: Path) -> CameraProfile:
         raise InvalidModelFileError(
             f"{path}: holds {strangers[0]}, which no camera profile changes"
         )
-    try:
-        return CameraProfile(
-            tensors=tensors,
-            base_name=metadata["base_name"],
-            base_sha256=metadata["base_sha256"],
-            about=dict(json.loads(metadata["about"])),
-        )
-    except (KeyError, ValueError, TypeError) as error:
-        raise InvalidModelFileError(f"{path}: its header is damaged ({error!r})") from error
+    if missing := {"base_name", "base_sha256", "about"} - metadata.keys():
+        raise InvalidModelFileError(f"{path}: its header has no {' and no '.join(sorted(missing))}")
+    return CameraProfile(
+        tensors=tensors,
+        base_name=metadata["base_name"],
+        base_sha256=metadata["base_sha256"],
+        about=parse_object(metadata["about"], what="what it is about", source=str(path)),
+    )

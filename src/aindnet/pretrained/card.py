@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aindnet.errors import InvalidModelFileError
+from aindnet.pretrained.header import parse_object
 
 FREE_LICENCES = frozenset(
     {"apache-2.0", "mit", "isc", "bsd-2-clause", "bsd-3-clause", "cc0", "cc0-1.0", "unlicense"}
@@ -88,9 +90,24 @@ class ModelCard:
     @classmethod
     def from_json(cls, text: str, *, source: str) -> ModelCard:
         """Read a card; fields of later versions are passed over, a damaged one is an error."""
-        try:
-            values: dict[str, Any] = json.loads(text)
-            known = {f.name for f in dataclasses.fields(cls)}
-            return cls(**{k: v for k, v in values.items() if k in known})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InvalidModelFileError(f"{source}: its model card is damaged ({error})") from error
+        values = parse_object(text, what="its model card", source=source)
+        known = {f.name: f.type for f in dataclasses.fields(cls)}
+        values = {name: value for name, value in values.items() if name in known}
+        for name, value in values.items():
+            if not _is_of(str(known[name]), value):
+                raise InvalidModelFileError(
+                    f"{source}: its model card is damaged ({name} is no {known[name]})"
+                )
+        if not values.get("name"):  # nor could it be exported: a graph must have a name
+            raise InvalidModelFileError(f"{source}: its model card is damaged (it has no name)")
+        return cls(**values)
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """Whether a value from JSON is of a field's type."""
+    if kind.startswith("dict["):
+        inner = kind.removeprefix("dict[str, ").removesuffix("]")
+        return isinstance(value, dict) and all(_is_of(inner, each) for each in value.values())
+    if kind == "float":
+        return type(value) in (int, float) and abs(value) < sys.float_info.max
+    return type(value).__name__ == kind

@@ -23,6 +23,7 @@ from aindnet.errors import (
 )
 from aindnet.network import AINDNet, AINDNetConfig
 from aindnet.pretrained.card import ModelCard
+from aindnet.pretrained.header import parse_object
 from aindnet.whole_files import whole_file
 
 FORMAT = "aindnet-model-1"
@@ -137,7 +138,7 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
     try:
         network = AINDNet(config)
         network.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InvalidModelFileError(f"{path}: its configuration is none ({error})") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
@@ -212,8 +213,13 @@ def write_safetensors(
 
 
 def check_finite(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Raise `InvalidModelFileError` for weights that are NaN or infinite."""
+    """Raise `InvalidModelFileError` for weights that are NaN, infinite, or no real numbers."""
     for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise InvalidModelFileError(
+                f"{path}: {name} is of {kind} numbers, and weights are floating-point numbers"
+            )
         if not bool(torch.isfinite(tensor.float()).all()):
             raise InvalidModelFileError(f"{path}: {name} is not finite; the file is of no use")
 
@@ -266,16 +272,20 @@ def _parse(metadata: dict[str, str], path: Path) -> tuple[AINDNetConfig, ModelCa
 
 
 def _parse_ranges(metadata: dict[str, str], path: Path) -> dict[str, tuple[float, float]]:
+    if "int8_ranges" not in metadata:
+        raise InvalidModelFileError(f"{path}: its header has no int8_ranges")
+    what = "its table of int8 ranges"
+    ranges = parse_object(metadata["int8_ranges"], what=what, source=str(path))
     try:
-        ranges = json.loads(metadata["int8_ranges"])
         return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InvalidModelFileError(f"{path}: its int8 ranges are damaged ({error!r})") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidModelFileError(f"{path}: {what} is damaged ({error})") from error
 
 
 def config_from_json(text: str, *, source: str) -> AINDNetConfig:
     """The architecture from its JSON; `InvalidModelFileError` names the source of a damaged one."""
+    values = parse_object(text, what="its configuration", source=source)
     try:
-        return AINDNetConfig(**json.loads(text))
-    except (ValueError, TypeError, AttributeError) as error:
+        return AINDNetConfig(**values)
+    except (ValueError, TypeError) as error:
         raise InvalidModelFileError(f"{source}: its configuration is damaged ({error})") from error

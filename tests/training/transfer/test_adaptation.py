@@ -415,6 +415,30 @@ def test_the_noise_of_a_bursts_target_is_taken_off() -> None:
     assert decibels(*measured, np.zeros(20)) < 1.5
 
 
+def test_where_the_targets_noise_hides_what_is_left_no_gain_is_told() -> None:
+    """Errors of 1.5 and 1.45 of 255² under noise of 100, of which too much is taken off."""
+    squares = 1 / 255**2
+    scatter = np.random.default_rng(0).normal(0, 0.01, 20)
+    before, after = np.full(20, 101.5 * squares), (101.45 + scatter) * squares
+    for too_much, hidden in ((0.7, False), (1.48, True)):
+        left = np.full(20, (100 + too_much) * squares)
+        gain = bootstrap_gain(before, after, left, range(20), seed=0)
+        assert gain.hidden is hidden
+        assert gain.certain is not hidden
+        assert bool(np.isinf([gain.low, gain.high]).all()) is hidden
+
+
+def test_a_gain_that_some_draws_cannot_tell_is_not_certain() -> None:
+    """One place alone has an error that is seen; a third of the draws are without it."""
+    left = np.full(8, 4e-4)
+    before, after = left.copy(), left.copy()
+    before[0], after[0] = 8e-4, 6e-4
+    gain = bootstrap_gain(before, after, left, range(8), seed=0)
+    assert decibels(before, after, left) == pytest.approx(10 * np.log10(2))
+    assert gain.hidden
+    assert not gain.certain
+
+
 def test_the_gain_over_untouched_photos() -> None:
     recipe = replace(QUICK, leaves_share=0.0)
     results = [adapt(tinted_network(), pairs(sigma), recipe) for sigma in (1.0, 60.0)]

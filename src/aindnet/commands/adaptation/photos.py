@@ -13,12 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from aindnet.commands.adaptation.colours import Colours, colours_of
 from aindnet.commands.batch.jobs import made_here
 from aindnet.errors import DatasetError, ImageReadError
-from aindnet.evaluation.datasets import DatasetOptions, open_dataset
+from aindnet.evaluation.datasets import Dataset, DatasetOptions, open_dataset
 from aindnet.photo import SUFFIXES, open_photo, shown
 from aindnet.photo.exif import Camera, camera
 from aindnet.photo.formats import JPEG, file_kind
+from aindnet.photo.pixels import oriented
 from aindnet.training.transfer.frames import Frame
 from aindnet.training.transfer.pairs import PhotoPair
 
@@ -51,20 +53,44 @@ class Taken:
     kind: str
     """Of its file (`file_kind`): the noise is another where the camera processed it."""
     size: tuple[int, int]
-    """Width and height of the whole photo."""
+    """Width and height of the whole photo, upright."""
+    colours: Colours
 
 
 def read_photo(path: Path, window: tuple[int, int] = WINDOW) -> Taken:
-    """The middle of a photo of any format. Raises `ImageReadError`."""
+    """The middle of a photo of any format, upright. Raises `ImageReadError`."""
     with open_photo(path) as photo:
         page = photo.pages[0]
-        width, height = (min(a, b) for a, b in zip(window, (page.width, page.height), strict=True))
-        y, x = (page.height - height) // 2, (page.width - width) // 2
-        rgb = page.rows(y, y + height)[:, x : x + width]
+        turn = photo.metadata.orientation
+        size, (columns, rows) = (page.width, page.height), window
+        if turn >= 5:
+            size, (rows, columns) = (page.height, page.width), window
+        y, x = max(page.height - rows, 0) // 2, max(page.width - columns, 0) // 2
+        # As much on either side, so that it is the same part however the photo is turned.
+        rgb = page.rows(y, page.height - y)[:, x : page.width - x]
+        rgb = _middle(oriented(rgb, turn), window)
         white, dtype = (255, np.uint8) if page.dtype == np.uint8 else (65535, np.uint16)
         image = np.clip(np.rint(rgb * white), 0, white).astype(dtype)
         taken_by, kind = camera(photo.metadata.exif), file_kind(photo.format)
-        return Taken(image, taken_by, kind, (page.width, page.height))
+        return Taken(image, taken_by, kind, size, colours_of(page, source=shown(path)))
+
+
+@dataclass(frozen=True)
+class PairsFiles:
+    """The photos of a folder of pairs, by their names in `noisy` and in `clean`."""
+
+    noisy: dict[str, Path]
+    clean: dict[str, Path]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the photos that are in both."""
+        return sorted(self.noisy.keys() & self.clean.keys())
+
+
+def find_pairs(folder: Path) -> PairsFiles:
+    """`noisy/NAME.ext` stands with `clean/NAME.ext`. Raises `DatasetError` for no such folder."""
+    return PairsFiles(_by_name(folder / "noisy"), _by_name(folder / "clean"))
 
 
 @dataclass
@@ -77,27 +103,25 @@ class PairsFolder:
     kinds: dict[str, str]
     """By pair, the kind of its noisy side's file."""
     broken: dict[str, str]
-    """What is no pair, and why: a missing or unreadable side, two sizes."""
+    """What is no pair, and why: a missing or unreadable side, two sizes, two colour profiles."""
 
 
-def read_pairs(folder: Path) -> PairsFolder:
-    """The pairs of a folder: `noisy/NAME.ext` stands with `clean/NAME.ext`.
+def read_pairs(files: PairsFiles, window: tuple[int, int] = WINDOW) -> PairsFolder:
+    """The pairs, of each the middle.
 
     Photos in a subfolder of both are of one scene, whatever folders it holds for several ISOs, say;
-    others are each a scene. Raises `DatasetError` for what is no such folder.
+    others are each a scene.
     """
-    sides = {side: _by_name(folder / side) for side in ("noisy", "clean")}
     found = PairsFolder([], {}, {}, {})
-    for name in sorted(sides["noisy"].keys() ^ sides["clean"].keys()):
-        side = "clean" if name in sides["noisy"] else "noisy"
+    for name in sorted(files.noisy.keys() ^ files.clean.keys()):
+        side = "clean" if name in files.noisy else "noisy"
         found.broken[name] = (
             f"missing in {side}/; every photo in noisy/ needs one of the same name in clean/"
         )
-    names = sorted(sides["noisy"].keys() & sides["clean"].keys())
-    read = partial(_read_or_why, window_for(len(names)))
+    names, read = files.names, partial(_read_or_why, window)
     with ThreadPoolExecutor() as pool:
-        noisy = list(pool.map(read, (sides["noisy"][name] for name in names)))
-        clean = list(pool.map(read, (sides["clean"][name] for name in names)))
+        noisy = list(pool.map(read, (files.noisy[name] for name in names)))
+        clean = list(pool.map(read, (files.clean[name] for name in names)))
     for name, a, b in zip(names, noisy, clean, strict=True):
         if isinstance(a, str) or isinstance(b, str):
             found.broken[name] = "; ".join(each for each in (a, b) if isinstance(each, str))
@@ -106,6 +130,11 @@ def read_pairs(folder: Path) -> PairsFolder:
             found.broken[name] = (
                 f"the noisy photo is {sizes[0]} and the clean one {sizes[1]}; both sides of a pair "
                 "must be of one size"
+            )
+        elif not a.colours.like(b.colours):
+            found.broken[name] = (
+                f"the noisy photo is in {a.colours.name} and the clean one in {b.colours.name}; "
+                "give both sides of a pair one colour profile"
             )
         else:
             found.pairs.append(PhotoPair(name, a.image, b.image, Path(name).parts[0]))
@@ -120,29 +149,41 @@ def _read_or_why(window: tuple[int, int], path: Path) -> Taken | str:
         return str(error)
 
 
-def read_dataset(
+def find_dataset(
     name: str, root: Path, only: str | None = None, *, match_brightness: bool = True
-) -> list[PhotoPair]:
-    """The pairs of a published data set whose names contain `only`, with its scenes.
+) -> Dataset:
+    """A published data set, of it the pairs whose names contain `only`.
 
     `match_brightness`: RENOIR's clean sides as bright as the noisy ones, as `aindnet evaluate`
-    compares them.
-
-    Of a large photo the middle is taken, and of PolyU's pack the crops of full resolution, which
-    do not overlap: what is held out of one must not be in another. Raises `DatasetError`, also for
-    a data set without truth.
+    compares them. Of PolyU's pack the crops of full resolution, which do not overlap: what is held
+    out of one must not be in another. Raises `DatasetError`.
     """
     kind: Literal["fullres", "crops"] = "fullres" if side_by_side(name, root) else "crops"
     options = DatasetOptions(kind=kind, match_brightness=match_brightness)
-    dataset = open_dataset(name, root, options).subset(contains=only)
-    pairs, window = [], window_for(len(dataset.samples))
+    return open_dataset(name, root, options).subset(contains=only)
+
+
+def read_samples(dataset: Dataset, window: tuple[int, int]) -> list[PhotoPair]:
+    """A data set's pairs, of large photos the middle, with its scenes.
+
+    Raises `DatasetError` for one without truth.
+    """
+    pairs = []
     for sample in dataset.samples:
         pair = sample.read()
         if pair.clean is None:
-            raise DatasetError(f"{name}: has no clean sides, so nothing can be learned from it")
+            raise DatasetError(
+                f"{dataset.name}: has no clean sides, so nothing can be learned from it"
+            )
         noisy, clean = (_middle(_colour(side), window) for side in (pair.noisy, pair.clean))
         pairs.append(PhotoPair(sample.name, noisy, clean, sample.group or sample.name))
     return pairs
+
+
+def read_dataset(name: str, root: Path) -> list[PhotoPair]:
+    """All pairs of a published data set. Raises `DatasetError`."""
+    dataset = find_dataset(name, root)
+    return read_samples(dataset, window_for(len(dataset.samples)))
 
 
 def side_by_side(name: str, root: Path) -> bool:
@@ -178,8 +219,22 @@ class BurstFolder:
     """By frame."""
     kinds: dict[str, str]
     """By frame, of its file."""
+    colours: dict[str, Colours]
+    """By frame."""
     broken: dict[str, str]
     """Frames that cannot be read, and why."""
+
+    def of_other_colours(self) -> dict[str, str]:
+        """The frames in another colour profile than most, and why they cannot be averaged."""
+        if not self.colours:
+            return {}
+        all_of_them = self.colours.values()
+        usual = max(all_of_them, key=lambda one: sum(map(one.like, all_of_them)))
+        return {
+            name: f"it is in {own.name}, others in {usual.name}"
+            for name, own in self.colours.items()
+            if not own.like(usual)
+        }
 
 
 def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
@@ -198,6 +253,11 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
         for burst in [folder, *inside]:
             if paths := _photos(burst):
                 within = burst.relative_to(folder).parts or (folder.resolve().name,)
+                if any(mark + "/".join(within) == name for name, _, _ in found):
+                    raise DatasetError(
+                        f"{shown(folder)}: its own photos and those in {shown(burst)} would bear "
+                        "one name; move its own into a folder of theirs"
+                    )
                 found.append((mark + "/".join(within), within, paths))
         if len(found) == before:
             raise DatasetError(f"{shown(folder)}: holds no photos")
@@ -213,6 +273,7 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
             frames=[Frame(n, t.image, t.size) for n, t in taken.items()],
             cameras={n: t.camera for n, t in taken.items()},
             kinds={n: t.kind for n, t in taken.items()},
+            colours={n: t.colours for n, t in taken.items()},
             broken={n: t for n, t in read_or_not.items() if isinstance(t, str)},
         )
 

@@ -11,13 +11,18 @@ import torch
 
 from aindnet.commands.adaptation.photos import (
     DATASET_KINDS,
+    PairsFiles,
+    find_dataset,
+    find_pairs,
     marks,
     read_bursts,
-    read_dataset,
     read_pairs,
+    read_samples,
     side_by_side,
+    window_for,
 )
 from aindnet.errors import BurstError, UnusablePairsError
+from aindnet.evaluation.datasets import Dataset
 from aindnet.photo.exif import Camera
 from aindnet.photo.formats import OTHER
 from aindnet.restore import Denoiser
@@ -75,16 +80,34 @@ class Material:
 
     def leave_out_overlaps(self) -> None:
         """Reject the shots that show a part of another: of all that are each a scene, and of each
-        scene, but where whole scenes are held out.
+        scene, but where whole scenes are held out. Those of the former that show the same are made
+        one scene.
         """
         scenes: dict[str, dict[str, PhotoPair]] = defaultdict(dict)
         for pair in self.pairs:
             if shot := self.unplaced.get(pair.name):
                 scenes[shot.scene].setdefault(shot.name, replace(pair, name=shot.name))
-        self._leave_out(overlapping(scenes.pop("", {}).values()))
+        found = overlapping(scenes.pop("", {}).values())
+        self._leave_out(found.parts)
+        for names in found.same:
+            self._make_one_scene(names)
         if self.scenes < SCENES_TO_HOLD_OUT_WHOLE:
             for shots in scenes.values():
-                self._leave_out(overlapping(shots.values()))
+                self._leave_out(overlapping(shots.values()).parts)
+
+    def _make_one_scene(self, names: Sequence[str]) -> None:
+        """Of these shots, with all else that is of their scenes: one must not judge another."""
+        shot_of = {name: shot.name for name, shot in self.unplaced.items()}
+        theirs = {pair.scene for pair in self.pairs if shot_of.get(pair.name) in names}
+        if len(theirs) > 1:
+            self.notes.append(
+                f"{len(names)} {'bursts' if self.source == 'burst' else 'photos'} show the same "
+                f"({names[0]} … {names[-1]}): taken as one scene"
+            )
+        scene = min(theirs)
+        self.pairs = [
+            replace(pair, scene=scene) if pair.scene in theirs else pair for pair in self.pairs
+        ]
 
     def _leave_out(self, found: dict[str, str]) -> None:
         for name, other in found.items():
@@ -118,12 +141,21 @@ def from_pairs(
     and, but for a `check`, for the first file that is no half of a pair.
     """
     material = Material("pairs")
-    for folder, layout, mark in zip(folders, layouts, marks(folders), strict=True):
+    opened: list[PairsFiles | Dataset] = []
+    for folder, layout in zip(folders, layouts, strict=True):
+        if layout == "pairs":
+            opened.append(find_pairs(folder))
+        else:  # as they are: exposures are matched, and held to the limits, below
+            opened.append(find_dataset(layout, folder, only, match_brightness=False))
+    # One window for all folders, so that those of one scene show the same.
+    photos = (each.names if isinstance(each, PairsFiles) else each.samples for each in opened)
+    window = window_for(sum(map(len, photos)))
+    for folder, layout, mark, files in zip(folders, layouts, marks(folders), opened, strict=True):
         taken: dict[str, Camera] = {}
         kinds: dict[str, str] = {}
         may_overlap = not side_by_side(layout, folder)
-        if layout == "pairs":
-            found = read_pairs(folder)
+        if isinstance(files, PairsFiles):
+            found = read_pairs(files, window)
             pairs, taken, kinds = found.pairs, found.cameras, found.kinds
             material.rejected |= {mark + name: reason for name, reason in found.broken.items()}
             if found.broken and not check:
@@ -132,8 +164,7 @@ def from_pairs(
                     f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
                 )
         else:
-            # As they are: exposures are matched, and held to the limits, below.
-            pairs = read_dataset(layout, folder, only, match_brightness=False)
+            pairs = read_samples(files, window)
         swapped = 0
         for pair in pairs:
             name = mark + pair.name
@@ -166,8 +197,10 @@ def from_bursts(folders: Sequence[Path]) -> Material:
     for burst in read_bursts(folders):
         name = burst.name
         material.rejected |= {f"{name}/{frame}": reason for frame, reason in burst.broken.items()}
+        odd = burst.of_other_colours()
+        material.rejected |= {f"{name}/{frame}": why for frame, why in odd.items()}
         try:
-            found = check_burst(name, burst.frames)
+            found = check_burst(name, [each for each in burst.frames if each.name not in odd])
         except BurstError as error:
             material.rejected[name] = str(error).removeprefix(f"{name}: ")
             continue

@@ -89,7 +89,8 @@ class Adaptation:
     gain: Gain
     """Over the base, on patches that neither trained nor chose."""
     over_noisy: float
-    """dB over those patches as they are; below zero, noise so weak is not worth cleaning."""
+    """dB over those patches as they are; below zero, noise so weak is not worth cleaning. NaN where
+    it cannot be told (`Gain.decibels`)."""
     by_scene: bool
     """Whether those are of scenes that were not trained on."""
     steps: int

@@ -17,6 +17,8 @@ from aindnet.training.transfer.pairs import Region
 
 Errors = npt.NDArray[np.float64]
 RESAMPLES = 2000
+OUTSIDE = 0.025
+"""Share of the draws on either side of the interval."""
 SKETCH, ALIKE = 8, 3.0
 """Blocks a side that a patch's picture is compared by, and levels by which the same may differ."""
 SEEN = (2 / 255) ** 2
@@ -28,9 +30,11 @@ class Gain:
     """The adapted weights over the base ones, in dB of the mean square error of all patches."""
 
     decibels: float
+    """NaN where it cannot be told: as far as is known, all that is left is the targets' noise."""
     low: float
     high: float
-    """Bounds of the 95 % confidence interval, bootstrap over places; infinite for one place."""
+    """Bounds of the 95 % confidence interval, bootstrap over places; infinite for one place, and
+    where the gain cannot be told."""
     patches: int
     places: int
     """What was drawn whole: scenes, or what the patches show (`places_of`)."""
@@ -41,6 +45,11 @@ class Gain:
     def certain(self) -> bool:
         """Whether the whole interval is above zero."""
         return self.low > 0
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the targets are too noisy to judge by."""
+        return math.isnan(self.decibels)
 
 
 @torch.inference_mode()
@@ -64,11 +73,12 @@ def noisy_errors(regions: Sequence[Region]) -> Errors:
 
 
 def decibels(before: Errors, after: Errors, left: Errors) -> float:
-    """10·log10 of the ratio of mean square errors, less the noise left in the targets."""
-    least = 1e-8
-    return 10 * math.log10(
-        max(float((before - left).mean()), least) / max(float((after - left).mean()), least)
-    )
+    """10·log10 of the ratio of mean square errors, less the noise left in the targets.
+
+    NaN where one of them is no larger than that noise: of what lies below it nothing is known.
+    """
+    errors = float((before - left).mean()), float((after - left).mean())
+    return 10 * math.log10(errors[0] / errors[1]) if min(errors) > 0 else math.nan
 
 
 def places_of(regions: Sequence[Region], *, by_scene: bool) -> list[int]:
@@ -102,13 +112,15 @@ def _one_place(
     """Whether two patches, with what they show, (3, rows, columns) in levels, are of one place.
 
     At one position of one scene the frames of bursts are, for all the noise that their targets
-    hold. Pairs may be crops of a scene, and must look alike there too, but for the exposure.
+    hold. Pairs may be crops of a scene, and must look alike there too, but for the exposure, and
+    for what noise adds to black.
     """
     if (region.pair.scene, region.y, region.x) == (other.pair.scene, other.y, other.x):
         if region.pair.target_variance is not None and other.pair.target_variance is not None:
             return True
-        light = beside.mean(axis=(1, 2), keepdims=True) + 1
-        shown = shown * light / (shown.mean(axis=(1, 2), keepdims=True) + 1)
+        middles = [side.mean(axis=(1, 2), keepdims=True) for side in (shown, beside)]
+        spreads = [side.std(axis=(1, 2), keepdims=True) + 1 for side in (shown, beside)]
+        shown = (shown - middles[0]) * spreads[1] / spreads[0] + middles[1]
     return bool(np.square(shown - beside).mean() < ALIKE**2)
 
 
@@ -118,7 +130,8 @@ def bootstrap_gain(
     """The gain with its interval; all of shape (patches,).
 
     Whole places are drawn. Percentiles of few are too narrow, so their distances from the gain are
-    widened by Student's t over the normal's.
+    widened by Student's t over the normal's. Draws whose gain cannot be told may be of any, and
+    where a percentile could be one of them the gain is not known either.
 
     >>> gain = bootstrap_gain(np.full(9, 4e-4), np.full(9, 2e-4), np.zeros(9), range(9), seed=0)
     >>> round(gain.decibels, 2), gain.certain
@@ -132,15 +145,21 @@ def bootstrap_gain(
     total = decibels(before, after, left)
     members = [np.flatnonzero(np.asarray(places) == place) for place in sorted(set(places))]
     count = len(members)
-    if count < 2:
+    if count < 2 or math.isnan(total):
         return Gain(total, -math.inf, math.inf, len(before), count, psnr)
     random = np.random.default_rng(seed)
     gains = []
     for draw in random.integers(0, count, (RESAMPLES, count)):
         chosen = np.concatenate([members[place] for place in draw])
         gains.append(decibels(before[chosen], after[chosen], left[chosen]))
-    wider = float(t.ppf(0.975, count - 1) / norm.ppf(0.975))
-    low, high = (total + wider * (float(g) - total) for g in np.percentile(gains, (2.5, 97.5)))
+    unknown = np.isnan(gains)
+    if unknown.mean() >= OUTSIDE:
+        return Gain(math.nan, -math.inf, math.inf, len(before), count, psnr)
+    wider = float(t.ppf(1 - OUTSIDE, count - 1) / norm.ppf(1 - OUTSIDE))
+    low, high = (
+        total + wider * (float(np.percentile(np.where(unknown, worst, gains), share)) - total)
+        for worst, share in ((-math.inf, 100 * OUTSIDE), (math.inf, 100 * (1 - OUTSIDE)))
+    )
     return Gain(total, low, high, len(before), count, psnr)
 
 

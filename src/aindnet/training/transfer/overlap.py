@@ -1,4 +1,5 @@
-"""Photos that share a part: what is held out of one would be learned from the other.
+"""Photos that share a part, so that what is held out of one would be learned from the other, and
+photos of one scene.
 
 The place is found by normalized cross-correlation over what both would show (Padfield, IEEE Trans.
 Image Process. 21, 2012) of block means. scikit-image has it for masks of any shape, which needs
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from aindnet.training.transfer.inspection import block_means, levels
-from aindnet.training.transfer.pairs import PhotoPair
+from aindnet.training.transfer.pairs import GAP, PhotoPair
 
 Grey = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -96,38 +99,64 @@ class _Shown:
         return np.asarray(levels(self.pair.clean).mean(axis=2), np.float32)
 
 
-def overlapping(pairs: Iterable[PhotoPair]) -> dict[str, str]:
-    """The pairs to leave out, by name, each with another that shows a part of it.
+@dataclass
+class Overlaps:
+    """What pairs show of each other, by their names."""
 
-    By the clean sides, each compared with each. What two pairs show at the same place, as of one
-    scene at several ISOs, is no overlap: the same part of both is held out.
+    parts: dict[str, str] = field(default_factory=dict)
+    """The pairs to leave out, each with another that shows a part of it at another place."""
+    same: list[list[str]] = field(default_factory=list)
+    """Those of the others that show the same at the same place, as of one scene at several ISOs."""
+
+
+def overlapping(pairs: Iterable[PhotoPair]) -> Overlaps:
+    """Which pairs show the same, by their clean sides, each compared with each.
+
+    Of pairs that show the same at the same place the same strip is held out, so they may stay; but
+    to hold one out whole says nothing of other scenes where another is learned from.
     """
-    found: dict[str, str] = {}
-    for one, other in itertools.combinations(map(_Shown, pairs), 2):
-        if one.pair.name in found or other.pair.name in found:
+    found = Overlaps()
+    group: dict[str, list[str]] = {}
+    shown = list(map(_Shown, pairs))
+    for one, other in itertools.combinations(shown, 2):
+        names = one.pair.name, other.pair.name
+        if not found.parts.keys().isdisjoint(names):
             continue
-        if _share_a_part(one, other):
-            found[other.pair.name] = one.pair.name
+        alike = _what_is_shared(one, other)
+        if alike == "a part":
+            found.parts[names[1]] = names[0]
+        elif alike == "all":
+            together = [n for name in names for n in group.get(name, [name])]
+            together = list(dict.fromkeys(together))
+            group |= dict.fromkeys(together, together)
+    named = (group.get(each.pair.name, []) for each in shown)
+    kept = {tuple(n for n in names if n not in found.parts): None for names in named}
+    found.same = [list(names) for names in kept if len(names) > 1]
     return found
 
 
-def _share_a_part(one: _Shown, other: _Shown) -> bool:
-    """Whether both show the same at different places."""
+def _what_is_shared(one: _Shown, other: _Shown) -> Literal["all", "a part", ""]:
+    """All where both show the same at the same place, a part where it is at different places."""
     from skimage.registration import phase_cross_correlation
 
     block = max(BLOCK, -(-max(*one.pair.shape, *other.pair.shape) // SKETCH))
     sketches = one.sketch(block), other.sketch(block)
     images = sketches[0].image, sketches[1].image
-    if _correlation(*images) > SAME_PLACE:
-        return False
+    still = np.zeros(2, np.int_)
+    # Frames that were moved back are cut by some pixels.
+    as_large = np.abs(np.subtract(one.pair.shape, other.pair.shape)).max() < GAP
+    if as_large and _correlation(*_common(*images, still)) > SAME_PLACE:
+        return "all"
     shift = _likeliest_shift(*sketches)
-    if not shift.any() or _correlation(*_common(*images, shift)) < PERHAPS:
-        return False
+    if _correlation(*_common(*images, shift)) < PERHAPS:
+        return ""
     shift = shift * block
     finer, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         *_common(one.detail, other.detail, shift), normalization=None
     )
-    return _correlation(*_common(one.detail, other.detail, shift + finer.astype(int))) > ALIKE
+    if _correlation(*_common(one.detail, other.detail, shift + finer.astype(int))) <= ALIKE:
+        return ""
+    return "a part" if shift.any() or not as_large else "all"
 
 
 def _likeliest_shift(one: _Sketch, other: _Sketch) -> npt.NDArray[np.int_]:
