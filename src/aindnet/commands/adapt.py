@@ -71,7 +71,7 @@ def adapt(
         How each of --pairs is laid out: pairs, or a data set as `aindnet evaluate` reads it: polyu,
         cc, nam, renoir, nind, sidd, sidd-training, sidd-sample. Scenes are the data set's own.
     only
-        Of a data set, the pairs whose names contain this: Canon5D2, or S6 with its underscores.
+        Of a data set, the pairs whose names contain this: Canon5D2, or _S6_.
     output
         The profile: my-camera.safetensors. With --method retrain or scratch, a whole model.
     model

@@ -37,20 +37,20 @@ def models(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = 
 
     table = Table(show_lines=True)
     quality_heading = "quality: PSNR in dB (noisy input)"
-    for heading in ("model", quality_heading, "trained on; known failures"):
+    for heading in ("model", quality_heading, "what it is; trained on; known failures"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "model")
-    for path, card in cards.items():
+    for path, card in sorted(cards.items(), key=lambda entry: entry[0] != default):
         quality = "\n".join(
             f"{name}: {_decibels(values, 'psnr')} ({_decibels(values, 'noisy_psnr')})"
             for name, values in card.quality.items()
         )
         for data_set, loss in card.int8_loss_db.items():
-            quality += f"\nint8 on {data_set}: {-loss:+.3f} dB"
+            quality += f"\nint8 on {data_set}: changes by {-loss:+.3f}"
         name = path.stem + (" (default)" if path == default else "")
         if card.name != path.stem:
             name += f"\ncard: {card.name}"
         name += f"\n{card.licence}\nSHA-256 {file_sha256(path)[:8]}…"
-        facts = "\n\n".join(filter(None, (card.trained_on, card.known_failures)))
+        facts = "\n\n".join(filter(None, (card.description, card.trained_on, card.known_failures)))
         # As text: what brackets hold in a file is no markup, nor are its control characters any.
         cells = (name, quality or "not measured", facts)
         table.add_row(*(Text("\n".join(map(shown, cell.split("\n")))) for cell in cells))

@@ -99,7 +99,7 @@ def find_profiles(
         reasons = "".join(f"; {name}: {reason}" for name, reason in passed_over.items())
         raise InvalidModelFileError(
             f"{folder}: no camera profile to choose from{reasons}; make one with "
-            f"`aindnet adapt --output {folder}/NAME.safetensors`"
+            f"`aindnet adapt --burst FOLDER --output {folder}/NAME.safetensors`"
         )
     return found, passed_over
 
