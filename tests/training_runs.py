@@ -26,7 +26,8 @@ def recipe(photos: Path, tmp_path: Path, **changes: Any) -> TrainingRecipe:
         "name": "tiny", "data": (photos,), "output": tmp_path / "runs", "network": SMALL,
         "camera": CameraRecipe(jpeg=0.3), "budget": "12 steps", "stages": ((0.0, 32, 4),),
         "validate_every": "6 steps", "checkpoint_every": "6 steps", "learning_rate": 2e-3,
-        "precision": "fp32", "accelerator": "cpu", "validation": (photos,), "synthetic_crops": 2,
+        "precision": "fp32", "accelerator": "cpu", "synthetic_crops": 2,
+        "validation": (photos.with_name("others"),),
         "loss": "log_mse",
     }  # fmt: skip
     return TrainingRecipe(**(settings | changes))

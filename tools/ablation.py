@@ -163,7 +163,11 @@ def run(plan: Plan) -> dict[str, Any]:
 
 
 def train_variant(plan: Plan, variant: str) -> None:
-    """Train a variant, from its last checkpoint if a killed run of the same command left one."""
+    """Train a variant, from its last checkpoint if a killed run of the same command left one; not
+    again where that had written its model.
+    """
+    from aindnet.training.checkpoints import read_checkpoint
+
     folder = plan.folder(variant)
     begun, checkpoint = folder / "command.txt", folder / "last.ckpt"
     command = plan.train(variant)
@@ -172,6 +176,10 @@ def train_variant(plan: Plan, variant: str) -> None:
         checkpoint.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         begun.write_text(text, encoding="utf-8")
+    if checkpoint.is_file():
+        stored = read_checkpoint(checkpoint)
+        if stored.used_up(plan.budget) and stored.is_written(plan.model(variant)):
+            return
     again = ["--resume", str(checkpoint)] if checkpoint.is_file() else ["--overwrite"]
     aindnet([*command, *again])
 

@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=400)
     given = parser.parse_args()
     recipe = load_recipe(given.recipe)
-    files = tuple(str(given.data / "clean" / Path(path).name) for path in recipe.validation)
+    files = tuple(given.data / "clean" / path.name for path in recipe.validation)
     batches = synthetic_validation(
         replace(recipe, validation=files, synthetic_crops=given.photos, real_pairs=())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from PIL import Image
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of smooth pictures with edges."""
-    folder = tmp_path / "photos"
+    """A folder of smooth pictures with edges; beside it `others` to validate on, of the same."""
+    folder, others = tmp_path / "photos", tmp_path / "others"
     folder.mkdir()
     y, x = np.mgrid[:256, :300] / 40
     for k in range(3):
@@ -21,4 +22,5 @@ def photos(tmp_path: Path) -> Path:
         )
         picture[(x.astype(int) + y.astype(int)) % 3 == 0] *= 0.7
         Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(folder / f"{k}.png")
+    shutil.copytree(folder, others)
     return folder

@@ -12,7 +12,13 @@ import torch
 from PIL import Image
 
 from aindnet.camera import CameraRecipe
-from aindnet.errors import DatasetError, MissingExtraError, RecipeError, TrainingDivergedError
+from aindnet.errors import (
+    DatasetError,
+    ImageWriteError,
+    MissingExtraError,
+    RecipeError,
+    TrainingDivergedError,
+)
 from aindnet.network import AINDNet, AINDNetConfig, RunningNorm
 from aindnet.pretrained import load_model
 from aindnet.training.photos import Tiles, load_tiles, random_crops
@@ -24,6 +30,7 @@ from aindnet.training.data import (
     Batch,
     SyntheticNoiseData,
     _all_real_pairs,
+    check_sources,
     real_pairs,
     synthetic_validation,
     white_validation,
@@ -398,7 +405,7 @@ def test_nan_stops_the_run_and_keeps_the_checkpoint(
 def test_a_batch_far_off_is_borne_and_a_third_is_not() -> None:
     guard = DivergenceGuard(window=20)
     trainer = SimpleNamespace(
-        callback_metrics={}, global_step=0, checkpoint_callback=None, ckpt_path=None
+        callback_metrics={}, global_step=0, checkpoint_callback=None, ckpt_path=None, world_size=1
     )
 
     def step(loss: float) -> None:
@@ -415,6 +422,19 @@ def test_a_batch_far_off_is_borne_and_a_third_is_not() -> None:
     step(100.0)
     with pytest.raises(TrainingDivergedError, match="rose to 100 from 1"):
         step(100.0)
+
+
+def test_a_loss_of_any_rank_stops_all_of_them() -> None:
+    def reduce(both: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        return torch.stack([both, torch.full_like(both, float("nan"))]).mean(0)
+
+    strategy = SimpleNamespace(reduce=reduce, root_device="cpu")
+    trainer = SimpleNamespace(
+        callback_metrics={}, global_step=3, checkpoint_callback=None, ckpt_path=None,
+        world_size=2, strategy=strategy,
+    )  # fmt: skip
+    with pytest.raises(TrainingDivergedError, match="the loss is nan"):
+        DivergenceGuard().on_train_batch_end(trainer, None, {"loss": 1.0}, None, 0)  # type: ignore[arg-type]
 
 
 def test_a_gradient_of_nan_never_reaches_the_weights(
@@ -513,6 +533,64 @@ def test_whole_photos_are_held_out_where_there_are_enough() -> None:
     assert (len(training), len(held)) == (30, 10)  # 8 of 40 lie in the last two photos
     training, held = without_held_out(Tiles(pixels, torch.arange(40) // 20), 0.2)
     assert (len(training), len(held)) == (32, 8)  # of two photos, none is given up
+
+
+def test_the_boundary_of_photos_is_the_nearer_one_or_none() -> None:
+    def held(tiles_of: list[int], share: float = 0.05) -> int:
+        photos = torch.repeat_interleave(torch.arange(len(tiles_of)), torch.tensor(tiles_of))
+        training, held = without_held_out(Tiles(photos.byte(), photos), share)
+        assert len(training) + len(held) == sum(tiles_of)
+        return len(held)
+
+    assert held([12] * 24 + [300]) == 29  # tiles: the last photo is half of all
+    assert held([600] + [1] * 24) == 24  # not all of the first
+    assert held([10] * 10) == 10
+    assert held([10] * 17 + [20, 9]) == 9
+
+
+@pytest.mark.parametrize("kind", ["validation", "real_pairs"])
+def test_what_is_validated_on_is_not_trained_on(photos: Path, tmp_path: Path, kind: str) -> None:
+    inside = photos / "some"
+    inside.mkdir()
+    for path in (photos, inside, photos.parent, photos / "../photos/some"):
+        given = recipe(photos, tmp_path, **{"validation": (), kind: (path,)})
+        with pytest.raises(DatasetError, match="to validate on, but its photos and those of"):
+            fit(given)
+    shard = photos / "shard.tar"
+    shard.touch()  # of a folder, images are read alone
+    check_sources(recipe(photos, tmp_path, validation=(shard,)))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_photos_that_are_not_there_are_named_before_anything_is_written(
+    photos: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.tar"
+    with pytest.raises(DatasetError, match=r"gone\.tar: not there; .* with --data FOLDER$"):
+        fit(recipe(photos, tmp_path, data=(gone,)))
+    with pytest.raises(DatasetError, match=r"with --validation FOLDER$"):
+        fit(recipe(photos, tmp_path, validation=(gone,)))
+    (photos / "0.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"0\.png"):
+        fit(recipe(photos, tmp_path))
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "runs").touch()
+    with pytest.raises(ImageWriteError, match="runs is a file, not a folder"):
+        fit(recipe(photos, tmp_path))
+
+
+def test_a_run_says_what_it_found_and_nothing_else(
+    photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: Any
+) -> None:
+    given = recipe(photos, tmp_path, validation=(), hold_out=0.3, synthetic_crops=0)
+    last = fit(replace(given, budget="1 steps")).with_name("last.ckpt")
+    fit(replace(given, budget="2 steps"), resume=last)
+    line = (
+        "aindnet: training on 3 tiles of 256×256 pixels of 3 photos; the last 1 of them (33.3%) "
+        "for validation\n"
+    )
+    assert capfd.readouterr() == ("", 2 * line)
+    assert not recwarn.list
 
 
 def test_the_sides_of_a_pair_show_the_same(photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -49,3 +53,21 @@ def test_a_map_that_is_right_in_the_mean_alone_is_off_by_pixel() -> None:
     (level,) = tool.levels_of(Told(10), [batch])
     assert level.error == pytest.approx(0, abs=1e-5)
     assert level.by_pixel / level.true == pytest.approx(0.5)
+
+
+def test_validation_may_be_a_folder_of_photos(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tool = load_tool("noise_levels")
+    (tmp_path / "clean").mkdir()
+    photos.rename(tmp_path / "clean/mine")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: x\ndata: [none.tar]\nvalidation: [elsewhere/mine]")
+    monkeypatch.setattr(tool, "load_model", lambda name: SimpleNamespace(network=Told(4)))
+    arguments = [str(recipe), "told", "--data", str(tmp_path), "--photos", "4"]
+    monkeypatch.setattr(sys, "argv", ["", *arguments])
+    tool.main()
+    assert "| told |" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_what_is_no_photo_is_left_out_or_named(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DatasetError, match=r"a\.png: not readable as a photo"):
         load_tiles([tmp_path])
+
+
+def test_damaged_photos_are_named_whatever_the_reader_says(tmp_path: Path) -> None:
+    turned = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
+    described = struct.pack("<HHIf", 0x10E, 11, 1, 1.5)  # by a number, where text belongs
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + described + turned + bytes(4)
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg", exif=exif)
+    Image.new("RGB", (16, 16)).save(tmp_path / "b.avif")
+    content = (tmp_path / "b.avif").read_bytes()
+    (tmp_path / "b.avif").write_bytes(content.replace(b"pitm", b"none"))
+    for name in ("a.jpg", "b.avif"):
+        with pytest.raises(DatasetError, match=f"{name}: not readable as a photo"):
+            read_photo(tmp_path / name, name)
 
 
 def test_few_photos_are_read_ahead(tmp_path: Path) -> None:

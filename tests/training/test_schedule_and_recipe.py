@@ -100,6 +100,20 @@ def test_every_recipe_of_the_repository_reads(path: Path) -> None:
         ("name: x\ndata: [a]\nstages: [[0, 64, 4], [0.9, 64, 4], [0.5, 64, 4]]", "one after"),
         ("name: x\ndata: [a]\nlearning_rate: -1", "learning_rate` must be above 0"),
         ("name: x\ndata: [a]\nwarmup: 5", "warmup` is a share"),
+        ("name: x\ndata: [a]\nwarmup: 0.5\nflat: 0.2", "`flat` 0.2 must be no less than `warmup`"),
+        ("name: ''\ndata: [a]", "name '' must be that of a file"),
+        ("name: a/b\ndata: [a]", "name 'a/b' must be that of a file"),
+        ("name: ..\ndata: [a]", "without a slash"),
+        (
+            "name: x\ndata: [a]\n1: 2",
+            r"wrong\.yaml, line 3: the key 1 is no text; put it in quotes",
+        ),
+        ("name: x\ndata: [a]\ncamera: {subsampling: {4:2:0: 1}}", "the key 4:2:0 is no text"),
+        ("name: x\ndata: [a]\nseed: 1\nseed: 2", "line 4: seed is there a second time"),
+        ("name: x\ndata: [a]\nseed: 1.5", "seed: 1.5 is not a whole number"),
+        ("name: x\ndata: [a]\nstages: [[0.0, 64.5, 2]]", "stages: 64.5 is not a whole number"),
+        ("name: x\ndata: [a]\nnetwork: {modulation-channels: 8.5}", "8.5 is not a whole number"),
+        ("name: x\ndata: [a]\ncamera: {response_spread: 50}", "response_spread must be 0 to 10"),
         ("name: x\ndata: [a]\ndevices: 0", "devices` must be at least 1"),
         ("name: x\ndata: [a]\nvalidate_every: soon", "validate_every 'soon'"),
         ("name: x\ndata: [a]\ncamera: {jpeg: 60}", r"wrong\.yaml: .*jpeg is a probability"),
@@ -145,7 +159,7 @@ def test_own_photos_are_validated_on_where_the_recipe_s_are_not_there(tmp_path: 
     assert (recipe.validation, recipe.hold_out) == ((), 0.05)
     assert recipe.real_pairs == (Path("."),)
     assert len(notices) == 2
-    assert "val.tar: not there; 5% of the tiles of --data are held out" in notices[0]
+    assert "val.tar: not there; about 5% of the tiles of --data are held out" in notices[0]
     recipe, notices = read("--data=mine", "--validation", "val.tar", "--real_pairs", "real")
     assert (recipe.validation, recipe.hold_out) == ((Path("val.tar"),), 0)
     assert recipe.real_pairs == (Path("real"),)

@@ -125,8 +125,8 @@ class CameraRecipe:
             raise ValueError('uniform_formula "linear_std" goes with priors {uniform: 1} alone')
         if self.response not in ("family", "srgb", "identity"):
             raise ValueError('response must be "family", "srgb" or "identity"')
-        if not 0 <= self.response_spread < math.inf:
-            raise ValueError("response_spread must be 0 or above")
+        if not 0 <= self.response_spread <= 10:  # curves of a wider one are steps
+            raise ValueError("response_spread must be 0 to 10")
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, 0 to 1, not {getattr(self, name):g}")

@@ -123,7 +123,7 @@ class Budget(Callback):
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep the trainer's notes on accelerators and loader workers from those who only adapt."""
+    """Keep the trainer's notes to itself: on accelerators, loader workers, its other packages."""
     logger = logging.getLogger("pytorch_lightning")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -196,7 +196,7 @@ class DivergenceGuard(Callback):
     """Stops at NaN, or at losses far above the recent ones, before the weights are lost.
 
     A gradient that is not finite never reaches the weights, and weights that are not finite never
-    reach a checkpoint.
+    reach a checkpoint. The loss is the mean over the ranks, so that all of them stop, or none.
 
     One batch may be far off, with the gradient clipped it does no harm; the third within `window`
     steps ends the run. Raises `TrainingDivergedError`; checkpoints already written stay.
@@ -234,9 +234,11 @@ class DivergenceGuard(Callback):
         batch_idx: int,
     ) -> None:
         """Check this step's loss."""
-        metrics = trainer.callback_metrics
         loss = float(outputs["loss"])
-        level = abs(float(metrics.get("train/noise_level", torch.tensor(0.0))))
+        level = float(trainer.callback_metrics.get("train/noise_level", 0.0))
+        if trainer.world_size > 1:
+            both = torch.tensor([loss, level], device=trainer.strategy.root_device)
+            loss, level = trainer.strategy.reduce(both, reduce_op="mean").tolist()
         if not math.isfinite(loss) or not math.isfinite(level):
             raise TrainingDivergedError(self._advice(trainer, f"the loss is {loss}"))
         if len(self.recent) == self.recent.maxlen:

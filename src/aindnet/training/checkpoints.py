@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,12 +18,18 @@ import pytorch_lightning as pl  # noqa: TID253  (this file is imported by traini
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint  # noqa: TID253
 
-from aindnet.errors import RecipeError
+from aindnet.errors import ImageWriteError, RecipeError
+from aindnet.pretrained import ModelCard, load_model
 from aindnet.training.recipe import TrainingRecipe
+from aindnet.training.schedule import parse_budget
+from aindnet.training.task import without_repeated
 
 LAST = "last.ckpt"
 SETTINGS = "aindnet_recipe"
 """Under this a checkpoint has its recipe's `settings`."""
+CARDS = "aindnet_cards"
+"""Under this it has cards as JSON: "model", of its own weights, and "start", of the model that they
+were trained from, if there is one."""
 FREE = (
     *("name", "output", "budget", "description", "licence", "trained_on"),
     *("validation", "real_pairs", "synthetic_crops", "validate_every", "checkpoint_every"),
@@ -60,7 +67,8 @@ class Checkpoint:
     """What a resumed run must know of the file that it goes on from."""
 
     path: Path
-    shapes: dict[str, torch.Size]
+    weights: dict[str, torch.Tensor]
+    """Of the task, averaged."""
     groups: list[int]
     """Parameters in each of the optimizer's groups."""
     step: int
@@ -68,18 +76,44 @@ class Checkpoint:
     """Seconds of the budget."""
     settings: dict[str, str] | None
     """None where the file has none."""
+    card: ModelCard | None = None
+    """Of its weights; None where the file has none."""
+    start: ModelCard | None = None
+    """Of the model that they were trained from."""
 
-    def changed(self, recipe: TrainingRecipe) -> list[str]:
-        """In words, which `settings` of the recipe are others than the run's so far.
+    def used_up(self, budget: str) -> str | None:
+        """In words, what the run has used, where that is all of the budget."""
+        seconds, steps = parse_budget(budget)
+        if steps is not None and self.step >= steps:
+            return f"{self.step} steps"
+        if seconds is not None and self.spent >= seconds:
+            return f"{self.spent / 60:.1f} minutes"
+        return None
+
+    def is_written(self, model: Path) -> bool:
+        """Whether the model's file has these weights or later ones; a validation writes it too."""
+        if not os.path.isfile(model):
+            return False
+        trained = re.search(r"(\d+) steps", load_model(model).card.hardware)
+        return trained is None or int(trained[1]) >= self.step
+
+    def card_before(self, recipe: TrainingRecipe) -> ModelCard | None:
+        """Of what the recipe goes on from: where its photos are others, of these weights."""
+        of_these_photos = "data" not in self.changed_fields(recipe)
+        return self.start if of_these_photos else self.card
+
+    def changed_fields(self, recipe: TrainingRecipe) -> list[str]:
+        """Which `settings` of the recipe are others than the run's so far.
 
         Fields that were not there yet when the checkpoint was written say nothing.
         """
         then, now = self.settings or {}, settings(recipe)
-        return [
-            f"{name} {then[name]} → {now[name]}"
-            for name in sorted(then.keys() & now.keys())
-            if then[name] != now[name]
-        ]
+        return [name for name in sorted(then.keys() & now.keys()) if then[name] != now[name]]
+
+    def changed(self, recipe: TrainingRecipe) -> list[str]:
+        """In words, what `changed_fields` are now."""
+        then, now = self.settings or {}, settings(recipe)
+        return [f"{name} {then[name]} → {now[name]}" for name in self.changed_fields(recipe)]
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -89,14 +123,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not os.path.isfile(path):
         raise RecipeError(f"{path}: there is no such checkpoint")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=False)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        cards = {
+            name: ModelCard.from_json(card, source=str(path))
+            for name, card in stored.get(CARDS, {}).items()
+        }
         return Checkpoint(
             path=path,
-            shapes={name: value.shape for name, value in stored["state_dict"].items()},
+            weights=without_repeated(stored["state_dict"]),
             groups=[len(g["params"]) for g in stored["optimizer_states"][0]["param_groups"]],
             step=int(stored.get("global_step", 0)),
             spent=float(stored.get("callbacks", {}).get("Budget", {}).get("spent", 0.0)),
             settings=stored.get(SETTINGS),
+            card=cards.get("model"),
+            start=cards.get("start"),
         )
     except Exception as error:  # a pickle can fail in any way
         raise RecipeError(
@@ -138,14 +178,24 @@ class Checkpoints(ModelCheckpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Write where it is time to, and stop where it was asked for."""
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        told = self._told
-        if trainer.world_size > 1:  # all ranks write, or none
-            told = bool(trainer.strategy.broadcast(told))
-        if told or trainer.should_stop:
-            self.last_model_path = str(self.last)
-            trainer.save_checkpoint(self.last)
+        """Write where it is time to, and stop where it was asked for.
+
+        Raises `ImageWriteError` where the disk is full, say; the checkpoint before is whole.
+        """
+        try:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            told = self._told
+            if trainer.world_size > 1:  # all ranks write, or none
+                told = bool(trainer.strategy.broadcast(told))
+            if told or trainer.should_stop:
+                self.last_model_path = str(self.last)
+                trainer.save_checkpoint(self.last)
+        except OSError as error:
+            kept = f"; {self.last} is of an earlier step" if os.path.isfile(self.last) else ""
+            raise ImageWriteError(
+                f"{self.last.parent}: the checkpoint of step {trainer.global_step} cannot be "
+                f"written ({error.strerror or error}){kept}"
+            ) from error
         if told:
             if trainer.is_global_zero:
                 print(

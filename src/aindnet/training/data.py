@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +64,8 @@ class SyntheticNoiseData(pl.LightningDataModule):
         self.recipe = recipe
         self.tiles = torch.empty(0, dtype=torch.uint8)
         self.validation: list[Batch] = []
+        self.found = ""
+        """In words, how much there is to train on."""
         self.progress = 0.0
         """Share of the budget used, kept up to date by the budget's callback."""
 
@@ -70,10 +73,15 @@ class SyntheticNoiseData(pl.LightningDataModule):
         """Decode the photos and make the validation sets, once."""
         if len(self.tiles):
             return
+        check_sources(self.recipe)
         photos = load_photos(self.recipe.data)
         self.tiles, held_out = photos.pixels, None
+        total, number = len(self.tiles), 1 + int(photos.photos.diff().count_nonzero())
+        self.found = f"{total} tiles of {TILE}×{TILE} pixels of {number} photos"
         if self.recipe.hold_out and not self.recipe.validation:
             self.tiles, held_out = without_held_out(photos, self.recipe.hold_out)
+            share = len(held_out) / total
+            self.found += f"; the last {len(held_out)} of them ({share:.1%}) for validation"
         held_out = _validation_tiles(self.recipe, held_out)  # once, for both
         self.validation = [
             *synthetic_validation(self.recipe, held_out),
@@ -141,6 +149,23 @@ class SyntheticNoiseData(pl.LightningDataModule):
         return joined(parts)._replace(processed=processed)
 
 
+def check_sources(recipe: TrainingRecipe) -> None:
+    """Raise `DatasetError` where photos are not there, or are validated on and trained on."""
+    for flag, paths in (("--data", recipe.data), ("--validation", recipe.validation)):
+        for path in paths:
+            if not os.path.exists(path):
+                raise DatasetError(f"{path}: not there; name your own photos with {flag} FOLDER")
+    for path in (*recipe.validation, *recipe.real_pairs):
+        for trained in recipe.data:
+            inner, outer = sorted((path.resolve(), trained.resolve()), reverse=True)
+            # Of a folder, shards are not read.
+            if inner == outer or (inner.is_relative_to(outer) and inner.is_dir()):
+                raise DatasetError(
+                    f"{path}: to validate on, but its photos and those of {trained}, to train on, "
+                    "are partly the same; move them apart, or hold some out (--hold-out 0.05)"
+                )
+
+
 def photographed(
     clean: Tensor, generator: torch.Generator, camera: CameraRecipe, channels: int
 ) -> Batch:
@@ -168,13 +193,17 @@ def luma(photos: Tensor) -> Tensor:
 def without_held_out(photos: Tiles, share: float) -> tuple[Tensor, Tensor]:
     """The tiles but for about that share of the last ones, and those.
 
-    Whole photos where there are so many that one is less than the share: neighbouring tiles are
-    alike. Raises `DatasetError` where nothing would be left.
+    Whole photos where they are half to twice the share: neighbouring tiles are alike. Raises
+    `DatasetError` where nothing would be left.
     """
     tiles, total = photos.pixels, len(photos.pixels)
-    first = total - max(1, round(share * total))
-    if first > 0 and share * len(set(photos.photos.tolist())) >= 1:
-        first = int(torch.searchsorted(photos.photos, photos.photos[first]))
+    wanted = max(1, round(share * total))
+    first = total - wanted
+    begins = photos.photos.diff().nonzero().flatten() + 1  # but for the first photo's
+    if len(begins):
+        nearest = int(begins[(begins - first).abs().argmin()])
+        if 0.5 <= (total - nearest) / wanted <= 2:
+            first = nearest
     if first <= 0:
         raise DatasetError(
             f"the photos hold {total} tiles of {TILE} pixels, too few to hold some out; "

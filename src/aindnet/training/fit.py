@@ -6,7 +6,6 @@ import datetime
 import importlib.util
 import platform
 import sys
-import warnings
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback  # noqa: TID253
 from pytorch_lightning.loggers import TensorBoardLogger  # noqa: TID253
+from pytorch_lightning.utilities import rank_zero_only  # noqa: TID253
 
 from aindnet.errors import MissingExtraError, RecipeError, TrainingDivergedError
 from aindnet.network import AINDNet, AINDNetConfig
@@ -30,8 +30,10 @@ from aindnet.training.callbacks import (
     average_of_weights,
     check_finite,
     interruptible,
+    quiet_lightning,
 )
 from aindnet.training.checkpoints import (
+    CARDS,
     Checkpoint,
     Checkpoints,
     RemoveOldRun,
@@ -44,6 +46,7 @@ from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import parse_budget
 from aindnet.training.smoothing import SmoothingData, SmoothingTask
 from aindnet.training.task import SyntheticNoiseTask
+from aindnet.whole_files import require_writable_folder
 
 
 class SaveModel(Callback):
@@ -62,11 +65,49 @@ class SaveModel(Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The averaged weights are in place during validation."""
-        if trainer.is_global_zero and not trainer.sanity_checking:
+        if not trainer.sanity_checking:
             self.save(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what the card of a run that goes on from there must know."""
+        cards = {"model": self.card(self.hardware(trainer)), "start": self.start}
+        checkpoint[CARDS] = {name: card.to_json() for name, card in cards.items() if card}
 
     def save(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the module's present weights with a card."""
+        assert isinstance(pl_module, SyntheticNoiseTask)
+        if not check_finite(pl_module.network.state_dict().values()):
+            raise TrainingDivergedError(
+                f"training diverged at step {trainer.global_step}: the weights are not finite; "
+                f"{self.path} was not written again"
+            )
+        if trainer.is_global_zero:
+            save_model(self.path, pl_module.network, self.card(self.hardware(trainer)))
+
+    def save_of(self, checkpoint: Checkpoint, network: AINDNet) -> None:
+        """Write the weights of a run that ended before its model was there."""
+        prefix = "network."
+        of_network = {k: v for k, v in checkpoint.weights.items() if k.startswith(prefix)}
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in of_network.items()})
+        told = f"{checkpoint.step} steps, {checkpoint.spent / 60:.0f} min"
+        card = checkpoint.card or self.card(told)
+        save_model(self.path, network, replace(card, name=self.recipe.name))
+
+    def hardware(self, trainer: pl.Trainer) -> str:
+        """For the card: what the run is on, and how far it is."""
+        return (
+            f"{trainer.num_devices} × {trainer.strategy.root_device.type} "
+            f"({platform.machine()}, {trainer.precision}), {trainer.global_step} steps, "
+            f"{self.budget.elapsed() / 60:.0f} min"
+        )
+
+    def card(self, hardware: str) -> ModelCard:
+        """The card of the weights that the run has now."""
+        start = Path(self.recipe.initial).name if self.recipe.initial else ""
+        if self.start is not None and not start:
+            start = self.start.name
         card = ModelCard(
             name=self.recipe.name,
             description=self.recipe.description,
@@ -74,24 +115,11 @@ class SaveModel(Callback):
             trained_on=self.recipe.trained_on,
             noise_model=self.recipe.noise_model(),
             clipped=self.recipe.camera.round_8_bit,
-            recipe=f"{self.file}, seed {self.recipe.seed}"
-            + (f", from {Path(self.recipe.initial).name}" if self.recipe.initial else ""),
-            hardware=(
-                f"{trainer.num_devices} × {trainer.strategy.root_device.type} "
-                f"({platform.machine()}, {trainer.precision}), {trainer.global_step} steps, "
-                f"{self.budget.elapsed() / 60:.0f} min"
-            ),
+            recipe=f"{self.file}, seed {self.recipe.seed}" + (f", from {start}" if start else ""),
+            hardware=hardware,
             date=datetime.date.today().isoformat(),
         )
-        if self.start is not None:
-            card = card.started_from(self.start)
-        assert isinstance(pl_module, SyntheticNoiseTask)
-        if not check_finite(pl_module.network.state_dict().values()):
-            raise TrainingDivergedError(
-                f"training diverged at step {trainer.global_step}: the weights are not finite; "
-                f"{self.path} was not written again"
-            )
-        save_model(self.path, pl_module.network, card)
+        return card if self.start is None else card.started_from(self.start)
 
 
 def fit(
@@ -101,16 +129,20 @@ def fit(
 
     `file` is for the card: the recipe's file name, and the flags that overrode it.
     `resume` is a checkpoint of the same recipe: the run goes on with the budget that is left.
-    `overwrite` lets a new run take the place of one that its folder holds.
-    Raises `DatasetError`, `MissingExtraError`, `RecipeError`, or `TrainingDivergedError`.
+    Where that is used up and the run ended before its model was written, the model is written.
+    `overwrite` lets a run take the place of another one that its folder holds.
+    Raises `DatasetError`, `ImageWriteError`, `MissingExtraError`, `RecipeError`, or
+    `TrainingDivergedError`.
     """
     if recipe.optimizer == "soap" and importlib.util.find_spec("pytorch_optimizer") is None:
         raise MissingExtraError("pytorch-optimizer", "soap")
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
+    require_writable_folder(folder)
     checkpoint = None if resume is None else read_checkpoint(resume)
+    goes_on = resume is not None and resume.resolve().parent == folder.resolve()
     replaced = []
-    if checkpoint is None:
+    if not goes_on:
         replaced = old_run(folder, folder / f"{recipe.name}.safetensors", overwrite=overwrite)
     network, start = _initial(recipe)
     recipe = replace(recipe, network=network.config)
@@ -121,34 +153,60 @@ def fit(
     data = (SmoothingData if smoothing else SyntheticNoiseData)(recipe)
     task = (SmoothingTask if smoothing else SyntheticNoiseTask)(recipe, network)
     budget = Budget(recipe, data)
+    if checkpoint is not None:
+        start = _begun_from(checkpoint.card_before(recipe), start)
     saver = SaveModel(recipe, folder, budget, file, start)
     if checkpoint is not None:
-        _check_resume(checkpoint, task, budget)
+        _check_resume(checkpoint, task)
+        if used := checkpoint.used_up(recipe.budget):
+            if goes_on and checkpoint.is_written(saver.path):
+                raise RecipeError(f"{resume}: the run is done, {used}; give it a longer --budget")
+            saver.save_of(checkpoint, network)
+            for path in replaced:
+                path.unlink(missing_ok=True)
+            return saver.path
+        if changed := checkpoint.changed(recipe):
+            _say(
+                f"{resume}: the run began with other settings, and goes on with the new ones: "
+                f"{', '.join(changed)}"
+            )
     if start is not None:
         _say_licence(recipe, start)
+    data.setup("fit")  # here, before anything is written: photos may be missing or damaged
+    _say(f"training on {data.found}")
     remover = RemoveOldRun(replaced)
-    trainer = _trainer(recipe, folder, budget, [saver, remover])
-    with warnings.catch_warnings():
-        # One endless stream made on the device: loader workers would only be in the way.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    with quiet_lightning():
+        trainer = _trainer(recipe, folder, budget, [saver, remover])
         with interruptible():
             trainer.fit(
-                task, datamodule=data, ckpt_path=resume, weights_only=False if resume else None
+                task, datamodule=data, ckpt_path=resume, weights_only=True if resume else None
             )
-    if trainer.is_global_zero:
-        saver.save(trainer, task)
+    saver.save(trainer, task)
     remover.remove(trainer)
     return saver.path
 
 
-def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask, budget: Budget) -> None:
-    """Say what the recipe changes in the run. Raise `RecipeError` where the checkpoint is another
-    network's or optimizer's, or at the budget's end.
-    """
+@rank_zero_only
+def _say(text: str) -> None:
+    print(f"aindnet: {text}", file=sys.stderr)
+
+
+def _begun_from(before: ModelCard | None, initial: ModelCard | None) -> ModelCard | None:
+    """The card of what a resumed run began from, whether or not `initial` is named again."""
+    if before is None or initial is None:
+        return before or initial
+    return initial.started_from(before)
+
+
+def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask) -> None:
+    """Raise `RecipeError` where the checkpoint is another network's or optimizer's."""
     path, changed = checkpoint.path, checkpoint.changed(task.recipe)
-    shapes = {name: value.shape for name, value in task.state_dict().items()}
+    stored, shapes = (
+        {name: value.shape for name, value in state.items()}
+        for state in (checkpoint.weights, task.state_dict())
+    )
     of_network = [each for each in changed if each.startswith("network.")]
-    if of_network or checkpoint.shapes != shapes:
+    if of_network or stored != shapes:
         which = f" ({', '.join(of_network)})" if of_network else ""
         raise RecipeError(
             f"{path}: of another network{which}; resume with the recipe and flags it has"
@@ -156,29 +214,15 @@ def _check_resume(checkpoint: Checkpoint, task: SyntheticNoiseTask, budget: Budg
     groups = [len(g["params"]) for g in task.configure_optimizers().param_groups]
     if checkpoint.groups != groups:
         raise RecipeError(f"{path}: of another optimizer; resume with the recipe and flags it has")
-    used = None
-    if budget.steps is not None and checkpoint.step >= budget.steps:
-        used = f"{checkpoint.step} steps"
-    if budget.seconds is not None and checkpoint.spent >= budget.seconds:
-        used = f"{checkpoint.spent / 60:.1f} minutes"
-    if used:
-        raise RecipeError(f"{path}: the run is done, {used}; give it a longer --budget")
-    if changed:
-        print(
-            f"aindnet: {path}: the run began with other settings, and goes on with the new ones: "
-            f"{', '.join(changed)}",
-            file=sys.stderr,
-        )
 
 
 def _say_licence(recipe: TrainingRecipe, start: ModelCard) -> None:
     """Say, before anything is trained, where the model may not have the recipe's licence."""
     licence = joined_licence(recipe.licence, start.licence)
     if licence != recipe.licence:
-        print(
-            f"aindnet: the model's licence will be {licence!r}, not {recipe.licence!r}: "
-            f"{recipe.initial}, which it starts from, is not as free",
-            file=sys.stderr,
+        _say(
+            f"the model's licence will be {licence!r}, not {recipe.licence!r}: "
+            f"{recipe.initial or start.name}, which it starts from, is not as free"
         )
 
 

@@ -125,7 +125,11 @@ def read_photo(file: Path | IO[bytes], name: str) -> np.ndarray:
             if upright.mode[0] not in "IF":
                 return np.asarray(upright.convert("RGB"))
             grey = np.asarray(upright)
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except (
+        *(OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError),
+        *(AttributeError, TypeError),  # of entries in the metadata that are not of their type
+        RuntimeError,  # of a damaged AVIF
+    ) as error:
         raise DatasetError(f"{name}: not readable as a photo ({error})") from error
     # Pillow would clip what is deeper than 8 bit instead of scaling it.
     white = 1.0 if upright.mode == "F" else 65535.0

@@ -55,8 +55,8 @@ class TrainingRecipe:
     """Clean photos for the synthetic validation set; never trained on."""
     hold_out: float = 0.0
     """Share of the tiles of `data`, its last ones, that are the synthetic validation set where
-    `validation` names none; never trained on. As a flag without --validation it goes before the
-    file's `validation`."""
+    `validation` names none, whole photos where that is about as many; never trained on. As a flag
+    without --validation it goes before the file's `validation`."""
     real_pairs: tuple[Path, ...] = ()
     """Folders with noisy/ and clean/ for validation on real noise; never trained on."""
     budget: str = "2h"
@@ -113,7 +113,7 @@ class TrainingRecipe:
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; 0: any."""
     warmup: float = 0.02
     """Share of the budget in which the learning rate rises."""
     flat: float = 0.4
@@ -147,6 +147,11 @@ class TrainingRecipe:
     """Data and their licences, for the model card."""
 
     def __post_init__(self) -> None:
+        if self.name in ("", "..") or Path(self.name).name != self.name:
+            raise RecipeError(
+                f"recipe: name {self.name!r} must be that of a file, without a slash; folders go "
+                "before it by `output`"
+            )
         if not self.data:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
         if self.trains not in ("all", "smoothing"):
@@ -187,6 +192,11 @@ class TrainingRecipe:
         for name in ("white_first", "own_batch", "warmup", "flat"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
+        if self.flat < self.warmup:
+            raise RecipeError(
+                f"recipe: `flat` {self.flat:g} must be no less than `warmup` {self.warmup:g}: the "
+                "learning rate falls after it has risen"
+            )
         for name in ("soft_content", "low_contrast", "patterns"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a probability, 0 to 1")
@@ -278,7 +288,7 @@ def with_what_is_there(
     if absent and "data" in given and "validation" not in given:
         held_out = recipe.hold_out if "hold-out" in given else HELD_OUT
         recipe = replace(recipe, validation=(), hold_out=held_out)
-        instead = f"{held_out:.0%} of the tiles of --data are held out for validation instead"
+        instead = f"about {held_out:.0%} of the tiles of --data are held out for validation instead"
         notices.append(
             f"{absent[0]}: not there; {instead if held_out else 'no validation on clean photos'}"
         )

@@ -17,6 +17,35 @@ from aindnet.errors import RecipeError
 T = TypeVar("T")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose keys are text, each once in its mapping; `RecipeError` says in which line not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """One mapping."""
+        seen = set()
+        for key, _ in node.value:
+            line = f"line {key.start_mark.line + 1}"
+            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
+                written = f"{key.value} " if isinstance(key, yaml.ScalarNode) else ""
+                raise RecipeError(f"{line}: the key {written}is no text; put it in quotes")
+            if key.value in seen:
+                raise RecipeError(f"{line}: {key.value} is there a second time; leave one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _check_whole(given: Any, made: Any, name: str) -> None:
+    """Raise `ValueError` where a number of the file was rounded to make the recipe's."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            _check_whole(value, getattr(made, key.replace("-", "_"), None), key)
+    elif isinstance(given, list) and isinstance(made, (list, tuple)):
+        for value, part in zip(given, made, strict=False):  # flags may have given fewer or more
+            _check_whole(value, part, name)
+    elif isinstance(given, float) and type(made) is int and not given.is_integer():
+        raise ValueError(f"{name}: {given:g} is not a whole number")
+
+
 def _required(each: Field[Any]) -> bool:
     return each.default is MISSING and each.default_factory is MISSING
 
@@ -31,7 +60,9 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
     if not os.path.isfile(path):
         raise RecipeError(f"{path}: there is no such recipe")
     try:
-        values: Any = yaml.safe_load(path.read_text("utf-8"))
+        values: Any = yaml.load(path.read_text("utf-8"), _Loader)
+    except RecipeError as error:
+        raise RecipeError(f"{path}, {error}") from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     except OSError as error:
@@ -58,8 +89,9 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
         recipe = app(
             list(flags), exit_on_error=False, print_error=False, result_action="return_value"
         )
+        if not isinstance(recipe, kind):
+            raise SystemExit(0)  # --help was asked for and printed
+        _check_whole(values, recipe, "")
     except (CycloptsError, ValueError) as error:
         raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(recipe, kind):
-        raise SystemExit(0)  # --help was asked for and printed
     return recipe

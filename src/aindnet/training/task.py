@@ -30,6 +30,11 @@ def frozen(network: AINDNet) -> AINDNet:
     return copy.deepcopy(network).requires_grad_(False).eval()
 
 
+def without_repeated(state: dict[str, Any]) -> dict[str, Any]:
+    """A task's state without the network's weights under a second name, as old files have them."""
+    return {name: value for name, value in state.items() if not name.startswith("runner.")}
+
+
 class SyntheticNoiseTask(pl.LightningModule):
     """Denoise simulated photos and estimate their noise; validate on simulated and real ones."""
 
@@ -40,15 +45,27 @@ class SyntheticNoiseTask(pl.LightningModule):
         # In a list, so that it is no part of checkpoints and averages: a resumed run has it anew.
         # In evaluation: what it gives is what inference gives, and its averages stay as they are.
         self.before = [frozen(network)] if recipe.remember else []
-        self.runner: Any = network
         if recipe.compile:
-            self.runner = torch.compile(network)
+            network.compile()  # in place: its weights keep their names in checkpoints
         self.scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, 3, H, W)."""
-        output: AINDNetOutput = self.runner(noisy.contiguous(memory_format=torch.channels_last))
+        output: AINDNetOutput = self.network(noisy.contiguous(memory_format=torch.channels_last))
         return output
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Of checkpoints that name the weights twice, take the network's."""
+        for kind in ("state_dict", "current_model_state"):
+            if kind in checkpoint:
+                checkpoint[kind] = without_repeated(checkpoint[kind])
+
+    def on_train_start(self) -> None:
+        """A resumed run has the optimizer's settings of its recipe, not of its checkpoint."""
+        [optimizer] = self.trainer.optimizers
+        groups = self.configure_optimizers().param_groups
+        for group, now in zip(optimizer.param_groups, groups, strict=True):
+            group.update({name: value for name, value in now.items() if name != "params"})
 
     def on_fit_start(self) -> None:
         """What is remembered is computed where the run is."""
