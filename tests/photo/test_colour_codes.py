@@ -146,6 +146,15 @@ def test_code_points_of_a_png_go_before_its_profile(tmp_path: Path) -> None:
         assert "icc_profile" not in new.info
 
 
+def test_a_profile_beside_unknown_code_points_is_taken(tmp_path: Path) -> None:
+    profile = P3.profile(grey=False)
+    source = save_pillow(tmp_path / "in.png", picture(), icc_profile=profile)
+    with_chunk(source, b"cICP", bytes([3, 0, 0, 1]))
+    pass_through(source, tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as new:
+        assert new.info["icc_profile"] == profile
+
+
 @pytest.mark.parametrize("codes", [(1, 13), (2, 2), (9, 16)])
 def test_samples_of_narrow_range_stay_in_a_png(tmp_path: Path, codes: tuple[int, int]) -> None:
     source = with_chunk(save_pillow(tmp_path / "in.png", picture()), b"cICP", bytes([*codes, 0, 0]))

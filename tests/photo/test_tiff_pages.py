@@ -28,6 +28,28 @@ def test_frames_without_pages_are_named(tmp_path: Path, options: dict[str, objec
         assert len(photo.pages) == 1
 
 
+@pytest.mark.parametrize("options", [{"imagej": True}, {"photometric": "minisblack"}])
+def test_a_page_that_was_taken_out_of_a_stack_is_a_photo(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", STACK, truncate=True, **options)
+    with tifffile.TiffFile(tmp_path / "stack.tif") as stack:
+        said = stack.pages[0].description
+    tifffile.imwrite(tmp_path / "page.tif", STACK[0], description=said, metadata=None)
+    with open_photo(tmp_path / "page.tif") as photo:
+        assert len(photo.pages) == 1
+
+
+def test_xmp_of_another_type_without_thumbnails_stays_as_it_is(tmp_path: Path) -> None:
+    packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>".ljust(80)
+    tag = (700, 4, 20, np.frombuffer(packet, "<u4"), True)
+    tifffile.imwrite(tmp_path / "in.tif", picture(), extratags=[tag], metadata=None)
+    pass_through(tmp_path / "in.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        assert file.pages[0].tags[700].dtype == tifffile.DATATYPE.LONG
+        assert np.asarray(file.pages[0].tags[700].value, "<u4").tobytes() == packet
+
+
 def test_masks_are_left_out(tmp_path: Path) -> None:
     pictures = [picture(), picture()[::-1]]
     with tifffile.TiffWriter(tmp_path / "in.tif") as file:

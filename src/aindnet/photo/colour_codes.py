@@ -63,6 +63,11 @@ class ColourCodes:
         return self.primaries in (1, _UNSPECIFIED) and self.transfer in _LIKE_SRGB
 
     @property
+    def hdr(self) -> bool:
+        """Whether the curve is one of high dynamic range."""
+        return self.transfer in _HDR
+
+    @property
     def name(self) -> str:
         """What they are, in words for the user."""
         return _HDR.get(self.transfer, f"code points {self.primaries}/{self.transfer}")

@@ -95,12 +95,16 @@ class Metadata:
         self._patch_xmp(xmp_packet.upright)
 
     def set_codes(self, codes: ColourCodes | None, *, grey: bool) -> None:
-        """Take over code points of colour, and make a profile of those that are not sRGB's."""
+        """Take over code points of colour, and make a profile of those that are not sRGB's.
+
+        A profile that is there stays beside code points that are not known.
+        """
         if codes is None or not (codes.stated or codes.narrow):
             return
         self.codes = codes
-        if codes.stated:
-            self.icc = None if codes.srgb else codes.profile(grey=grey)
+        profile = codes.profile(grey=grey)
+        if codes.stated and (codes.srgb or codes.hdr or profile is not None):
+            self.icc = None if codes.srgb else profile
 
     def set_xmp(self, packet: bytes | None) -> None:
         """Take over the XMP of a file whose decoder turned the pixels."""

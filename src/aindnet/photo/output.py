@@ -209,7 +209,8 @@ class PhotoWriter:
         if tiff.note_moved(old, new):
             metadata.notice(maker_note.MISREAD)
         if lost := sorted(tiff.codes(old) - tiff.codes(new)):
-            names = listed([tag_name(code) for code in lost])
+            prefix = {tiff.GPS_IFD: "GPS "}
+            names = listed([prefix.get(pointer, "") + tag_name(code) for pointer, code in lost])
             metadata.notice(f"EXIF that AVIF's encoder does not know left out: {names}")
 
     def _copy(self, spool: int, offset: int) -> None:

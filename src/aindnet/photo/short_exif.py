@@ -11,6 +11,8 @@ _NAMES = {
     maker_note.MAKER_NOTE: "maker note",
     270: "description",
     315: "artist",
+    316: "host computer",
+    18246: "rating",
     33432: "copyright",
     37510: "user comment",
 }

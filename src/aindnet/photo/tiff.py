@@ -343,11 +343,12 @@ def note_moved(old: Directory | None, new: Directory | None) -> bool:
     return before.data == after.data and (before.place, old.order) != (after.place, new.order)
 
 
-def codes(directory: Directory | None) -> set[int]:
-    """All tags of a directory and of those that it points to."""
+def codes(directory: Directory | None, pointer: int = 0) -> set[tuple[int, int]]:
+    """All tags of a directory and of those that it points to, each with the tag that points."""
     if directory is None:
         return set()
-    return set(directory.tags).union(*map(codes, directory.children.values()))
+    own = {(pointer, code) for code in directory.tags}
+    return own.union(*(codes(child, at) for at, child in directory.children.items()))
 
 
 def serialise(directory: Directory) -> bytes:

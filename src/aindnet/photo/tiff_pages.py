@@ -45,26 +45,39 @@ def read_directories(source: SourceFile) -> Tiff:
 def check_frames(file: Tiff, source: SourceFile) -> None:
     """Raise `ImageReadError` for a stack whose frames follow one page and are none themselves.
 
-    ImageJ writes stacks of over 4 GB so, and tifffile those that it says are truncated.
+    ImageJ writes stacks of over 4 GB so, and tifffile those that it says are truncated, neither of
+    them compressed. A page that was taken out of a stack may still have its description.
     """
     first = file.pages[0]
     text = first.blob(tiff.DESCRIPTION) or b""
     # A page of colours may count as an image a channel.
     images = len(file.pages) * first.number(tiff.SAMPLES, 1)
     frames = _IMAGEJ_FRAMES.search(text) if text.startswith(b"ImageJ=") else None
-    if (frames is not None and int(frames[1]) > images) or any(map(_is_truncated, file.pages)):
+    of_imagej = frames is not None and int(frames[1]) > images
+    there = frames is not None and int(frames[1]) * _sample_bytes(first) <= source.size
+    truncated = any(_is_truncated(page, source) for page in file.pages)
+    if (of_imagej and there) or truncated:
         raise ImageReadError(
             f"{shown(source.path)}: a stack with frames that are no pages of the TIFF; "
             "save each frame as a page first"
         )
 
 
-def _is_truncated(page: Directory) -> bool:
+def _sample_bytes(page: Directory) -> int:
+    """What one channel of a page takes."""
+    sides = page.number(tiff.HEIGHT, 1), page.number(tiff.WIDTH, 1)
+    return math.prod(sides) * page.number(tiff.BITS, 1) // 8
+
+
+def _is_truncated(page: Directory, source: SourceFile) -> bool:
     """Whether tifffile wrote more samples behind a page than the page has."""
     found = _TRUNCATED.match(page.blob(tiff.DESCRIPTION) or b"")
+    if found is None:
+        return False
     sides = (tiff.HEIGHT, tiff.WIDTH, tiff.SAMPLES)
     own = math.prod(page.number(side, 1) for side in sides)
-    return found is not None and math.prod(map(int, found[1].split(b","))) > own
+    said = math.prod(map(int, found[1].split(b",")))
+    return said > own and said * page.number(tiff.BITS, 1) // 8 <= source.size
 
 
 def is_mask(page: Directory) -> bool:
@@ -131,10 +144,12 @@ def tiff_metadata(page: Directory) -> Metadata:
 
 def drop_xmp_thumbnails(page: Directory, metadata: Metadata) -> None:
     """Take the small pictures out of the page's XMP."""
-    tag = page.tags.pop(tiff.XMP, None)
-    packet = metadata.without_thumbnails(tag.data) if tag is not None else None
-    if tag is not None and packet is not None:
-        page.tags[tiff.XMP] = tiff.Tag(tag.kind, len(packet), packet)
+    tag = page.tags.get(tiff.XMP)
+    if tag is None or (packet := metadata.without_thumbnails(tag.data)) == tag.data:
+        return
+    del page.tags[tiff.XMP]
+    if packet is not None:
+        page.tags[tiff.XMP] = tiff.Tag(_BYTE, len(packet), packet)
 
 
 def carried_tags(page: Directory, without: tuple[int, ...] = ()) -> dict[int, tiff.Tag]:
