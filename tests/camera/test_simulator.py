@@ -110,6 +110,18 @@ def test_what_jpeg_clears_and_adds_is_said_where_it_does() -> None:
     assert deviations[1] > 3 * deviations[0]
 
 
+def test_the_level_stays_by_the_noise_where_clipping_takes_it_and_jpeg_rings() -> None:
+    """Coarse noise on saturated areas is cut off whole; beside edges JPEG leaves errors there."""
+    clean = torch.zeros(8, 3, 96, 96)
+    clean[:, 0, :, 48:] = 1.0
+    clean[:, 1, 40:56] = 1.0
+    recipe = CameraRecipe(blotches=1.0, smooth=1.0, jpeg=1.0)
+    for seed in range(6):
+        noisy, level, photo = simulate(clean, torch.Generator().manual_seed(seed), recipe)
+        largest = (noisy - photo).abs().amax(dim=(1, 2, 3))
+        assert (level.amax(dim=(1, 2, 3)) < 4 * largest + 0.01).all()
+
+
 def test_jpeg_clips_noise_that_nothing_else_clips() -> None:
     recipe = replace(
         CameraRecipe(white=1.0, white_range=(0.1, 0.1), round_8_bit=False),

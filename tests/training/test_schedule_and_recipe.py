@@ -31,6 +31,9 @@ def test_the_factor_warms_up_holds_and_ends_at_zero() -> None:
     assert budget_factor(0.75, **shape) == pytest.approx(0.5)
     assert budget_factor(1.0, **shape) == 0
     assert budget_factor(1.2, **shape) == 0
+    # Without a flat part it falls from where it has risen.
+    assert budget_factor(0.5, warmup=0.5, flat=0.0) == 1
+    assert budget_factor(0.75, warmup=0.5, flat=0.2) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,6 @@ def test_every_recipe_of_the_repository_reads(path: Path) -> None:
         ("name: x\ndata: [a]\nstages: [[0, 64, 4], [0.9, 64, 4], [0.5, 64, 4]]", "one after"),
         ("name: x\ndata: [a]\nlearning_rate: -1", "learning_rate` must be above 0"),
         ("name: x\ndata: [a]\nwarmup: 5", "warmup` is a share"),
-        ("name: x\ndata: [a]\nwarmup: 0.5\nflat: 0.2", "`flat` 0.2 must be no less than `warmup`"),
         ("name: ''\ndata: [a]", "name '' must be that of a file"),
         ("name: a/b\ndata: [a]", "name 'a/b' must be that of a file"),
         ("name: ..\ndata: [a]", "without a slash"),

@@ -64,6 +64,8 @@ class Simulated(NamedTuple):
 
 JPEG_WINDOW = 9
 """Pixels: what JPEG does to noise differs from block to block of 8."""
+LEAST_OF_LEVEL = 0.05
+"""Share of the power that a level says which noise in a window has at least."""
 
 
 class _Draw:
@@ -389,5 +391,8 @@ def _jpeg_stage(
             before, after = (
                 local_power(each[index] - photo[index], JPEG_WINDOW) for each in (given, noisy)
             )
-            level[index] *= (after / before.clamp_min(1e-12)).sqrt()
+            # Where clipping took all but all of the noise, the level is no measure of what is left.
+            said = local_power(level[index], JPEG_WINDOW)
+            before = torch.maximum(before, LEAST_OF_LEVEL * said).clamp_min(1e-12)
+            level[index] *= (after / before).sqrt()
     return noisy, level

@@ -18,7 +18,7 @@ import pytorch_lightning as pl  # noqa: TID253  (this file is imported by traini
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint  # noqa: TID253
 
-from aindnet.errors import ImageWriteError, RecipeError
+from aindnet.errors import ImageWriteError, InvalidModelFileError, RecipeError
 from aindnet.pretrained import ModelCard, load_model
 from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import parse_budget
@@ -94,7 +94,10 @@ class Checkpoint:
         """Whether the model's file has these weights or later ones; a validation writes it too."""
         if not os.path.isfile(model):
             return False
-        trained = re.search(r"(\d+) steps", load_model(model).card.hardware)
+        try:
+            trained = re.search(r"(\d+) steps", load_model(model).card.hardware)
+        except InvalidModelFileError:
+            return False
         return trained is None or int(trained[1]) >= self.step
 
     def card_before(self, recipe: TrainingRecipe) -> ModelCard | None:

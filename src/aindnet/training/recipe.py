@@ -192,11 +192,6 @@ class TrainingRecipe:
         for name in ("white_first", "own_batch", "warmup", "flat"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a share of the budget, 0 to 1")
-        if self.flat < self.warmup:
-            raise RecipeError(
-                f"recipe: `flat` {self.flat:g} must be no less than `warmup` {self.warmup:g}: the "
-                "learning rate falls after it has risen"
-            )
         for name in ("soft_content", "low_contrast", "patterns"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"recipe: `{name}` is a probability, 0 to 1")

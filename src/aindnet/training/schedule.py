@@ -35,13 +35,15 @@ def parse_budget(text: str, name: str = "budget") -> tuple[float | None, int | N
 def budget_factor(progress: float, *, warmup: float = 0.02, flat: float = 0.4) -> float:
     """Factor on the learning rate at `progress` in [0, 1] of the budget.
 
-    Rises linearly until `warmup`, stays 1 until `flat`, falls as a cosine to 0 at 1.
+    Rises linearly until `warmup`, stays 1 until `flat`, if that is later, falls as a cosine to 0
+    at 1.
 
     >>> [round(budget_factor(p, warmup=0.1, flat=0.5), 3) for p in (0.05, 0.3, 0.75, 1.0)]
     [0.5, 1.0, 0.5, 0.0]
     """
     if progress < warmup:
         return max(progress, 1e-4) / warmup
+    flat = max(flat, warmup)
     if progress < flat:
         return 1.0
     share = min((progress - flat) / max(1 - flat, 1e-9), 1.0)
