@@ -1,10 +1,11 @@
-"""The tone curve in an ICC profile: how a sample's number stands to light.
+"""What an ICC profile says: the tone curve, how a sample's number stands to light, and its name.
 
 Source: ICC.1:2022, sections 7.3 (tag table), 10.6 (curveType) and 10.18 (parametricCurveType).
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import numpy as np
@@ -56,6 +57,22 @@ def is_srgb(profile: bytes) -> bool:
         for name, xyz in _SRGB_PRIMARIES.items()
     )
     return bool(np.abs(curve - srgb).max() < 0.005 and primaries)
+
+
+def profile_name(profile: bytes) -> str:
+    """What a profile calls itself, 60 characters at most (ICC.1:2022, section 9.2.41)."""
+    if is_srgb(profile):
+        return "sRGB"
+    text = ""
+    with contextlib.suppress(struct.error):
+        tag = _tags(profile).get(b"desc", b"")
+        if tag[:4] == b"mluc":
+            length, start = struct.unpack_from(">II", tag, 20)
+            text = tag[start : start + length].decode("utf-16-be", "replace")
+        elif tag[:4] == b"desc":  # of version 2
+            (length,) = struct.unpack_from(">I", tag, 8)
+            text = tag[12 : 12 + length].decode("ascii", "replace")
+    return text.strip("\0 ")[:60] or "a profile without a name"
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

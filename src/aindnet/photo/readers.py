@@ -125,8 +125,9 @@ def _open_tiff(source: SourceFile, limit: int | None, *, half_size: bool) -> Pho
     if len(pictures) < len(found.pages):
         metadata.notice("pages that are masks of others left out")
     pages = []
-    for directory in pictures:
+    for directory in pictures[1:]:  # of the first its metadata are made
         drop_xmp_thumbnails(directory, metadata)
+    for directory in pictures:
         traits = page_traits(directory, found, source, metadata)
         page = _tiff_page(source, directory, metadata)
         if page.dtype.kind != "f" and traits.predictor == "float":  # floats that became integers

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy.typing as npt
 
 from aindnet.errors import ImageReadError
 from aindnet.photo import Page, shown
-from aindnet.photo.icc import is_srgb
+from aindnet.photo.icc import profile_name
 
 STEPS = (0.1, 0.4, 0.75, 1.0)
 GREYS = np.repeat(np.array(STEPS, np.float32)[:, None], 3, axis=1)
@@ -57,25 +55,8 @@ def colours_of(page: Page, *, source: str) -> Colours:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", page.icc)
     try:
         lab = image.icc_import(embedded=True, input_profile="srgb", intent="relative", pcs="lab")
-        return Colours(_name(page.icc), lab.numpy()[0].astype(np.float32))
+        name = "sRGB" if page.icc is None else profile_name(page.icc)
+        return Colours(shown(name), lab.numpy()[0].astype(np.float32))
     except pyvips.Error as error:
         detail = " ".join(str(error.detail).split())
         raise ImageReadError(f"{source}: its colour profile cannot be used ({detail})") from error
-
-
-def _name(icc: bytes | None) -> str:
-    """What a profile calls itself (ICC.1:2022, section 9.2.41)."""
-    if icc is None or is_srgb(icc):
-        return "sRGB"
-    text = ""
-    entry = icc.find(b"desc", 128)
-    with contextlib.suppress(struct.error):
-        offset, size = struct.unpack_from(">II", icc, entry + 4)
-        tag = icc[offset : offset + size]
-        if tag.startswith(b"mluc"):
-            length, start = struct.unpack_from(">II", tag, 20)
-            text = tag[start : start + length].decode("utf-16-be", "replace")
-        elif tag.startswith(b"desc"):  # of version 2
-            (length,) = struct.unpack_from(">I", tag, 8)
-            text = tag[12 : 12 + length].decode("ascii", "replace")
-    return shown(text.strip("\0 ")[:60]) or "a profile without a name"
