@@ -170,6 +170,27 @@ def test_a_configuration_of_no_numbers_is_named(tmp_path: Path) -> None:
             load_model(path)
 
 
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"channels": [100_000, 100_000, 100_000]},
+        {"channels": [10**30, 8, 8]},
+        {"encoder_blocks": [10**12, 1, 1]},
+        {"estimator_channels": 10**9},
+    ],
+    ids=str,
+)
+def test_a_configuration_beyond_all_memory_is_named(
+    tmp_path: Path, absurd: dict[str, object]
+) -> None:
+    path, _ = write(tmp_path)
+    metadata, tensors = read_safetensors(path)
+    config = json.loads(metadata["config"]) | absurd
+    write_safetensors(path, tensors, metadata | {"config": json.dumps(config)})
+    with pytest.raises(InvalidModelFileError, match=r"small\.safetensors: .*configuration"):
+        load_model(path)
+
+
 def test_weights_of_no_real_numbers_are_refused(tmp_path: Path) -> None:
     path, _ = write(tmp_path)
     metadata, tensors = read_safetensors(path)

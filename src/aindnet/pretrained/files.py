@@ -135,23 +135,35 @@ def load_model(name_or_path: str | Path | None = None) -> LoadedModel:
     config, card = _parse(metadata, path)
     tensors.pop(CONFIGURATION_KEY, None)
     check_finite(tensors, path)
-    try:
-        network = AINDNet(config)
-        network.load_state_dict({k: v.float() for k, v in tensors.items()})
-    except (ValueError, TypeError) as error:
-        raise InvalidModelFileError(f"{path}: its configuration is none ({error})") from error
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InvalidModelFileError(
-            f"{path}: weights do not fit their configuration: {reason}"
-        ) from error
     return LoadedModel(
-        network=network.eval(),
+        network=_network_of(config, tensors, path).eval(),
         card=card,
         path=path,
         sha256=file_sha256(path),
         int8_ranges=_parse_ranges(metadata, path) if card.int8_loss_db else None,
     )
+
+
+def _network_of(config: AINDNetConfig, tensors: dict[str, torch.Tensor], path: Path) -> AINDNet:
+    """The network with these weights, in float32; `InvalidModelFileError` where they do not fit.
+
+    Built without memory first, so that a damaged configuration cannot ask for more than the file
+    holds.
+    """
+    unfit = f"{path}: weights do not fit their configuration"
+    if sum((*config.encoder_blocks, *config.decoder_blocks)) > len(tensors):
+        raise InvalidModelFileError(f"{unfit}: it has more blocks than they are tensors")
+    try:
+        with torch.device("meta"):
+            AINDNet(config).load_state_dict(tensors, assign=True)
+        network = AINDNet(config)
+        network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except (ValueError, TypeError) as error:
+        raise InvalidModelFileError(f"{path}: its configuration is none ({error})") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InvalidModelFileError(f"{unfit}: {reason}") from error
+    return network
 
 
 def save_model(
