@@ -36,7 +36,8 @@ from aindnet.training.data import (
     white_validation,
     without_held_out,
 )
-from aindnet.training.fit import SaveModel, fit
+from aindnet.training.fit import fit
+from aindnet.training.model_file import SaveModel
 from aindnet.training.task import SyntheticNoiseTask
 from training_runs import SMALL, recipe, weights
 
