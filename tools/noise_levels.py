@@ -6,6 +6,10 @@ Photos are those of the recipe's validation: its camera over crops of 192 pixels
 training has not seen, of a mean true level from 1 to 50 of 255. Of each, the error is |estimate −
 truth| / truth of the mean level over the photo and its channels, and of every pixel's level over
 the mean one. In one pass of the plain network, in float32.
+
+A second table is of the crops of `tools/crop_scores.py`: real pairs, whose true level is the root
+mean square of noisy − clean (what is wrong with the clean sides counts as noise, too), and Kodak's
+photos under white noise; of those without noise it is the mean level that is found.
 """
 
 from __future__ import annotations
@@ -18,12 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from crop_scores import real_crops, white_crops
 
 from aindnet.evaluation.report.markdown import markdown_table
 from aindnet.network import AINDNet
 from aindnet.pretrained import load_model
 from aindnet.training.data import Batch, synthetic_validation
 from aindnet.training.recipe import load_recipe
+from aindnet.training.transfer.pairs import PhotoPair
 
 BANDS = (1, 2, 4, 8, 16, 50)
 """Levels of 255 between which photos are put together."""
@@ -76,8 +82,30 @@ def row_of(name: str, levels: Sequence[Level]) -> list[str]:
     return cells
 
 
+def as_batch(pair: PhotoPair) -> Batch:
+    """A pair with the level of its noise, alike all over the photo."""
+    noisy, clean = (
+        torch.from_numpy(np.array(side, np.float32)).permute(2, 0, 1)[None] / 255
+        for side in (pair.noisy, pair.clean)
+    )
+    level = (noisy - clean).square().mean().sqrt()
+    return Batch(noisy, clean, level.expand_as(noisy), pair.name)
+
+
+def cell_of(network: AINDNet, pairs: Sequence[PhotoPair]) -> str:
+    """Mean error in percent, and the median of estimate over truth; or the level of no noise."""
+    batches = [as_batch(pair) for pair in pairs]
+    if not any(bool(batch.noise_level.any()) for batch in batches if batch.noise_level is not None):
+        with torch.inference_mode():
+            found = [float(network(batch.noisy).noise_level.mean()) for batch in batches]
+        return f"{255 * np.mean(found):.2f}"
+    levels = levels_of(network, batches)
+    ratio = np.median([level.estimated / level.true for level in levels])
+    return f"{100 * np.mean([level.error for level in levels]):.0f} ({ratio:.2f})"
+
+
 def main() -> None:
-    """Print a row for each model."""
+    """Print a row for each model, in both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("recipe", type=Path)
     parser.add_argument("models", nargs="+")
@@ -91,7 +119,16 @@ def main() -> None:
     )
     bands = [f"σ {low} to {high}" for low, high in pairwise(BANDS)]
     headings = ["off by, %", "photos", "mean", "median", "by pixel", "estimate/truth", *bands]
-    rows = [row_of(name, levels_of(load_model(name).network, batches)) for name in given.models]
+    networks = {name: load_model(name).network for name in given.models}
+    rows = [row_of(name, levels_of(network, batches)) for name, network in networks.items()]
+    print(markdown_table(headings, rows), end="\n\n", flush=True)
+
+    sets = real_crops(given.data) | white_crops(given.data / "clean-test/kodak8")
+    headings = ["off by, % (estimate/truth)", *(f"{name} ({len(of)})" for name, of in sets.items())]
+    rows = [
+        [name, *(cell_of(network, pairs) for pairs in sets.values())]
+        for name, network in networks.items()
+    ]
     print(markdown_table(headings, rows))
 
 
