@@ -16,7 +16,6 @@ COARSE_GRIDS: list[dict[str, Any]] = [
         "modulation_stride": 8,
         "smoothing": True,
         "colour_pass": True,
-        "level_reader": True,
     },
 ]
 """Networks whose photos must be multiples of 64 pixels."""
@@ -40,8 +39,6 @@ def small_network(**config: object) -> AINDNet:
             parameter.data.mul_(0.2)  # of a start that is meant for maps of a few hundredths
         if name in ("head.weight", "smoother.head.weight"):
             parameter.data.normal_(std=0.006)  # changes a photo by what a denoiser changes it
-        if name == "level_reader.conv3.weight":
-            parameter.data.normal_(std=0.3)
     for module in network.modules():
         if isinstance(module, RunningNorm) and not isinstance(module, Unnormalized):
             module.mean.normal_(std=0.1)

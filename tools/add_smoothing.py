@@ -33,29 +33,24 @@ def add_smoothing(network: AINDNet, white: AINDNet, *, half_pass: float | None) 
         half_pass=half_pass,
         smoothing=True,
         colour_pass=white.config.colour_pass,
-        level_reader=white.config.level_reader,
     )
     if _once(white.config) != _once(network.config):
         raise ValueError("the two models must be of one architecture")
     both = AINDNet(config)
-    start = white.state_dict()
-    if white.smoother is None:
-        start = {f"smoother.{name}": value for name, value in start.items()}
-    behind = {name: value for name, value in start.items() if name in both.state_dict()}
-    both.load_state_dict(behind | network.state_dict())
+    weights = white.state_dict() if white.smoother is None else white.smoother.state_dict()
+    start = {
+        f"smoother.{name}": value
+        for name, value in weights.items()
+        if not name.startswith("noise_estimator.")
+    }
+    both.load_state_dict(network.state_dict() | start)
     return both.eval()
 
 
 def _once(config: AINDNetConfig) -> AINDNetConfig:
     """One pass of the network, and what it has weights for."""
     return replace(
-        config,
-        mean_limit=None,
-        looks=1,
-        half_pass=None,
-        smoothing=False,
-        colour_pass=False,
-        level_reader=False,
+        config, mean_limit=None, looks=1, half_pass=None, smoothing=False, colour_pass=False
     )
 
 

@@ -45,13 +45,9 @@ def test_both_are_of_one_architecture() -> None:
 def test_a_smoother_is_taken_from_a_model_that_has_one() -> None:
     torch.manual_seed(0)
     old, first = (small_network(normalization="none", unshuffle=2) for _ in range(2))
-    before = AINDNet(replace(old.config, smoothing=True, colour_pass=True, level_reader=True))
+    before = AINDNet(replace(old.config, smoothing=True, colour_pass=True))
     both = add_smoothing(first, before, half_pass=0.4)
-    assert both.config == replace(before.config, half_pass=0.4)
-    behind = {
-        name: value
-        for name, value in before.state_dict().items()
-        if name.startswith(("smoother.", "level_reader."))
-    }
-    for name, value in (first.state_dict() | behind).items():
+    assert (both.config.half_pass, both.config.colour_pass) == (0.4, True)
+    smoother = {f"smoother.{name}": value for name, value in before.smoother.state_dict().items()}
+    for name, value in (first.state_dict() | smoother).items():
         assert torch.equal(both.state_dict()[name], value), name

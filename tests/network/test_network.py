@@ -28,7 +28,6 @@ from aindnet.network.places import (
     coarseness,
     credibility,
     found_level,
-    measured_levels,
     noise_share,
     softness,
     without_local_means,
@@ -439,13 +438,12 @@ def test_a_second_look_is_the_same_network_over_its_own_result_turned(
     found = twice(noisy)
     torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
     assert (found.denoised - once(noisy).denoised).abs().max() > 1e-4
-    levels = measured_levels(
+    level = found_level(
         first.noise_level,
         second.noise_level.mT,
         expected_change,
         noise_share(first.noise_level, second.noise_level.mT, 1.0),
     )
-    level = found_level(first.noise_level, levels)
     torch.testing.assert_close(found.noise_level, level[..., : size[0], : size[1]])
     torch.testing.assert_close(found.noise_level_coarse, first.noise_level_coarse)
 
@@ -457,13 +455,11 @@ def test_the_noise_level_is_that_of_what_was_taken_and_of_what_is_left() -> None
     before = torch.full_like(taken, 0.05)
     for left, share, expected in ((0.0, 1.0, 0.03), (0.04, 1.0, 0.05), (0.04, 0.0, 0.03)):
         after, shares = torch.full_like(taken, left), torch.full((1, 1, 8, 8), share)
-        level = found_level(before, measured_levels(before, after, taken, shares))
+        level = found_level(before, after, taken, shares)
         assert level.shape == taken.shape
         assert float((level[:, 0] / expected - 1).abs().max()) < 0.15
         assert float(level[:, 1].mean() / math.hypot(0.06, left * share)) == pytest.approx(1, 0.02)
-    nothing = 0 * before
-    levels = measured_levels(nothing, before, taken, shares)
-    assert found_level(nothing, levels).isfinite().all()
+    assert found_level(0 * before, before, taken, shares).isfinite().all()
 
 
 @torch.inference_mode()
@@ -529,7 +525,7 @@ def test_the_smoother_is_told_what_the_first_look_found(
     found = network(noisy)
     expected = (padded + taken)[..., : size[0], : size[1]]
     torch.testing.assert_close(found.denoised, expected, atol=2e-6, rtol=0)
-    level = found_level(before, measured_levels(before, after, taken, share))
+    level = found_level(before, after, taken, share)
     torch.testing.assert_close(found.noise_level, level[..., : size[0], : size[1]])
 
 
@@ -654,11 +650,10 @@ def test_smoothing_is_in_place_of_a_second_look() -> None:
         AINDNetConfig(smoothing=True)
 
 
-def test_transfer_moves_nothing_of_the_smoother_or_the_level_reader() -> None:
+def test_transfer_moves_nothing_of_the_smoother() -> None:
     for name in ("encoder1.0.norm1.conv.weight", "head.bias"):
         assert is_transfer_parameter(name)
         assert not is_transfer_parameter(f"smoother.{name}")
-    assert not is_transfer_parameter("level_reader.conv1.weight")
 
 
 def test_a_half_size_pass_is_for_constant_statistics() -> None:

@@ -19,22 +19,6 @@ from restore_networks import small_network
 from tool_modules import load_tool
 
 
-def test_profiles_go_over_to_the_same_weights_with_a_level_reader(tmp_path: Path) -> None:
-    old, new, profile = (tmp_path / f"{n}.safetensors" for n in ("a", "b", "camera"))
-    network = small_network(normalization="none", looks=2)
-    save_model(old, network, ModelCard(name="a"))
-    reading = small_network(normalization="none", looks=2, level_reader=True)
-    reading.load_state_dict(network.state_dict(), strict=False)
-    save_model(new, reading, ModelCard(name="b"))
-    save_camera_profile(profile, network, load_model(old), {})
-    load_tool("rebind_profiles").main(old, new, profile)
-    model, found = load_model(new), load_camera_profile(profile)
-    assert found.base_sha256 == model.sha256
-    found.apply_to(model)
-    moved = model.network.state_dict()
-    assert torch.equal(moved["level_reader.conv3.weight"], reading.level_reader.conv3.weight)
-
-
 def test_profiles_go_over_to_the_same_weights_alone(tmp_path: Path) -> None:
     tool = load_tool("rebind_profiles")
     old, new, other, profile = (tmp_path / f"{n}.safetensors" for n in ("a", "b", "c", "camera"))

@@ -117,7 +117,7 @@ def test_a_share_of_a_batch_is_of_another_kind(photos: Path, tmp_path: Path) -> 
     for wrong in ({"share": 1.5}, {"soft_range": (0.5, 1.0)}, {"contrast_range": (0.0, 1.0)}):
         with pytest.raises(RecipeError, match=next(iter(wrong))):
             recipe(photos, tmp_path, processed=PhotosOfAKind(**wrong))
-    with pytest.raises(RecipeError, match="all, smoothing, level"):
+    with pytest.raises(RecipeError, match="or smoothing"):
         recipe(photos, tmp_path, trains="first look")
 
 
@@ -293,36 +293,6 @@ def test_a_smoother_is_trained_alone(photos: Path, tmp_path: Path) -> None:
     assert all(name.startswith("smoother.") for name in moved)
     with pytest.raises(RecipeError, match="add_smoothing"):
         fit(recipe(photos, tmp_path, name="none", trains="smoothing"))
-
-
-def test_a_level_reader_is_put_behind_a_trained_network_and_trained_alone(
-    photos: Path, tmp_path: Path
-) -> None:
-    network = replace(SMALL, normalization="none", looks=2)
-    start = fit(recipe(photos, tmp_path, network=network, budget="1 steps"))
-    reading = replace(network, level_reader=True)
-    changes = {"trains": "level", "ema_decay": 0.0, "initial": str(start)}
-    path = fit(recipe(photos, tmp_path, name="read", network=reading, budget="3 steps", **changes))
-    before, after = (load_model(each).network for each in (start, path))
-    assert after.config == reading
-    moved = after.state_dict()
-    for name, value in before.state_dict().items():
-        torch.testing.assert_close(moved.pop(name), value, rtol=0, atol=0)
-    assert {name.split(".")[0] for name in moved} == {"level_reader"}
-    assert bool(moved["level_reader.conv3.weight"].any())
-    noisy = torch.rand(1, 3, 64, 64)
-    assert torch.equal(after(noisy).denoised, before(noisy).denoised)
-    changes["initial"] = str(path)  # one that has a reader already goes on from it
-    more = fit(recipe(photos, tmp_path, name="more", network=reading, budget="1 steps", **changes))
-    assert load_model(more).network.config == reading
-    with pytest.raises(RecipeError, match="`level_reader`"):
-        fit(
-            recipe(
-                photos, tmp_path, name="none", trains="level", network=network, initial=str(start)
-            )
-        )
-    with pytest.raises(RecipeError, match="not that of"):  # not where another part is trained
-        fit(recipe(photos, tmp_path, name="none", network=reading, initial=str(start)))
 
 
 def test_what_the_start_made_of_other_photos_is_remembered(photos: Path, tmp_path: Path) -> None:

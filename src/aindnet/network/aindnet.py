@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from aindnet.network.colour import COLOUR_CREDIBLE, QUARTER, colour_alone, told_of_colour
 from aindnet.network.config import AINDNetConfig
-from aindnet.network.level_reader import LevelReader
 from aindnet.network.noise_estimator import NoiseLevelEstimator
 from aindnet.network.places import (
     CELL,
@@ -23,7 +22,6 @@ from aindnet.network.places import (
     coarseness,
     credibility,
     found_level,
-    measured_levels,
     noise_share,
     softness,
     without_local_means,
@@ -49,7 +47,7 @@ class AINDNetOutput(NamedTuple):
     noise_level: Tensor
     """(B, C, H, W): estimated standard deviation of the noise on the [0, 1] scale; with `smoothing`
     or `looks` of 2 the one measured on what was taken (`places.found_level`), which no gradient
-    goes through but to the weights of `level_reader`."""
+    goes through."""
     noise_level_coarse: Tensor
     """(B, C, h, w): σ̂ coarse, before upsampling; the first look's."""
     noise_level_fine: Tensor
@@ -96,7 +94,6 @@ class AINDNet(Trunk):
             if isinstance(layer, nn.Conv2d):
                 layer.padding_mode = config.padding
         self.smoother = Smoother(config) if config.smoothing else None
-        self.level_reader = LevelReader(config.image_channels) if config.level_reader else None
 
     def forward(self, noisy: Tensor) -> AINDNetOutput:
         """Denoise (B, C, H, W), values nominally in [0, 1]; any H, W ≥ 1.
@@ -134,7 +131,7 @@ class AINDNet(Trunk):
         after = again.noise_level.detach().transpose(-1, -2)
         share = resize_bilinear(noise_share(before, after, TEXTURE_AGAIN), full)
         residual = first.residual + share * again.residual.transpose(-1, -2)
-        return self._with_texture(padded, first, residual, after, TEXTURE)
+        return self._with_texture(first, residual, after, TEXTURE)
 
     def _smoothed(self, padded: Tensor, first: Restoration) -> Restoration:
         """The first look's result without what white noise of its level would hide; where the noise
@@ -154,7 +151,7 @@ class AINDNet(Trunk):
         if self.config.colour_pass:
             change = self._colour_left(padded + residual, first)
             residual = residual + resize_bilinear(coarse, full) * change
-        return self._with_texture(padded, first, residual, after, between(ALL_TEXTURE, coarse))
+        return self._with_texture(first, residual, after, between(ALL_TEXTURE, coarse))
 
     def _colour_left(self, smoothed: Tensor, first: Restoration) -> Tensor:
         """What the smoother changes of a result's colour at a quarter of its size, (B, 3, H, W)."""
@@ -168,12 +165,7 @@ class AINDNet(Trunk):
         return resize_bilinear(share, full) * change
 
     def _with_texture(
-        self,
-        padded: Tensor,
-        first: Restoration,
-        residual: Tensor,
-        after: Tensor,
-        limit: float | Tensor,
+        self, first: Restoration, residual: Tensor, after: Tensor, limit: float | Tensor
     ) -> Restoration:
         """All that is taken, less what was texture; `after` is the level seen in the first look's
         result, `limit` as in `noise_share`.
@@ -181,10 +173,8 @@ class AINDNet(Trunk):
         before = first.noise_level.detach()
         share = noise_share(before, after, limit)
         residual = resize_bilinear(share, (residual.shape[-2], residual.shape[-1])) * residual
-        levels = measured_levels(before, after, residual.detach(), share.detach())
-        if self.level_reader is not None:
-            levels = self.level_reader(padded, residual.detach(), levels)
-        return first._replace(residual=residual, noise_level=found_level(before, levels))
+        level = found_level(before, after, residual.detach(), share)
+        return first._replace(residual=residual, noise_level=level)
 
     def _level_of(self, photo: Tensor) -> Tensor:
         """The noise level that the estimator sees in a photo, (B, C, H, W) like it."""
@@ -246,7 +236,7 @@ def is_transfer_parameter(name: str) -> bool:
 
     One predicate for freezing, for saving a camera profile and for loading it (paper, section 3.4):
     5,188,270 of the default network's 13,764,014 parameters. None of a smoother's, which knows
-    white noise and no camera, nor of a level reader's, to which pairs tell no level.
+    white noise and no camera.
 
     >>> is_transfer_parameter("encoder1.0.norm1.conv.weight")
     True
@@ -254,7 +244,7 @@ def is_transfer_parameter(name: str) -> bool:
     False
     """
     parts = name.split(".")
-    if parts[0] in ("smoother", "level_reader"):
+    if parts[0] == "smoother":
         return False
     if "norm" in parts or parts[-1] in ("mean", "variance"):  # a RunningNorm's averages
         return False

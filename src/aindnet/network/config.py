@@ -6,8 +6,8 @@ graph is the default and the paper's reading is a field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from aindnet.network.adaptive_norm import MapResize, Modulation, Normalization
 from aindnet.network.resampling import ResizeMode
@@ -21,8 +21,15 @@ KINDS = {
     "resize": get_args(ResizeMode),
     "padding": get_args(Padding),
 }
-WITHOUT_WEIGHTS = ("map_limit", "feature_limit", "mean_limit", "half_pass", "looks", "colour_pass")
-"""Limits and passes, which have none."""
+WITHOUT_WEIGHTS: dict[str, Any] = {
+    "map_limit": None,
+    "feature_limit": None,
+    "mean_limit": None,
+    "half_pass": None,
+    "looks": 1,
+    "colour_pass": False,
+}
+"""Limits and passes, which have no weights, at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,6 @@ class AINDNetConfig:
     """Run the smoother once more, over the result at a quarter of the size, and take from it what
     that changes of colour, brightness untouched (`network.colour`): colour noise is coarse where
     cameras have smoothed it. With `smoothing` alone, and of colour photos."""
-    level_reader: bool = False
-    """With `smoothing` or `looks` of 2: a few more weights that correct the measured noise level by
-    how what was taken is spread over the octaves (`network.level_reader`); the photo stays as it
-    is."""
     estimator_channels: int = 32
     """Width of the noise-level estimator."""
     coarse_stride: int = 8
@@ -134,8 +137,6 @@ class AINDNetConfig:
             )
         if self.looks > 1 and self.smoothing:
             raise ValueError("smoothing is in place of a second look: looks must be 1")
-        if self.level_reader and not (self.smoothing or self.looks > 1):
-            raise ValueError("level_reader is with smoothing or looks=2, which measure the level")
         if self.colour_pass and not (self.smoothing and self.image_channels == 3):
             raise ValueError("colour_pass is with smoothing, and for colour photos")
         if self.coarse_stride not in (4, 8) or self.unshuffle not in (1, 2, 4):
@@ -145,11 +146,7 @@ class AINDNetConfig:
 
     def has_weights_of(self, other: AINDNetConfig) -> bool:
         """Whether a network of `other` has the same weights: limits and passes have none."""
-        return all(
-            getattr(self, choice.name) == getattr(other, choice.name)
-            for choice in fields(self)
-            if choice.name not in WITHOUT_WEIGHTS
-        )
+        return replace(self, **WITHOUT_WEIGHTS) == replace(other, **WITHOUT_WEIGHTS)
 
     @property
     def constant_statistics(self) -> bool:

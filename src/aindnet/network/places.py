@@ -149,39 +149,17 @@ def noise_share(before: Tensor, after: Tensor, limit: float | Tensor) -> Tensor:
     return 1 / (1 + share.square().square().square())
 
 
-class MeasuredLevels(NamedTuple):
-    """Noise levels of places, (B, C, H/16, W/16) each, over some 32 pixels, on the [0, 1] scale."""
-
-    before: Tensor
-    """What the estimator saw in the photo."""
-    after: Tensor
-    """What it still sees in the result."""
-    taken: Tensor
-    """What was taken as noise, and what is still seen of it."""
-
-
-def measured_levels(
-    before: Tensor, after: Tensor, residual: Tensor, share: Tensor
-) -> MeasuredLevels:
-    """How strong the noise was: `before` and `after` (B, C, H, W) as in `noise_share`, whose answer
-    `share` is; `residual` (B, C, H, W) is what all passes changed.
-
-    The level that was taken is the root of the residual's power, and of that of `share` of what is
-    still seen. H and W are multiples of 16.
-    """
-    was, left, taken = (around(x.float().square(), CELL) for x in (before, after, residual))
-    taken = taken + share.square() * left
-    return MeasuredLevels(*(power.clamp_min(1e-12).sqrt() for power in (was, left, taken)))
-
-
-def found_level(before: Tensor, levels: MeasuredLevels) -> Tensor:
+def found_level(before: Tensor, after: Tensor, residual: Tensor, share: Tensor) -> Tensor:
     """The noise level, measured on what was taken as noise: (B, C, H, W), on the [0, 1] scale.
 
-    The map `before` (B, C, H, W), scaled in every channel so that its power over some 32 pixels is
-    that of what was taken. Ours, not the paper's: docs/beyond-the-paper.md, "A second look".
+    `before` and `after` as in `noise_share`, whose answer `share` is; `residual` (B, C, H, W) is
+    what all passes changed. The map `before`, scaled in every channel so that its power over some
+    32 pixels is that of the residual, and of `share` of what is still seen in the result. H and W
+    are multiples of 16. Ours, not the paper's: docs/beyond-the-paper.md, "A second look".
     """
-    ratio = levels.taken / levels.before
-    return before * resize_bilinear(ratio, (before.shape[-2], before.shape[-1]))
+    was, left, taken = (around(x.float().square(), CELL) for x in (before, after, residual))
+    power = (taken + share.square() * left) / was.clamp_min(1e-12)
+    return before * resize_bilinear(power.sqrt(), (before.shape[-2], before.shape[-1]))
 
 
 def around(x: Tensor, cell: int) -> Tensor:

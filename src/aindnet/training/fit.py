@@ -37,21 +37,13 @@ from aindnet.training.checkpoints import (
     read_checkpoint,
 )
 from aindnet.training.data import SyntheticNoiseData
-from aindnet.training.level_reading import LevelReadingTask
 from aindnet.training.model_file import SaveModel
 from aindnet.training.precision import lightning_precision
-from aindnet.training.recipe import Trained, TrainingRecipe
+from aindnet.training.recipe import TrainingRecipe
 from aindnet.training.schedule import parse_budget
 from aindnet.training.smoothing import SmoothingData, SmoothingTask
 from aindnet.training.task import SyntheticNoiseTask
 from aindnet.whole_files import require_writable_folder
-
-TRAINED: dict[Trained, tuple[type[SyntheticNoiseData], type[SyntheticNoiseTask]]] = {
-    "all": (SyntheticNoiseData, SyntheticNoiseTask),
-    "smoothing": (SmoothingData, SmoothingTask),
-    "level": (SyntheticNoiseData, LevelReadingTask),
-}
-"""By what a recipe trains: its photos, and what is asked of them."""
 
 
 def fit(
@@ -81,8 +73,9 @@ def fit(
     network.detach_map = recipe.detach_noise_level
     _freeze(network, recipe)
     network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    data_of, task_of = TRAINED[recipe.trains]
-    data, task = data_of(recipe), task_of(recipe, network)
+    smoothing = recipe.trains == "smoothing"
+    data = (SmoothingData if smoothing else SyntheticNoiseData)(recipe)
+    task = (SmoothingTask if smoothing else SyntheticNoiseTask)(recipe, network)
     budget = Budget(recipe, data)
     if checkpoint is not None:
         start = _begun_from(checkpoint.card_before(recipe), start)
@@ -160,8 +153,7 @@ def _say_licence(recipe: TrainingRecipe, start: ModelCard) -> None:
 def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
     """A new network, or one with the weights of the model which the recipe names, and its card.
 
-    Of `network`, limits and passes may be others than that model's: they have no weights. A level
-    reader that is to be trained may be new.
+    Of `network`, limits and passes may be others than that model's: they have no weights.
     """
     if not recipe.initial:
         return AINDNet(recipe.network), None
@@ -169,15 +161,13 @@ def _initial(recipe: TrainingRecipe) -> tuple[AINDNet, ModelCard | None]:
     network = start.network
     if recipe.network in (AINDNetConfig(), network.config):
         return network, start.card
-    new_reader = recipe.trains == "level" and not network.config.level_reader
-    before = replace(recipe.network, level_reader=False) if new_reader else recipe.network
-    if not before.has_weights_of(network.config):
+    if not recipe.network.has_weights_of(network.config):
         raise RecipeError(
             f"recipe: `network` is not that of {recipe.initial}, which it starts from; leave out "
             f"one of the two"
         )
     changed = AINDNet(recipe.network)
-    changed.load_state_dict(changed.state_dict() | network.state_dict())
+    changed.load_state_dict(network.state_dict())
     return changed, start.card
 
 
@@ -185,20 +175,13 @@ def _freeze(network: AINDNet, recipe: TrainingRecipe) -> None:
     """Leave training what the recipe trains. Raises `RecipeError` where that is nothing."""
     if recipe.trains == "all":
         return
-    trained, needed = (
-        (network.smoother, "`smoothing`: --initial names one that tools/add_smoothing.py wrote")
-        if recipe.trains == "smoothing"
-        else (
-            network.level_reader,
-            "`level_reader`, which is new where --initial names one without",
-        )
-    )
-    if trained is None or not recipe.initial:
+    if network.smoother is None or not recipe.initial:
         raise RecipeError(
-            f"recipe: `trains: {recipe.trains}` needs a trained network with {needed}"
+            "recipe: `trains: smoothing` needs a trained network with `smoothing`: --initial names "
+            "one that tools/add_smoothing.py wrote"
         )
     network.requires_grad_(False)
-    trained.requires_grad_(True)
+    network.smoother.requires_grad_(True)
 
 
 def _trainer(

@@ -18,8 +18,6 @@ from aindnet.network import Unnormalized
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 MOMENTUM = 0.95
-NOT_HIDDEN = ("noise_estimator.", "level_reader.", "stem1.", "head.")
-"""Layers that read the photo, its measures or the map, or give a residual or a level."""
 
 
 def orthogonalised(updates: Tensor, steps: int = 5) -> Tensor:
@@ -52,8 +50,7 @@ def orthogonalised(updates: Tensor, steps: int = 5) -> Tensor:
 def hidden_filters(network: nn.Module) -> set[str]:
     """Names of the filters that Muon updates: those from feature maps to feature maps.
 
-    Filters on the photo or the noise map, the estimator, the level reader and the head stay with
-    AdamW; without
+    Filters on the photo or the noise map, the estimator and the head stay with AdamW; without
     normalization those that make γ and β do too, which scale everything behind them.
     """
     to_map: tuple[str, ...] = (".norm1.conv.weight", ".norm2.conv.weight")
@@ -64,7 +61,7 @@ def hidden_filters(network: nn.Module) -> set[str]:
         for name, parameter in network.named_parameters()
         if parameter.ndim == 4
         and parameter.requires_grad
-        and not name.removeprefix("smoother.").startswith(NOT_HIDDEN)
+        and not name.removeprefix("smoother.").startswith(("noise_estimator.", "stem1.", "head."))
         and not name.endswith(to_map)
     }
 

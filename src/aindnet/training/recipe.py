@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from aindnet.camera import CameraRecipe
 from aindnet.errors import RecipeError
@@ -18,8 +18,6 @@ from aindnet.training.photos import TILE
 from aindnet.training.precision import TrainingPrecision, check_precision
 from aindnet.training.recipe_files import read_recipe
 from aindnet.training.schedule import parse_budget
-
-Trained = Literal["all", "smoothing", "level"]
 
 HELD_OUT = 0.05
 """Share of own photos that validation takes where the recipe's are not there."""
@@ -97,10 +95,9 @@ class TrainingRecipe:
     """"squared" (paper) or "relative": the error as a share of the noise level."""
     estimator_weight: float = 0.05
     """Weight of the asymmetric noise-level loss."""
-    trains: Trained = "all"
-    """Which weights: "smoothing", those of `network.smoothing` alone, as `training.smoothing` says,
-    or "level", those of `network.level_reader` alone, as `training.level_reading` says; the rest
-    stay as they are in `initial`."""
+    trains: Literal["all", "smoothing"] = "all"
+    """Which weights: "smoothing", those of `network.smoothing` alone, as `training.smoothing` says;
+    the rest stay as they are in `initial`, and cost no pass."""
     detach_noise_level: bool = False
     """True: the estimator learns from its own loss alone; False: from both (paper)."""
     optimizer: Literal["adamw", "muon", "soap"] = "adamw"
@@ -157,11 +154,8 @@ class TrainingRecipe:
             )
         if not self.data:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
-        if self.trains not in get_args(Trained):
-            choices = ", ".join(get_args(Trained))
-            raise RecipeError(f"recipe: trains {self.trains!r}; choose one of {choices}")
-        if self.trains == "level" and self.remember:
-            raise RecipeError("recipe: `trains: level` knows no `remember`: no photo changes")
+        if self.trains not in ("all", "smoothing"):
+            raise RecipeError(f"recipe: trains {self.trains!r}; choose all or smoothing")
         if self.trains == "smoothing" and (
             self.remember
             or self.compile

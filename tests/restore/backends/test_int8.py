@@ -77,11 +77,6 @@ def test_the_map_and_the_ends_stay_in_floating_point(wide: AINDNet) -> None:
     assert {name.split(".")[0] for name in names}.isdisjoint({"noise_estimator", "stem1", "head"})
 
 
-def test_a_level_reader_stays_in_floating_point() -> None:
-    network = TileNetwork(small_network(normalization="none", looks=2, level_reader=True))
-    assert not any(name.startswith("level_reader.") for name in int8_layers(network))
-
-
 @pytest.mark.parametrize("trunk", ["", "smoother."])
 def test_what_is_added_to_the_finest_features_stays_in_floating_point(trunk: str) -> None:
     network = small_network(

@@ -53,7 +53,6 @@ VARIANTS: list[dict[str, Any]] = [
         "smoothing": True,
     },
     {"normalization": "running", "unshuffle": 2, "smoothing": True, "colour_pass": True},
-    {"normalization": "none", "unshuffle": 2, "smoothing": True, "level_reader": True},
     *COARSE_GRIDS,
     {"modulation": "none"},
     {"modulation": "gated"},

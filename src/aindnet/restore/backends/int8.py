@@ -23,12 +23,11 @@ Ranges = Mapping[str, tuple[float, float]]
 """By layer name: the lowest and the highest value that goes into it."""
 
 FLOATING = re.compile(
-    r"level_reader\b"
-    r"|(smoother\.)?(noise_estimator|stem1|head|encoder1\.blocks\.\d+\.conv2|skip1)\b"
+    r"(smoother\.)?(noise_estimator|stem1|head|encoder1\.blocks\.\d+\.conv2|skip1)\b"
 )
-"""Layers whose errors would be seen: the noise map and its level, what touches the photo's own
-values, and what is added to the finest features on their way to the last, which carry the photo:
-nine tenths of the loss of `aindnet-fast` (docs/engine.md).
+"""Layers whose errors would be seen: the noise map, what touches the photo's own values, and what
+is added to the finest features on their way to the last, which carry the photo: nine tenths of the
+loss of `aindnet-fast` (docs/engine.md).
 """
 LEAST_CHANNELS = 8
 """Layers that read fewer would win nothing. Nor would those that read the map, of few or many."""
