@@ -29,6 +29,7 @@ from aindnet.network import AINDNet
 from aindnet.pretrained import load_model
 from aindnet.training.data import Batch, synthetic_validation
 from aindnet.training.recipe import load_recipe
+from aindnet.training.transfer.inspection import levels
 from aindnet.training.transfer.pairs import PhotoPair
 
 BANDS = (1, 2, 4, 8, 16, 50)
@@ -85,7 +86,7 @@ def row_of(name: str, levels: Sequence[Level]) -> list[str]:
 def as_batch(pair: PhotoPair) -> Batch:
     """A pair with the level of its noise, alike all over the photo."""
     noisy, clean = (
-        torch.from_numpy(np.array(side, np.float32)).permute(2, 0, 1)[None] / 255
+        torch.from_numpy(levels(side)).permute(2, 0, 1)[None] / 255
         for side in (pair.noisy, pair.clean)
     )
     level = (noisy - clean).square().mean().sqrt()
@@ -99,9 +100,9 @@ def cell_of(network: AINDNet, pairs: Sequence[PhotoPair]) -> str:
         with torch.inference_mode():
             found = [float(network(batch.noisy).noise_level.mean()) for batch in batches]
         return f"{255 * np.mean(found):.2f}"
-    levels = levels_of(network, batches)
-    ratio = np.median([level.estimated / level.true for level in levels])
-    return f"{100 * np.mean([level.error for level in levels]):.0f} ({ratio:.2f})"
+    of_pairs = levels_of(network, batches)
+    ratio = np.median([level.estimated / level.true for level in of_pairs])
+    return f"{100 * np.mean([level.error for level in of_pairs]):.0f} ({ratio:.2f})"
 
 
 def main() -> None:
