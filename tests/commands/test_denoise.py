@@ -309,18 +309,51 @@ def test_resume_skips_what_is_done_and_redoes_what_is_not(
     out = tmp_path / "out"
     call = ["denoise", photos, "--output", out, "--resume"]
     statuses = []
-    for change in (None, None, "output", "input", "strength"):
+    for change in (None, None, "output", "strength"):
         if change == "output":
             (out / "a.png").unlink()
-        if change == "input":
-            write_image(photos / "b.jpg", np.full((30, 30, 3), 9, np.uint8))
         if change == "strength":
             call += ["--strength", "0.5"]
         code, document = run_json(capsys, *call)
         assert code == 0
         statuses.append([result["status"][0] for result in document["results"]])
-    assert statuses == [list("dddd"), list("ssss"), list("dsss"), list("sdss"), list("dddd")]
+    assert statuses == [list("dddd"), list("ssss"), list("dsss"), list("dddd")]
+
+
+def test_resume_keeps_the_result_of_a_photo_whose_name_another_one_has_now(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a memory card that is used again, whose camera counts from the beginning."""
+    out = tmp_path / "out"
+    call = ["denoise", photos, "--output", out, "--resume"]
+    assert run(*call) == 0
+    before = (out / "b.jpg").read_bytes()
+    write_image(photos / "b.jpg", np.full((30, 30, 3), 9, np.uint8))
+    code, document = run_json(capsys, *call)
+    assert code == 1
+    assert [result["status"][0] for result in document["results"]] == list("sfss")
+    error = document["results"][1]["error"]
+    assert f"is the result of {photos / 'b.jpg'} as it was before" in error
+    assert "--overwrite" in error
+    assert (out / "b.jpg").read_bytes() == before
+    code, document = run_json(capsys, *call, "--overwrite")
+    assert code == 0
+    assert [result["status"][0] for result in document["results"]] == list("sdss")
     assert read_image(out / "b.jpg").shape == (30, 30, 3)
+
+
+def test_a_damaged_record_and_one_of_a_later_version_are_read_as_far_as_they_go(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["denoise", photos, "--output", tmp_path / "out", "--resume"]
+    assert run(*call) == 0
+    record = tmp_path / "out" / MANIFEST_NAME
+    lines = [json.loads(line) | {"later": 1} for line in record.read_text().splitlines() if line]
+    damaged = ['{"file": ["a.png"], "sha256": "x"}', 100_000 * "[", "[1]", '{"output": 1}', "7"]
+    record.write_text("\n".join([*damaged, *map(json.dumps, lines), ""]))
+    code, document = run_json(capsys, *call)
+    assert code == 0
+    assert [result["status"][0] for result in document["results"]] == list("ssss")
 
 
 def test_resume_makes_a_lost_noise_map_again(

@@ -41,6 +41,23 @@ def test_what_it_writes_runs(model: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(session.run(["denoised"], {"noisy": image})[0], expected, atol=1e-4)
 
 
+def test_a_network_of_a_coarse_grid_says_what_its_sides_must_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    network = small_network(normalization="none", unshuffle=2, modulation_stride=24)
+    save_model(tmp_path / "m.safetensors", network, ModelCard(name="m"))
+    open_, fixed = tmp_path / "open.onnx", tmp_path / "fixed.onnx"
+    flags = ("--format", "onnx", "--model", tmp_path / "m.safetensors")
+    assert call(*flags, "--output", open_, "--dynamic") == 0
+    assert "sides must be multiples of 96 pixels" in capsys.readouterr().err
+    assert call(*flags, "--output", fixed) == 0  # the size that nobody gave fits
+    facts = {each.key: each.value for each in onnx.load(open_).metadata_props}
+    assert facts["sides"] == "multiples of 96 pixels"
+    shape = onnx.load(fixed).graph.input[0].type.tensor_type.shape
+    assert [each.dim_value for each in shape.dim] == [1, 3, 576, 576]
+
+
 @pytest.mark.parametrize(
     ("format_", "name", "there"),
     [("safetensors", "m.safetensors", "m.safetensors"), ("openvino", "m.xml", "m.bin")],

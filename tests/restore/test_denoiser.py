@@ -183,6 +183,48 @@ def test_arrays_that_are_no_image_are_refused(denoiser: Denoiser) -> None:
         denoiser(np.zeros((4, 4, 7), np.uint8))
     with pytest.raises(InvalidImageError):
         denoiser(np.full((4, 4, 3), np.nan, np.float32))
+    with pytest.raises(InvalidImageError, match="NumPy array, this is NoneType"):
+        denoiser(None)  # type: ignore[call-overload]
+
+
+class Rows:
+    """A source whose rows are not what it was asked for."""
+
+    height, width = 40, 50
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+
+    def rows(self, y0: int, y1: int) -> np.ndarray:
+        """See the class."""
+        return self._rows
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((30, 50, 3), np.float32),
+        np.zeros((40, 50, 4), np.float32),
+        np.zeros((40, 50), np.float32),
+        np.zeros((40, 50, 3)),
+    ],
+    ids=lambda rows: f"{rows.shape} {rows.dtype}",
+)
+def test_rows_that_are_not_those_asked_for_are_refused(
+    denoiser: Denoiser, rows: np.ndarray
+) -> None:
+    with pytest.raises(InvalidImageError, match=r"rows 0 to 40 .* float32 of shape"):
+        list(denoiser.bands(Rows(rows)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"batch": -1}, {"batch": 2.5}, {"tile": 400.5}, {"overlap": -5}], ids=str
+)
+def test_options_that_are_no_whole_numbers_are_refused(
+    network: AINDNet, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))} .*whole number"):
+        Denoiser(network, device="cpu", **wrong)
 
 
 @pytest.mark.parametrize("name", ["strength", "chroma_strength"])

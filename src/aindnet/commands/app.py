@@ -62,6 +62,7 @@ def _check_none_empty(words: Sequence[str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     words = sys.argv[1:] if arguments is None else arguments
+    _open_closed_streams()
     command = next(iter(words), None)
     app = build_app(command)
     try:
@@ -75,10 +76,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"aindnet: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        # Whoever reads the output wants no more of it (`| head`); nor shall the flush at exit fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads the output wants no more of it (`| head`).
+        _let_go_of_output()
         sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        if not _output_fails():
+            raise
+        _let_go_of_output()
+        print(f"aindnet: the output cannot be written ({error.strerror})", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("aindnet: stopped", file=sys.stderr)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """Streams that the caller closed (`>&-`) lead nowhere, in place of into others."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (until the end)
+
+
+def _output_fails() -> bool:
+    """Whether it was the output that failed, as on a full disk: it does so again."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def _let_go_of_output() -> None:
+    """What is still to be printed leads nowhere: the flush at exit shall not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -53,14 +53,17 @@ def export(
     camera
         A camera profile for the model.
     size
-        Height and width of the input, a multiple of 32: 512, or 768 for darktable.
+        Height and width of the input, a multiple of 32: 512, or 768 for darktable; the next above
+        that the network can take.
     dynamic
-        Leave batch, height and width open (height and width in multiples of 32).
+        Leave batch, height and width open (height and width in multiples of 32, or of what is said
+        where the network needs more).
     """
     from aindnet.pretrained import export_state_dict, load_camera_profile, load_model
     from aindnet.pretrained.camera_profile import model_for
     from aindnet.pretrained.files import weights_sha256
     from aindnet.restore.export import export_darktable, export_onnx, export_openvino
+    from aindnet.restore.tiling import alignment_for, round_up
     from aindnet.whole_files import require_new_file
 
     suffix = SUFFIXES[format_]
@@ -85,14 +88,18 @@ def export(
             sha256=weights_sha256(loaded.network),
             int8_ranges=None,
         )
+    alignment = alignment_for(loaded.network.multiple)
+    if size is None and not dynamic:
+        size = round_up(768 if format_ == "darktable" else 512, alignment)
     if format_ == "safetensors":
         export_state_dict(loaded, output)
-    elif format_ == "darktable":
-        export_darktable(loaded, output, size=size or 768)
+    elif size is not None and format_ == "darktable":
+        export_darktable(loaded, output, size=size)
     else:
         write = export_onnx if format_ == "onnx" else export_openvino
-        write(loaded, output, size=None if dynamic else size or 512, batch=None if dynamic else 1)
-    print(f"{loaded.card.name} → {output}", file=sys.stderr)
+        write(loaded, output, size=size, batch=None if dynamic else 1)
+    sides = f"; its sides must be multiples of {alignment} pixels" if dynamic else ""
+    print(f"{loaded.card.name} → {output}{sides}", file=sys.stderr)
     return 0
 
 

@@ -188,7 +188,9 @@ class AINDNet(Trunk):
         """
         # Two poolings below the stem, and the estimator's coarse map, must come out even.
         unshuffle = self.config.unshuffle
-        multiple = 8 * unshuffle * (1 if self.config.half_pass is None else 2)
+        # And so must the grid that the modulation is computed on.
+        once_whole = math.lcm(8, self.config.modulation_stride) * unshuffle
+        multiple = once_whole * (1 if self.config.half_pass is None else 2)
         if self.config.colour_pass:
             # The smoother's two poolings, and its map's stride, at a quarter of the size.
             small = unshuffle * math.lcm(4, self.config.modulation_stride)

@@ -104,7 +104,7 @@ class Trunk(nn.Module):
         stride = self.config.modulation_stride
         size = (x.shape[-2], x.shape[-1])
         if stride > scale:
-            size = (-(-stem[0] // stride), -(-stem[1] // stride))
+            size = ((stem[0] + stride - 1) // stride, (stem[1] + stride - 1) // stride)
         return map_at_scale(map1, size, self.config.map_resize, self.config.resize)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,10 +85,13 @@ class Denoiser:
         compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
+        for option, number, least in (("overlap", overlap, 0), ("batch", batch, 1)):
+            _check_whole(option, number, least)
         statistics = _policy(network, statistics)
         alignment = alignment_for(network.multiple)
         shared = round_up(statistics.overlap if overlap is None else overlap, alignment)
         smallest = 3 * max(alignment, shared)
+        _check_whole("tile", tile)
         if tile is not None and tile < smallest:
             raise ValueError(
                 f"tile {tile}: must be at least {smallest} pixels, three times the {shared} that "
@@ -241,7 +244,7 @@ class Denoiser:
         kind, or `ValueError` for a strength outside [0, 1].
         """
         _check_strengths(strength, chroma_strength)
-        images = [image] if isinstance(image, np.ndarray) else list(image)
+        images = _listed(image)
         sources = [ArraySource(to_rgb(each), grey=is_grey(each)) for each in images]
         clean, levels = (
             [np.empty((s.height, s.width, 3), np.float32) for s in sources] for _ in range(2)
@@ -282,6 +285,20 @@ class Denoiser:
             [source], strength=strength, chroma_strength=chroma_strength, ensemble=ensemble
         )
         return (band for _, band in stream)
+
+
+def _listed(image: Any) -> list[Image]:
+    """The images of a list, or one that is given alone, whatever it is: it is checked later."""
+    alone = isinstance(image, np.ndarray) or not isinstance(image, Iterable)
+    return [image] if alone else list(image)
+
+
+def _check_whole(option: str, number: object, least: int | None = None) -> None:
+    """Raise `ValueError` unless an option is left out or a whole number, from `least` on if any."""
+    whole = isinstance(number, (int, np.integer)) and (least is None or number >= least)
+    if number is not None and not whole:
+        bound = "" if least is None else f", at least {least}"
+        raise ValueError(f"{option} {number}: must be a whole number{bound}")
 
 
 def _check_strengths(strength: float, chroma_strength: float | None) -> None:

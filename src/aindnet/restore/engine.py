@@ -11,7 +11,7 @@ import numpy as np
 
 from aindnet.errors import InvalidImageError, NotFiniteError
 from aindnet.restore.backends import Backend
-from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics
+from aindnet.restore.backends.base import Array, Given, Pending, TileStatistics, memory_errors
 from aindnet.restore.ensemble import (
     IDENTITY,
     TRANSFORMS,
@@ -206,7 +206,8 @@ class Engine:
     def _start(self, requests: list[_Request]) -> Pending:
         # Always a full batch: one static shape, and the same arithmetic whoever shares the batch.
         filled = requests + [requests[0]] * (self.backend.batch - len(requests))
-        tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
+        with memory_errors("cpu"):
+            tiles = np.ascontiguousarray(np.stack([request.tile for request in filled]))
         return self.backend.start(tiles, [request.statistics for request in filled])
 
 

@@ -162,4 +162,5 @@ def _facts(model: LoadedModel) -> dict[str, str]:
         "sha256": model.sha256,
         "card": json.dumps(asdict(card), ensure_ascii=False),
         "values": f"sRGB-encoded {colour}, float32 in [0, 1], NCHW",
+        "sides": f"multiples of {alignment_for(model.network.multiple)} pixels",
     }

@@ -137,9 +137,19 @@ class StripReader:
         self._plan = plan
 
     def strip(self, start: int) -> RGB:
-        """(tile height, padded width, 3) from row `start`."""
+        """(tile height, padded width, 3) from row `start`.
+
+        Raises `InvalidImageError` where the source gives other rows than it was asked for.
+        """
         rows, columns = self._plan.rows, self._plan.columns
-        pixels = self._source.rows(start, min(start + rows.size, rows.length))
+        end = min(start + rows.size, rows.length)
+        pixels = self._source.rows(start, end)
+        expected = (end - start, self._source.width, 3)
+        if pixels.shape != expected or pixels.dtype != np.dtype(np.float32):
+            raise InvalidImageError(
+                f"rows {start} to {end} of the image must be float32 of shape {expected}, these "
+                f"are {pixels.dtype} of shape {pixels.shape}"
+            )
         return reflect_to(pixels, rows.size, columns.padded)
 
 

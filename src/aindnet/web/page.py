@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aindnet.commands.batch.settings import Settings
 from aindnet.errors import AindnetError, MissingExtraError
@@ -36,13 +37,11 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
 
     `models` are names to choose from and what to show for each. Files are written below `results`,
     which is gradio's folder of temporary files too (GRADIO_TEMP_DIR): it serves them from there,
-    and copies none. A tab's photo, results and pictures are removed with its next photo, and an
-    hour after it is closed; uploads that were not denoised, and all else, four hours after they
+    and copies none. A tab's results and pictures are removed with its next photo, and an hour after
+    it is closed; uploads, which tabs with the same photo share, and all else, four hours after they
     came. Raises `MissingExtraError` without gradio.
     """
     gr = _gradio()
-    photos: dict[Path, Path] = {}
-    """The uploaded photo of each folder of results: one of the same content can be in several."""
 
     def denoise(
         photo: str | None,
@@ -81,7 +80,6 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
             if isinstance(error, AindnetError):
                 raise gr.Error(str(error), print_exception=False) from error
             raise
-        photos[folder] = Path(photo)
         forget(before)
         return (
             whole,
@@ -100,12 +98,8 @@ def build_page(desk: Desk, models: Mapping[str, str], results: Path) -> Blocks:
         return _pictures(folder, "near", view.near(across / 100, down / 100, ZOOMS[zoom]))
 
     def forget(shown: tuple[View, Path] | None) -> None:
-        if not shown:
-            return
-        shutil.rmtree(shown[1], ignore_errors=True)
-        photo = photos.pop(shown[1], None)
-        if photo is not None and photo not in photos.values():
-            photo.unlink(missing_ok=True)
+        if shown:
+            shutil.rmtree(shown[1], ignore_errors=True)
 
     with gr.Blocks(
         title="aindnet",
@@ -214,7 +208,20 @@ def is_local(host: str) -> bool:
     >>> [is_local(host) for host in ("127.0.0.1", "[::1]", "localhost", "0.0.0.0", "photos.lan")]
     [True, True, True, False, False]
     """
-    return host.strip("[]") in ("127.0.0.1", "::1", "localhost")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _network_place(address: str) -> SplitResult:
+    """The parts of an address that a browser sent; none of what is no address."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 class _Guard:
@@ -234,8 +241,8 @@ class _Guard:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = headers.get(b"host", ""), headers.get(b"origin", "")
-        foreign = bool(origin) and urlsplit(origin).netloc != host
-        if foreign or (self._local and not is_local(urlsplit(f"//{host}").hostname or "")):
+        foreign = bool(origin) and _network_place(origin).netloc != host
+        if foreign or (self._local and not is_local(_network_place(f"//{host}").hostname or "")):
             start = {"type": "http.response.start", "status": 403, "headers": []}
             await send(start)
             await send({"type": "http.response.body", "body": b"not from there\n"})

@@ -139,6 +139,11 @@ def test_no_home_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(run()).all()
 
 
+def test_a_cache_folder_is_not_one_below_where_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert compiled_store.cache_folder() == Path.home() / ".cache/aindnet/openvino"
+
+
 def test_no_folder_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

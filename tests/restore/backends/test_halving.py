@@ -104,6 +104,31 @@ def test_the_halves_make_the_whole(normalization: str, kind: str) -> None:
     assert small.refused == 1
 
 
+def test_what_was_halved_before_is_not_taken_for_other_statistics() -> None:
+    """A tile of its own statistics is refused whether or not another was halved before it."""
+    tested = halving(Small(runtime("instance"), pixels=2 * 200 * 200), "instance")
+    tiles = RNG.random((2, 3, SIDE, SIDE), dtype=np.float32)
+    with pytest.warns(UserWarning, match="going on with tiles of 192"):
+        tested.run(tiles, given(runtime("instance"), tiles, "given"))
+    with pytest.raises(DeviceMemoryError, match="normalized by other statistics"):
+        tested.run(tiles, ["own", "own"])
+
+
+def test_memory_that_ends_beside_the_runtime_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = halving(Small(runtime("running"), pixels=2 * 200 * 200), "running")
+
+    def nothing_left(*_: object) -> Array:
+        raise MemoryError("Unable to allocate 1.69 MiB")
+
+    monkeypatch.setattr(np, "zeros", nothing_left)
+    tiles = np.ones((2, 3, SIDE, SIDE), np.float32)
+    with (
+        pytest.warns(UserWarning, match="going on with tiles of 192"),
+        pytest.raises(DeviceMemoryError, match="out of memory, even for tiles"),
+    ):
+        tested.run(tiles, ["own", "own"])
+
+
 def test_a_device_too_small_for_anything_says_so() -> None:
     tested = halving(Small(runtime("running"), pixels=100), "running")
     tiles = np.zeros((2, 3, SIDE, SIDE), np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from aindnet.restore.backends.int8 import int8_layers
 from aindnet.restore.backends.openvino_backend import computes_in, import_openvino
 from aindnet.restore.backends.tile_network import TileNetwork
 from aindnet.restore.backends.torch_backend import full_float32
+from aindnet.restore.tiling import alignment_for
 from restore_networks import COARSE_GRIDS, small_network
 
 NETWORK = small_network(unshuffle=2)
@@ -165,6 +168,40 @@ def test_further_passes_are_in_every_runtime(runtime: Any, further: dict[str, An
         once = small_network(normalization="none", unshuffle=2)
         assert np.abs(once(torch.from_numpy(TILES)).denoised.numpy() - expected).max() > 1e-3
     assert_close(own.run(TILES, ["own", "own"])[:, :3], expected, own.precision)
+
+
+@pytest.mark.parametrize(
+    "config", [{"modulation_stride": 3}, {"modulation_stride": 16, "half_pass": 50.0}], ids=str
+)
+def test_any_stride_of_the_modulation_is_the_same_in_every_runtime(
+    runtime: Any, config: dict[str, Any]
+) -> None:
+    network = small_network(normalization="none", unshuffle=2, **config)
+    assert network.multiple % (2 * network.config.modulation_stride) == 0
+    side = alignment_for(network.multiple)
+    tiles = RNG.random((2, 3, side, 2 * side), dtype=np.float32)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(tiles)).denoised.numpy()
+    difference = np.abs(like(runtime, network).run(tiles, ["own", "own"])[:, :3] - expected)
+    bound = 1e-4 if runtime.precision == "fp32" else 0.1 * np.abs(expected - tiles).max()
+    assert difference.max() < bound
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnx"])
+def test_several_networks_are_traced_at_once(backend: str) -> None:
+    """The exporter has one state for all threads, and so have Python's filters of warnings."""
+    pytest.importorskip("openvino" if backend == "openvino" else "onnxruntime")
+    filters = list(warnings.filters)
+
+    def first_run(side: int) -> Array:
+        network = small_network(normalization="none", channels=(6, 8, side))
+        made = create_backend(network, backend=backend, device="cpu", precision="fp32", batch=2)
+        return made.run(TILES, ["own", "own"])
+
+    with ThreadPoolExecutor(4) as pool:
+        shapes = [result.shape for result in pool.map(first_run, (4, 5, 6, 7))]
+    assert shapes == [(2, 6, 64, 96)] * 4
+    assert warnings.filters == filters
 
 
 @pytest.mark.parametrize("config", COARSE_GRIDS, ids=str)

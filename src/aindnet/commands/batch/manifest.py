@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,12 @@ class Entry:
     pages: int = 1
     """Each has pictures of its own beside the output; 1 in records that do not say."""
 
+    def is_whole(self) -> bool:
+        """Whether every field is of its kind."""
+        texts = (self.output, self.input_sha256, self.settings, self.output_sha256)
+        numbers = isinstance(self.noise_level, (int, float)) and isinstance(self.pages, int)
+        return numbers and all(isinstance(text, str) for text in texts)
+
 
 @dataclass(frozen=True)
 class Made:
@@ -62,6 +68,11 @@ class Made:
     input: str = ""
     """The photo that it is of; empty in records that do not say."""
     input_sha256: str = ""
+
+    def is_whole(self) -> bool:
+        """Whether every field is of its kind."""
+        texts = (self.file, self.sha256, self.input, self.input_sha256)
+        return all(isinstance(text, str) for text in texts)
 
 
 class Manifest:
@@ -212,10 +223,14 @@ class Manifest:
 def _parse(line: bytes) -> Entry | Made | None:
     """What a line records; None for an empty, cut or foreign one."""
     try:
-        fields = json.loads(line)
-        return Made(**fields) if "file" in fields else Entry(**fields)
-    except (ValueError, TypeError):
+        values = json.loads(line)
+        kind = Made if "file" in values else Entry
+        # A later version may record more.
+        known = {each.name: values[each.name] for each in fields(kind) if each.name in values}
+        entry = kind(**known)
+    except (ValueError, TypeError, RecursionError):
         return None
+    return entry if entry.is_whole() else None
 
 
 def _place(name: str) -> int:

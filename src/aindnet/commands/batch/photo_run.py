@@ -103,17 +103,24 @@ class PhotoRun:
                 "make it again"
             )
         if not self._is_own(made):
+            of_another = f"is the result of {shown(made.input)}"
+            if self._has_its_path(made):
+                of_another += " as it was before, whose content is another now"
             raise ImageWriteError(
-                f"{shown(path)}: is the result of {shown(made.input)}; choose another --output, "
-                "or pass --overwrite to replace it"
+                f"{shown(path)}: {of_another}; choose another --output, or pass --overwrite to "
+                "replace it"
             )
 
     def _is_own(self, made: Made) -> bool:
-        """Whether a file is of this photo: the path decides for one that was edited, and the
-        content for one that was moved.
+        """Whether a file is of this photo. Its content decides: a photo may have been moved, and
+        another one have come to its path, as on a memory card that is used again.
         """
-        same_path = made.input in ("", os.path.realpath(self.job.input))
-        return same_path or made.input_sha256 == self.input_sha256
+        if made.input_sha256:
+            return made.input_sha256 == self.input_sha256
+        return made.input == "" or self._has_its_path(made)
+
+    def _has_its_path(self, made: Made) -> bool:
+        return made.input == os.path.realpath(self.job.input)
 
     def denoise(self, denoiser: BandDenoiser, advance: Callable[[int], None]) -> None:
         """Run the network over all pages; `advance` is told of finished pixels."""

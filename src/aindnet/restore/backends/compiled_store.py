@@ -30,8 +30,9 @@ UNUSABLE = (OSError, RuntimeError)
 
 def cache_folder() -> Path:
     """The user's folder of compiled graphs."""
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(folder) / "aindnet" / "openvino"
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = named if named.is_absolute() else Path.home() / ".cache"  # as its standard wants it
+    return folder / "aindnet" / "openvino"
 
 
 CODE = code_digest(NETWORK, Path(__file__).parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import io
+import threading
 import warnings
 from typing import Literal
 
@@ -81,6 +82,10 @@ def require_onnx() -> None:
         raise MissingExtraError("onnx", "onnx")
 
 
+_TRACING = threading.Lock()
+"""The exporter and Python's filters of warnings have one state for all threads."""
+
+
 def trace_to_onnx(
     module: nn.Module,
     inputs: list[Tensor],
@@ -96,7 +101,7 @@ def trace_to_onnx(
     """
     require_onnx()
     stream = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
+    with _TRACING, warnings.catch_warnings(), torch.inference_mode():
         # Branches on sizes are meant to be fixed: tiles are multiples of what the network needs.
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -10,7 +10,14 @@ from typing import TypeVar
 import numpy as np
 
 from aindnet.errors import DeviceMemoryError
-from aindnet.restore.backends.base import Array, Backend, Given, Pending, TileStatistics
+from aindnet.restore.backends.base import (
+    Array,
+    Backend,
+    Given,
+    Pending,
+    TileStatistics,
+    memory_errors,
+)
 from aindnet.restore.tiling import ALIGNMENT, TilePlan, plan_tiles, round_up
 
 T = TypeVar("T")
@@ -86,13 +93,15 @@ class HalvingBackend(Backend):
         of_parts: Callable[[Array], T],
     ) -> T:
         while True:
-            side = max(tiles.shape[-2:])
-            if self._side is not None and side > self._side:
-                side = self._side
+            longest = max(tiles.shape[-2:])
+            side = longest if self._side is None else min(longest, self._side)
+            if side < longest and self._own(statistics[0]):
+                raise self._other_statistics(f"{self.device} was out of memory before", longest)
             try:
-                if side == max(tiles.shape[-2:]):
-                    return whole(tiles, statistics)
-                return of_parts(self._in_parts(tiles, statistics, side))
+                with memory_errors(self.device):  # also of what is done beside the runtime
+                    if side == longest:
+                        return whole(tiles, statistics)
+                    return of_parts(self._in_parts(tiles, statistics, side))
             except DeviceMemoryError as error:
                 self._halve(side, statistics[0], error)
 
@@ -102,15 +111,22 @@ class HalvingBackend(Backend):
             raise DeviceMemoryError(
                 f"{error}, even for tiles of {side} pixels: {self._elsewhere}end other programs"
             ) from error
-        if given == "own" and not self._constant_statistics:
-            raise DeviceMemoryError(
-                f"{error} for a tile of {side} pixels, and smaller ones would be normalized by "
-                f"other statistics: {self._elsewhere}set --tile for all photos"
-            ) from error
+        if self._own(given):
+            raise self._other_statistics(str(error), side) from error
         warnings.warn(
             f"{error}: going on with tiles of {smaller} pixels instead of {side}", stacklevel=2
         )
         self._side = smaller
+
+    def _own(self, given: Given) -> bool:
+        """Whether a tile is normalized by what is measured on it."""
+        return given == "own" and not self._constant_statistics
+
+    def _other_statistics(self, reason: str, side: int) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"{reason} for a tile of {side} pixels, and smaller ones would be normalized by "
+            f"other statistics: {self._elsewhere}set --tile for all photos"
+        )
 
     @property
     def _elsewhere(self) -> str:
