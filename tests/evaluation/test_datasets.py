@@ -328,6 +328,25 @@ def test_grey_and_colour_sets_are_never_one_table(tmp_path):
     assert len(open_dataset("gaussian", tmp_path, DatasetOptions(folders=("kodak8",))).samples) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "colour", "said"),
+    [
+        ("Set12", 12, False, ""),
+        ("set12", 2, False, "set12: 2 images here; the published set has 12."),
+        ("set12", 12, True, "set12: colour images here; the published set is grey."),
+        ("mine", 2, True, ""),
+    ],
+)
+def test_published_numbers_are_of_the_published_set(tmp_path, name, count, colour, said):
+    (tmp_path / name).mkdir()
+    for number in range(count):
+        shape = (16, 16, 3) if colour else (16, 16)
+        save(tmp_path / name / f"{number}.png", np.zeros(shape, np.uint8))
+    dataset = open_dataset("gaussian", tmp_path)
+    assert dataset.as_published == (not said)
+    assert dataset.protocol.endswith(f"of 255.{' ' if said else ''}{said}")
+
+
 def test_gaussian_noise_is_seeded():
     image = np.full((16, 16), 128, np.uint8)
     np.testing.assert_array_equal(

@@ -102,6 +102,7 @@ def test_scores_of_another_machine_count_and_their_times_do_not(
     assert list(elsewhere.methods[0].values("psnr")) == list(here.values("psnr"))
     document = evaluation_document(elsewhere, model=None, model_hash=None, provenance=provenance())
     assert document["methods"][0]["seconds_per_megapixel"] is None
+    assert elsewhere.methods[0].peak_memory_mb is None
     assert "Scored on another machine, so without a time: noisy" in markdown_report(document)
 
 

@@ -86,8 +86,9 @@ def denoise(
     pixel_limit
         Megapixels above which a file is refused, as one made to fill the memory; 0 lifts the limit.
     resume
-        Skip what an earlier run of the same settings finished; results that you changed since, or
-        that are of other photos, or of another content of a photo's file, are never replaced.
+        Skip what an earlier run of the same settings finished, of an earlier version too; results
+        that you changed since, or that are of other photos, or of another content of a photo's
+        file, are never replaced.
     overwrite
         Replace files that exist.
     jobs

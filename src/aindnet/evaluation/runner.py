@@ -71,7 +71,7 @@ class Journal:
         return self._known.get(key)
 
     def keep(self, key: str, score: ImageScore) -> None:
-        """Append a score; it is on disk when this returns."""
+        """Append a score; the system has it when this returns, whatever becomes of the process."""
         self._known[key] = score
         line = json.dumps({"key": key, "score": asdict(score)})
         try:
@@ -182,7 +182,9 @@ def _score(
         known = journal.find(key)
         if known is not None:
             known = replace(known, method=method.name, group=sample.group, photo=photo)
-            return known if known.machine == machine_name() else replace(known, seconds=math.nan)
+            if known.machine == machine_name():
+                return known
+            return replace(known, seconds=math.nan, peak_memory_mb=None)
     if method.name not in warm and getattr(method, "imports_late", False):
         method(as_float(pair.noisy[:IMPORT_SIDE, :IMPORT_SIDE]))
     memory = PeakMemory()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,9 @@ from aindnet.evaluation.datasets.sample import (
     require_samples,
 )
 from aindnet.evaluation.metrics import to_unit
+
+PUBLISHED = {"set12": 12, "bsd68": 68}
+"""How many grey images the folders' sets have that published numbers are of."""
 
 SIGMAS = (15.0, 25.0, 50.0)
 """Of the paper's table, in 8-bit levels."""
@@ -76,6 +79,7 @@ def load_gaussian(
     files = {folder: image_files(folder) for folder in folders}
     _require_one_kind(files)
     samples = []
+    note = "".join(_parts(files))
     for folder, images in files.items():
         for sigma in sigmas:
             for stem, path in images.items():
@@ -89,9 +93,23 @@ def load_gaussian(
         samples=require_samples(samples, root, f"image; expected {DOWNLOAD}"),
         protocol="Seeded noise added to the 8-bit image, neither clipped nor rounded (a model "
         "that was taught clipped photos is shown it clipped); "
-        f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.",
+        f"σ = {', '.join(f'{sigma:g}' for sigma in sigmas)} of 255.{note}",
         grouping="noise setting",
+        as_published=not note,
     )
+
+
+def _parts(files: Mapping[Path, Mapping[str, Path]]) -> Iterator[str]:
+    """A sentence of each folder that is named like a published set and is not that set."""
+    for folder, images in files.items():
+        name = folder.resolve().name
+        expected = PUBLISHED.get(name.casefold())
+        if expected is None or not images:
+            continue
+        if len(images) != expected:
+            yield f" {name}: {len(images)} images here; the published set has {expected}."
+        elif read_file(next(iter(images.values()))).ndim != 2:
+            yield f" {name}: colour images here; the published set is grey."
 
 
 def _require_one_kind(files: Mapping[Path, Mapping[str, Path]]) -> None:
