@@ -85,13 +85,16 @@ class Denoiser:
         compiled: bool = False,
         int8_ranges: Ranges | None = None,
     ) -> None:
-        for option, number, least in (("overlap", overlap, 0), ("batch", batch, 1)):
+        for option, number, least in (
+            ("tile", tile, None),
+            ("overlap", overlap, 0),
+            ("batch", batch, 1),
+        ):
             _check_whole(option, number, least)
         statistics = _policy(network, statistics)
         alignment = alignment_for(network.multiple)
         shared = round_up(statistics.overlap if overlap is None else overlap, alignment)
         smallest = 3 * max(alignment, shared)
-        _check_whole("tile", tile)
         if tile is not None and tile < smallest:
             raise ValueError(
                 f"tile {tile}: must be at least {smallest} pixels, three times the {shared} that "
@@ -293,7 +296,7 @@ def _listed(image: Any) -> list[Image]:
     return [image] if alone else list(image)
 
 
-def _check_whole(option: str, number: object, least: int | None = None) -> None:
+def _check_whole(option: str, number: object, least: int | None) -> None:
     """Raise `ValueError` unless an option is left out or a whole number, from `least` on if any."""
     whole = isinstance(number, (int, np.integer)) and (least is None or number >= least)
     if number is not None and not whole:
