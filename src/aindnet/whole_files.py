@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aindnet.errors import ImageWriteError
@@ -39,6 +39,53 @@ def require_writable_folder(path: Path) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the final name when the block ends without an error."""
+    with _partial_file(path) as partial:
+        yield partial
+        os.replace(partial, path)
+
+
+def write_new_file(path: Path, write: Callable[[Path], None]) -> Path:
+    """Have `write` write a file, which has its name when it is whole, and replaces no other.
+
+    Returns the name: `path`, or where another file has that by then, the first of NAME-2.EXT,
+    NAME-3.EXT … that is free.
+    """
+    with _partial_file(path) as partial:
+        try:
+            write(partial)
+        except ImageWriteError as error:  # which names the partial file
+            raise ImageWriteError(f"{path}{str(error).removeprefix(str(partial))}") from error
+        name, number = path, 1
+        while True:
+            try:
+                _name_new(partial, name)
+                return name
+            except FileExistsError:
+                number += 1
+                name = path.with_stem(f"{path.stem}-{number}")
+
+
+def _name_new(partial: Path, path: Path) -> None:
+    """Give a file its name; raises `FileExistsError` where another has it."""
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links (FAT, exFAT, some network mounts), or something else, which this meets too:
+        # the name is taken by an empty file, which another's cannot be, and that is replaced.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            os.replace(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                path.unlink()
+            raise
+
+
+@contextmanager
+def _partial_file(path: Path) -> Iterator[Path]:
+    """A path to write to beside `path`, which is no more when the block ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".partial-{secrets.token_hex(6)}{path.suffix}")
@@ -47,7 +94,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise ImageWriteError(f"{path}: cannot be written ({error.strerror})") from error
     try:
         yield partial
-        os.replace(partial, path)
     except OSError as error:
         raise ImageWriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:

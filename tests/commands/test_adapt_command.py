@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aindnet.commands.adapt import _camera
 from aindnet.commands.adaptation import photos
 from aindnet.commands.adaptation.photos import camera_of, read_photo
-from aindnet.commands.adaptation.sources import from_bursts, from_pairs
+from aindnet.commands.adaptation.sources import Material, from_bursts, from_pairs
 from aindnet.commands.app import main
-from aindnet.errors import DatasetError
+from aindnet.errors import DatasetError, UnusablePairsError
 from aindnet.photo import shown, write_image
 from aindnet.photo.exif import Camera
 from aindnet.photo.pixels import oriented
@@ -201,6 +203,28 @@ def test_nothing_is_written_where_the_gain_cannot_be_told(
     assert call("--pairs", folder, "--output", output, "--model", model, "--json") == 1
     assert "what is gained cannot be told" in printed(capsys)["error"]
     assert not output.exists()
+
+
+def test_a_file_that_took_the_name_meanwhile_is_kept(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    output = tmp_path / "mine.safetensors"
+
+    def while_another_runs(*_: object, **__: object) -> Adaptation:
+        output.write_text("of another run")
+        return Adaptation(small_network(), 1.0, Gain(1.0, 0.5, 1.5, 8, 8, 30.0), 2.0, False, 1, 1.0)
+
+    monkeypatch.setattr("aindnet.training.transfer.adapt.adapt", while_another_runs)
+    assert call("--pairs", folder, "--output", output, "--model", model, "--json") == 0
+    assert output.read_text() == "of another run"
+    told = capsys.readouterr()
+    written = tmp_path / "mine-2.safetensors"
+    document = json.loads(told.out)
+    assert document["output"] == str(written)
+    assert load_camera_profile(written).about == document["about"]
+    assert f"{output}: another file has this name by now, and is kept" in told.err
+    assert f"wrote {written}: +1.00 dB" in told.err
 
 
 def test_a_recipe_says_the_rest(
@@ -428,6 +452,32 @@ def test_photos_of_several_cameras_are_named(
         assert about["iso"] == ([100, 400] if flags else None)
 
 
+def test_names_reach_the_terminal_on_printable_lines(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cameras = {name: Camera("", name) for name in ("A1", "B2\x1b[2J")}
+    _camera(Material("pairs", cameras=cameras), None, None, None)
+    assert r"photos of 2 cameras (A1, B2\x1b[2J)" in capsys.readouterr().err
+    for side in ("noisy", "clean"):
+        (tmp_path / side).mkdir()
+        for number in range(3):
+            photo = (folder / "clean/coffee.png").read_bytes()
+            (tmp_path / side / f"a\x1b[2J{number}.png").write_bytes(photo)
+    assert call("--pairs", tmp_path, "--check") == 1
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert r"not used: a\x1b[2J0: no noise" in told
+
+
+def test_many_photos_are_said_to_be_compared(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for many, said in ((4, False), (3, True)):
+        monkeypatch.setattr("aindnet.commands.adapt.MANY_SHOTS", many)
+        assert call("--pairs", folder, "--check") == 0
+        assert ("comparing 4 photos or bursts" in capsys.readouterr().err) is said
+
+
 def test_one_bad_file_does_not_hide_the_others(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -544,6 +594,84 @@ def test_frames_in_another_colour_profile_than_most_are_left_out(tmp_path: Path)
     material = from_bursts([tmp_path])
     assert len(material.pairs) == 3
     assert material.rejected == {f"{tmp_path.name}/2.png": "it is in sP3C, others in sRGB"}
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Take the right to read a folder away, from root too."""
+    listdir = os.listdir
+
+    def refusing(path: Path) -> list[str]:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+
+
+def test_folders_of_bursts_are_searched_as_denoise_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    root = tmp_path / "bursts"
+    for burst in (root / "hall", root / ".thumbnails", root / "closed", elsewhere):
+        burst.mkdir(parents=True)
+        for frame in frames(2, name="coffee" if burst.parent == root else "chelsea"):
+            write_image(burst / frame.name, frame.image)
+    (root / "linked").symlink_to(elsewhere)
+    (root / "again").symlink_to(root)
+    closed(monkeypatch, root / "closed")
+    material = from_bursts([root])
+    assert {pair.name.split("/")[0] for pair in material.pairs} == {"hall", "linked"}
+    assert material.rejected == {"closed": f"{root / 'closed'}: Permission denied"}
+    closed(monkeypatch, elsewhere)
+    with pytest.raises(DatasetError, match="Permission denied"):
+        from_bursts([elsewhere])
+
+
+def test_folders_of_pairs_are_searched_as_denoise_does(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "pairs"
+    for side in ("noisy", "clean"):
+        for place in ("hall", ".thumbnails", "closed"):
+            (root / side / place).mkdir(parents=True)
+            photo = (folder / side / "coffee.png").read_bytes()
+            (root / side / place / "a.png").write_bytes(photo)
+        (root / side / "linked").symlink_to(folder / side)
+    material = from_pairs([root], ["pairs"], None, check=True)
+    names = ["closed/a", "hall/a", *(f"linked/{name}" for name in sorted(PHOTOS))]
+    assert [pair.name for pair in material.pairs] == names
+    closed(monkeypatch, root / "noisy" / "closed")
+    material = from_pairs([root], ["pairs"], None, check=True)
+    assert [pair.name for pair in material.pairs] == names[1:]
+    assert set(material.rejected) == {"noisy/closed", "closed/a"}
+    assert material.rejected["noisy/closed"].endswith("noisy/closed: Permission denied")
+    with pytest.raises(UnusablePairsError, match="noisy/closed: Permission denied"):
+        from_pairs([root], ["pairs"], None, check=False)
+
+
+def test_a_name_is_one_whatever_the_encoding_of_its_accents(folder: Path, tmp_path: Path) -> None:
+    for side, name in (("noisy", "caf\u00e9"), ("clean", "cafe\u0301")):
+        (tmp_path / side).mkdir()
+        photo = (folder / side / "coffee.png").read_bytes()
+        (tmp_path / side / f"{name}.png").write_bytes(photo)
+    material = from_pairs([tmp_path], ["pairs"], None, check=False)
+    assert [pair.name for pair in material.pairs] == ["caf\u00e9"]
+
+
+def test_photos_of_one_name_in_several_folders_may_show_other_scenes(
+    folder: Path, tmp_path: Path
+) -> None:
+    roots = [tmp_path / name for name in ("first", "second", "third")]
+    for root, name in zip(roots, ("coffee", "chelsea", "coffee"), strict=True):
+        for side in ("noisy", "clean"):
+            (root / side).mkdir(parents=True)
+            photo = (folder / side / f"{name}.png").read_bytes()
+            (root / side / "1.png").write_bytes(photo)
+    material = from_pairs(roots, ["pairs"] * 3, None, check=False)
+    material.leave_out_overlaps()
+    one, two, three = (pair.scene for pair in material.pairs)
+    assert one == three != two
 
 
 def test_photos_of_all_folders_are_read_in_one_window(

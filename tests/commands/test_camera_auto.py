@@ -102,6 +102,15 @@ def test_a_profile_of_other_files_is_said(
     assert any("does not say for which ISO" in each for each in notices)
 
 
+def test_what_exif_says_is_told_on_a_printable_line(
+    model: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = photo(tmp_path / "photos/a.jpg", "ILCE\x1b[2J", 200)
+    assert call(path, "--model", model, "--camera", cameras, "--json") == 0
+    (notice,) = json.loads(capsys.readouterr().out)["results"][0]["notices"]
+    assert r"no camera profile for SONY ILCE\x1b[2J at ISO 200" in notice
+
+
 def test_other_profiles_make_a_resumed_run_do_its_photos_again(
     model: Path, cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

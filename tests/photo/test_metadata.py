@@ -167,6 +167,27 @@ def test_cameras_names_are_read_in_any_script(kind: int, stored: bytes, name: st
     assert exif.camera(bytes(block)).model == name
 
 
+@pytest.mark.parametrize(
+    ("others", "iso"),
+    [
+        ({}, 65535),
+        ({0x8832: 102400}, 102400),
+        ({0x8830: 1, 0x8831: 204800, 0x8832: 102400}, 204800),
+        ({0x8830: 2, 0x8831: 204800, 0x8832: 102400}, 102400),
+        ({0x8830: 2, 0x8831: 204800}, 204800),
+        ({0x8830: 3, 0x8832: 102400, 0x8833: 409600}, 409600),
+    ],
+)
+def test_an_iso_above_16_bits_stands_in_another_tag(others: dict[int, int], iso: int) -> None:
+    inner = tiff.Directory()
+    inner.put(0x8827, 3, [65535])
+    for tag, value in others.items():
+        inner.put(tag, 3 if tag == 0x8830 else 4, [value])
+    directory = tiff.Directory()
+    directory.children[tiff.EXIF_IFD] = inner
+    assert exif.camera(tiff.serialise(directory)).iso == iso
+
+
 def test_exif_that_avif_cannot_hold_is_named(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[0x010F] = "Maker"
@@ -241,6 +262,14 @@ def test_the_thumbnail_goes_and_nothing_else(order: str) -> None:
     assert without[link + 4 : len(plain)] == plain[link + 4 :]
     assert exif.orientation(without) == 3
     assert exif.orientation(exif.upright(without)) == 1
+
+
+def test_what_a_thumbnail_s_offset_points_to_by_mistake_stays() -> None:
+    block = exif_block(3, thumbnail=True)
+    damaged = block.replace(b"\xff\xd8\xff", b"NOT")
+    without = exif.without_thumbnail(damaged)
+    assert without[damaged.index(b"NOT") :] == damaged[damaged.index(b"NOT") :]
+    assert exif.without_thumbnail(without) == without  # it is unlinked
 
 
 def test_a_jpeg_loses_its_thumbnail_but_not_its_tags(tmp_path: Path) -> None:
@@ -377,6 +406,25 @@ def test_png_of_another_program_keeps_its_resolution_and_no_other(tmp_path: Path
         pass_through(tmp_path / f"{name}.png", tmp_path / f"out-{name}.png")
         with Image.open(tmp_path / f"out-{name}.png") as new:
             assert ("dpi" in new.info) == (name == "with")
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "L"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_significant_bits_of_a_png_are_of_all_its_channels(
+    tmp_path: Path, mode: str, transparent: bool
+) -> None:
+    channels = 1 if mode == "L" else 3
+    options = {"transparency": (1, 2, 3) if mode == "RGB" else 1} if transparent else {}
+    source = tmp_path / "in.png"
+    Image.fromarray(picture()).convert(mode).save(source, **options)
+    body = b"sBIT" + bytes([5] * channels)
+    chunk = struct.pack(">I", channels) + body + struct.pack(">I", zlib.crc32(body))
+    whole = source.read_bytes()
+    source.write_bytes(whole[:33] + chunk + whole[33:])
+    pass_through(source, tmp_path / "out.png")
+    assert (chunk in (tmp_path / "out.png").read_bytes()) is not transparent
+    with Image.open(tmp_path / "out.png") as new:
+        assert new.mode.endswith("A") is transparent
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -617,6 +665,17 @@ def test_exif_in_several_segments_is_kept(tmp_path: Path) -> None:
     assert pass_through(tmp_path / "in.jpg", tmp_path / "out.jpg") == []
     with Image.open(tmp_path / "out.jpg") as new:
         assert [body for kind, body in new.applist if kind == "APP1"] == parts
+
+
+def test_of_two_exif_blocks_the_first_is_taken(tmp_path: Path) -> None:
+    parts = [b"Exif\0\0" + exif_block(turn, thumbnail=turn == 3) for turn in (6, 3)]
+    (tmp_path / "in.jpg").write_bytes(jpeg_with(*((0xE1, part) for part in parts)))
+    with open_photo(tmp_path / "in.jpg") as photo, Image.open(tmp_path / "in.jpg") as shown:
+        assert photo.metadata.orientation == 6 == shown.getexif()[0x0112]
+    pass_through(tmp_path / "in.jpg", tmp_path / "out.jpg")
+    data = (tmp_path / "out.jpg").read_bytes()
+    assert parts[0] in data
+    assert data.count(b"\xff\xd8\xff") == 1
 
 
 @pytest.mark.parametrize("into", ["tif", "png", "webp", "avif"])

@@ -30,6 +30,9 @@ LAYOUTS = (
     *("sidd", "sidd-training", "sidd-sample"),
 )
 
+MANY_SHOTS = 40
+"""Photos or bursts without scenes' folders, from which on comparing each with each takes long."""
+
 
 def adapt(
     *,
@@ -139,6 +142,8 @@ def adapt(
     else:
         material = sources.from_bursts(burst)
     material.leave_out_small(settings.crop)
+    if material.compared > MANY_SHOTS:
+        _say(f"comparing {material.compared} photos or bursts, for those that show the same")
     material.leave_out_overlaps()
     _tell(material)
     document: dict[str, Any] = {
@@ -156,15 +161,17 @@ def adapt(
         raise TooFewPairsError(missing) if material.pairs else UnusablePairsError(missing)
     try:
         said = _camera(material, camera_make, camera_model, iso)
-        result, about = _adapt(
+        result, about, written = _adapt(
             material, output, base, settings, name, said, licence or PHOTOS_LICENCE
         )
     except NoGainError as error:
-        print(f"aindnet: {error}", file=sys.stderr)
+        _say(str(error))
         return _end(document | {"output": None, "error": str(error)}, json_output, 1)
     gain = result.gain
+    if written != output:
+        _say(f"{output}: another file has this name by now, and is kept")
     _say(
-        f"wrote {output}: {gain.decibels:+.2f} dB over the base on held-out patches "
+        f"wrote {written}: {gain.decibels:+.2f} dB over the base on held-out patches "
         f"(95 % {gain.low:+.2f} … {gain.high:+.2f}, {gain.patches} patches)"
     )
     if result.over_noisy < 0:
@@ -172,7 +179,7 @@ def adapt(
             f"still, those patches are {-result.over_noisy:.2f} dB better as they are: noise so "
             f"weak is not worth cleaning; adapt to a higher ISO, or clean with a low --strength"
         )
-    return _end(document | {"output": str(output), "about": about}, json_output, 0)
+    return _end(document | {"output": str(written), "about": about}, json_output, 0)
 
 
 def _writable(text: str) -> bool:
@@ -248,12 +255,14 @@ def _adapt(
     name: str | None,
     camera: tuple[str, str, tuple[int, int] | None],
     licence: str,
-) -> tuple[Adaptation, dict[str, Any]]:
+) -> tuple[Adaptation, dict[str, Any], Path]:
+    """What came out, what the profile says about it, and the profile's name."""
     from aindnet.photo.paths import shown
     from aindnet.pretrained import ModelCard, save_camera_profile, save_model
     from aindnet.pretrained.card import joined_licence
     from aindnet.training.transfer.adapt import adapt
     from aindnet.training.transfer.methods import PROFILE_METHODS
+    from aindnet.whole_files import write_new_file
 
     with _Bar() as bar:
         result = adapt(base.network, material.pairs, recipe, watcher=bar.update)
@@ -299,7 +308,9 @@ def _adapt(
         "date": datetime.date.today().isoformat(),
     }
     if recipe.method in PROFILE_METHODS:
-        save_camera_profile(output, result.network, base, about)
+        written = write_new_file(
+            output, lambda partial: save_camera_profile(partial, result.network, base, about)
+        )
     else:
         card = ModelCard(
             name=shown(output.stem),
@@ -311,8 +322,8 @@ def _adapt(
         )
         if recipe.method != "scratch":
             card = card.started_from(base.card)
-        save_model(output, result.network, card)
-    return result, about
+        written = write_new_file(output, lambda partial: save_model(partial, result.network, card))
+    return result, about, written
 
 
 class _Bar:
@@ -346,7 +357,9 @@ class _Bar:
 
 
 def _say(text: str) -> None:
-    print(f"aindnet: {text}", file=sys.stderr)
+    from aindnet.photo.paths import shown
+
+    print(f"aindnet: {shown(text)}", file=sys.stderr)  # names are the files' and their EXIF's
 
 
 def _end(document: dict[str, Any], as_json: bool, code: int) -> int:

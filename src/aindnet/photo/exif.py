@@ -12,9 +12,15 @@ from dataclasses import dataclass
 _PREFIX = b"Exif\0\0"
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
 _EXIF_DIRECTORY, _ISO = 0x8769, 0x8827
+_HIGHEST_ISO = 65_535
+"""Of a tag of 16 bits; where it has this, others say the true one."""
+_ISO_KIND = 0x8830
+_HIGH_ISO = {1: 0x8831, 2: 0x8832, 3: 0x8833}
+"""By what `_ISO_KIND` says: standard output sensitivity, recommended exposure index, ISO speed."""
 _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
 _THUMBNAIL_OFFSET = 0x0201
 _THUMBNAIL_LENGTH = 0x0202
+_JPEG = b"\xff\xd8"
 _ASCII, _SHORT, _LONG, _UTF8 = 2, 3, 4, 129
 _ENTRY = 12
 
@@ -53,11 +59,21 @@ def camera(block: bytes | None) -> Camera:
     """The camera and its ISO; what is missing or damaged stays empty."""
     if not block or (first := _directory(block, _first_offset(block))) is None:
         return Camera()
-    iso = None
     inner = _inner(block, first)
-    if inner is not None and (at := inner.entries.get(_ISO)) is not None:
-        iso = _whole(block, inner.order, at)
+    iso = None if inner is None else _iso(block, inner)
     return Camera(_text(block, first, _MAKE), _text(block, first, _MODEL), iso or None)
+
+
+def _iso(block: bytes, inner: _Directory) -> int | None:
+    def value(tag: int) -> int | None:
+        at = inner.entries.get(tag)
+        return None if at is None else _whole(block, inner.order, at)
+
+    iso = value(_ISO)
+    if iso != _HIGHEST_ISO:
+        return iso
+    named = _HIGH_ISO.get(value(_ISO_KIND) or 0, _HIGH_ISO[2])
+    return next(filter(None, map(value, (named, *_HIGH_ISO.values()))), iso)
 
 
 def _inner(block: bytes, first: _Directory) -> _Directory | None:
@@ -127,8 +143,8 @@ def upright(block: bytes) -> bytes:
 def without_thumbnail(block: bytes) -> bytes:
     """The block without the small picture inside, which would still show the noise.
 
-    The directory that describes it is unlinked and its bytes are blanked, or cut off if they are
-    the block's last.
+    The directory that describes it is unlinked, and the bytes of a JPEG where it should be are
+    blanked, or cut off if they are the block's last.
     """
     first = _directory(block, _first_offset(block))
     if first is None:
@@ -145,7 +161,8 @@ def without_thumbnail(block: bytes) -> bytes:
         else 0
         for tag in (_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH)
     )
-    if start >= 8 and length > 0 and start + length <= len(block):
+    there = start >= 8 and length > 0 and start + length <= len(block)
+    if there and block.startswith(_JPEG, start):  # else a damaged offset, to a maker note, say
         patched[start : start + length] = bytes(length)
         if start + length == len(block):
             del patched[start:]

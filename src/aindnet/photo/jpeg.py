@@ -185,10 +185,12 @@ def read_metadata(header: JpegHeader) -> Metadata:
     for marker, segment in header.segments:
         payload = segment
         if marker == _APP1 and payload.startswith(_EXIF):
-            # Where it goes on in further segments, those are no blocks of their own.
-            if exif.is_block(payload[len(_EXIF) :]):
-                metadata.set_exif(payload)
-                payload = _EXIF + (metadata.exif or b"")
+            # Where it goes on in further segments, those are no blocks of their own; of several
+            # blocks readers take the first.
+            if exif.is_block(block := payload[len(_EXIF) :]):
+                payload = _EXIF + exif.without_thumbnail(block)
+                if metadata.exif is None:
+                    metadata.set_exif(block)
         elif marker == _APP1 and payload.startswith(_XMP):
             metadata.xmp = packet = metadata.without_thumbnails(payload[len(_XMP) :])
             if header.several:

@@ -41,6 +41,8 @@ class PngHeader:
     bit_depth: int = 8
     colour_type: int = 2
     interlaced: bool = False
+    transparent: bool = False
+    """Whether a colour, or the palette, says what is transparent: decoders make alpha of it."""
     vouched: bool = False
     """Whether there are content credentials (C2PA)."""
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -72,6 +74,8 @@ def read_header(source: SourceFile) -> PngHeader:
                 break
             header.bit_depth, header.colour_type = body[8], body[9]
             header.interlaced = body[12] == 1
+        elif kind == b"tRNS":
+            header.transparent = True
         elif kind == b"caBX":
             header.vouched = True
         elif kind in _CARRIED:
@@ -115,6 +119,8 @@ def read_metadata(header: PngHeader, icc: bytes | None) -> Metadata:
         elif kind == b"pHYs" and len(data) == 9 and data[8] == 1:
             across, down = struct.unpack_from(">II", data)
             metadata.resolution = (across * _METRE, down * _METRE)
+        elif kind == b"sBIT" and header.transparent:
+            continue  # it does not speak of alpha
         kept.append((kind, data))
     metadata.verbatim = kept
     metadata.own = [f"text ({listed(texts)})"] if texts else []

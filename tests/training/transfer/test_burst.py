@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.ndimage import shift
 
 from aindnet.errors import BurstError
 from aindnet.training.transfer.burst import burst_pairs, check_burst
@@ -100,8 +103,14 @@ def test_what_cannot_be_a_burst_is_said() -> None:
     one, two = frames(2)
     with pytest.raises(BurstError, match="1 frame"):
         check_burst("a", [one])
-    with pytest.raises(BurstError, match="256×100 pixels of 8 bits, others 256×192"):
+    with pytest.raises(BurstError, match=r"a: two kinds .*\(256×192 .*; 256×100 pixels of 8"):
         check_burst("a", [one, replace(two, image=two.image[:100])])
+    developed = [
+        Frame(f"{each.name}.tif", each.image.astype(np.uint16) * 257) for each in frames(3)
+    ]
+    with pytest.raises(BurstError, match=r"as many of each .* of 16 bits.*give each kind a folder"):
+        check_burst("a", [*frames(3), *developed])
+    assert len(check_burst("a", [*frames(3), *developed[:2]]).frames) == 3
     with pytest.raises(BurstError, match="fewer than 2"):
         check_burst("a", [one, Frame("b", scene("rocket"))])
     with pytest.raises(BurstError, match=r"copy: a copy of 0\.png"):
@@ -149,6 +158,37 @@ def test_two_frames_are_held_to_the_same_limits() -> None:
     with pytest.raises(BurstError, match="less noise than"):
         check_burst("a", [one, replace(two, image=with_noise(scene("coffee"), 5, 3))])
     assert check_burst("a", [one, two]).left_out == {}
+
+
+def as_jpeg(image: np.ndarray) -> np.ndarray:
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "JPEG", quality=95, subsampling=0)
+    return np.asarray(Image.open(encoded))
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize("sigma", [5.0, 12.0])
+def test_a_shot_that_lies_twice_is_one_frame(count: int, sigma: float) -> None:
+    """As where a camera, or a program, writes each in two kinds of files."""
+    taken = frames(count, sigma)
+    twice = [replace(each, name=f"{each.name}.jpg", image=as_jpeg(each.image)) for each in taken]
+    found = check_burst("coffee", [*taken, *twice])
+    assert [each.name for each in found.frames] == [each.name for each in taken]
+    assert found.left_out == {
+        again.name: f"the same shot as {each.name}"
+        for each, again in zip(taken, twice, strict=True)
+    }
+    found = check_burst("coffee", [*taken, twice[0]])
+    assert list(found.left_out) == [twice[0].name]
+
+
+@pytest.mark.parametrize("sigma", [3.0, 12.0])
+def test_frames_that_lie_a_part_of_a_pixel_aside_are_shots_of_their_own(sigma: float) -> None:
+    clean = scene("chelsea").astype(float)
+    aside = shift(clean, (0.25, 0.2, 0), order=3, mode="nearest")
+    images = [with_noise(aside if number % 2 else clean, sigma, number) for number in range(8)]
+    taken = [Frame(str(number), as_jpeg(image)) for number, image in enumerate(images)]
+    assert check_burst("chelsea", taken).left_out == {}
 
 
 @pytest.mark.parametrize("axis", [0, 1])

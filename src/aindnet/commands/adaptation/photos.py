@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aindnet.commands.adaptation.colours import Colours, colours_of
-from aindnet.commands.batch.jobs import made_here
+from aindnet.commands.batch.jobs import Refused, walk
 from aindnet.errors import DatasetError, ImageReadError
 from aindnet.evaluation.datasets import Dataset, DatasetOptions, open_dataset
-from aindnet.photo import SUFFIXES, open_photo, shown
+from aindnet.photo import open_photo, shown
 from aindnet.photo.exif import Camera, camera
 from aindnet.photo.formats import JPEG, file_kind
 from aindnet.photo.pixels import oriented
@@ -81,6 +83,8 @@ class PairsFiles:
 
     noisy: dict[str, Path]
     clean: dict[str, Path]
+    unreadable: dict[str, str]
+    """Folders in either that cannot be read, and why."""
 
     @property
     def names(self) -> list[str]:
@@ -90,7 +94,9 @@ class PairsFiles:
 
 def find_pairs(folder: Path) -> PairsFiles:
     """`noisy/NAME.ext` stands with `clean/NAME.ext`. Raises `DatasetError` for no such folder."""
-    return PairsFiles(_by_name(folder / "noisy"), _by_name(folder / "clean"))
+    unreadable: dict[str, str] = {}
+    noisy, clean = (_by_name(folder / side, unreadable) for side in ("noisy", "clean"))
+    return PairsFiles(noisy, clean, unreadable)
 
 
 @dataclass
@@ -103,7 +109,8 @@ class PairsFolder:
     kinds: dict[str, str]
     """By pair, the kind of its noisy side's file."""
     broken: dict[str, str]
-    """What is no pair, and why: a missing or unreadable side, two sizes, two colour profiles."""
+    """What is no pair, and why: a folder or side that cannot be read or is missing, two sizes, two
+    colour profiles."""
 
 
 def read_pairs(files: PairsFiles, window: tuple[int, int] = WINDOW) -> PairsFolder:
@@ -112,7 +119,7 @@ def read_pairs(files: PairsFiles, window: tuple[int, int] = WINDOW) -> PairsFold
     Photos in a subfolder of both are of one scene, whatever folders it holds for several ISOs, say;
     others are each a scene.
     """
-    found = PairsFolder([], {}, {}, {})
+    found = PairsFolder([], {}, {}, dict(files.unreadable))
     for name in sorted(files.noisy.keys() ^ files.clean.keys()):
         side = "clean" if name in files.noisy else "noisy"
         found.broken[name] = (
@@ -194,8 +201,8 @@ def side_by_side(name: str, root: Path) -> bool:
 
 
 def marks(folders: Sequence[Path]) -> list[str]:
-    """What sets the photos of several folders apart: nothing for one, else number and name. Scenes
-    bear no mark: those of one name are one.
+    """What sets the photos of several folders apart: nothing for one, else number and name. Folders
+    of scenes bear no mark: those of one name are one.
 
     >>> marks([Path("a")]), marks([Path("a"), Path("b/a")])
     ([''], ['1 a: ', '2 a: '])
@@ -223,6 +230,8 @@ class BurstFolder:
     """By frame."""
     broken: dict[str, str]
     """Frames that cannot be read, and why."""
+    unreadable: str = ""
+    """Why the folder itself cannot be read; empty where it can."""
 
     def of_other_colours(self) -> dict[str, str]:
         """The frames in another colour profile than most, and why they cannot be averaged."""
@@ -239,7 +248,7 @@ class BurstFolder:
 
 def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
     """The bursts of folders, one after the other: a folder of frames, or of folders of frames."""
-    found: list[tuple[str, tuple[str, ...], list[Path]]] = []
+    found: list[tuple[str, tuple[str, ...], list[Path], str]] = []
     for folder, mark in zip(folders, marks(folders), strict=True):
         if not os.path.isdir(folder):
             raise DatasetError(f"{shown(folder)}: no such folder; it should hold a burst's frames")
@@ -248,21 +257,21 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
                 f"{shown(folder)}: holds noisy/ and clean/: name {shown(folder / 'noisy')}, or "
                 "give the folder to --pairs"
             )
-        inside = sorted(path for path in folder.rglob("*") if os.path.isdir(path))
-        before = len(found)
-        for burst in [folder, *inside]:
-            if paths := _photos(burst):
-                within = burst.relative_to(folder).parts or (folder.resolve().name,)
-                if any(mark + "/".join(within) == name for name, _, _ in found):
-                    raise DatasetError(
-                        f"{shown(folder)}: its own photos and those in {shown(burst)} would bear "
-                        "one name; move its own into a folder of theirs"
-                    )
-                found.append((mark + "/".join(within), within, paths))
-        if len(found) == before:
-            raise DatasetError(f"{shown(folder)}: holds no photos")
-    read = partial(_read_or_why, window_for(sum(len(paths) for _, _, paths in found)))
-    for name, within, paths in found:
+        photos, unreadable = _photos_in(folder)
+        frames: dict[Path, list[Path]] = defaultdict(list)
+        for photo in photos:
+            frames[photo.parent].append(photo)
+        for burst in sorted(frames.keys() | unreadable.keys()):
+            within = burst.relative_to(folder).parts or (folder.resolve().name,)
+            if any(mark + "/".join(within) == name for name, *_ in found):
+                raise DatasetError(
+                    f"{shown(folder)}: its own photos and those in {shown(burst)} would bear "
+                    "one name; move its own into a folder of theirs"
+                )
+            why = unreadable.get(burst, "")
+            found.append((mark + "/".join(within), within, frames[burst], why))
+    read = partial(_read_or_why, window_for(sum(len(paths) for _, _, paths, _ in found)))
+    for name, within, paths, why in found:
         with ThreadPoolExecutor() as pool:
             read_or_not = {p.name: t for p, t in zip(paths, pool.map(read, paths), strict=True)}
         taken = {n: t for n, t in read_or_not.items() if isinstance(t, Taken)}
@@ -275,6 +284,7 @@ def read_bursts(folders: Sequence[Path]) -> Iterator[BurstFolder]:
             kinds={n: t.kind for n, t in taken.items()},
             colours={n: t.colours for n, t in taken.items()},
             broken={n: t for n, t in read_or_not.items() if isinstance(t, str)},
+            unreadable=why,
         )
 
 
@@ -306,28 +316,38 @@ def _middle(image: npt.NDArray[Any], window: tuple[int, int]) -> npt.NDArray[Any
     return image[y : y + rows, x : x + columns].copy()
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _by_name(folder: Path, unreadable: dict[str, str]) -> dict[str, Path]:
+    """A side's photos; folders in it that cannot be read are put among `unreadable`."""
     if not os.path.isdir(folder):
         raise DatasetError(
             f"{shown(folder)}: no such folder; pairs lie in noisy/NAME.ext and clean/NAME.ext"
         )
+    photos, refused = _photos_in(folder)
+    for path, why in refused.items():
+        unreadable[path.relative_to(folder.parent).as_posix()] = why
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if _is_photo(path):
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            if name in files:
-                raise DatasetError(f"{shown(path)}: a second photo of that name; remove one")
-            files[name] = path
-    if not files:
-        raise DatasetError(f"{shown(folder)}: holds no photos")
+    for path in photos:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = unicodedata.normalize("NFC", name)  # as some file systems keep it, others do not
+        if name in files:
+            raise DatasetError(f"{shown(path)}: a second photo of that name; remove one")
+        files[name] = path
     return files
 
 
-def _photos(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _is_photo(path))
+def _photos_in(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """The photos that `aindnet denoise` finds in a folder, and why folders in it cannot be read.
 
-
-def _is_photo(path: Path) -> bool:
-    """A photo that was taken, not one that `aindnet denoise` wrote beside it."""
-    photo = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return photo and os.path.isfile(path) and not made_here(path)
+    Raises `DatasetError` where there is no photo.
+    """
+    photos: list[Path] = []
+    unreadable: dict[Path, str] = {}
+    for each in walk(folder):
+        if isinstance(each, Refused):
+            unreadable[each.input] = str(each.error)
+        else:
+            photos.append(each)
+    if not photos:
+        why = "; ".join(unreadable.values())
+        raise DatasetError(why or f"{shown(folder)}: holds no photos")
+    return photos, unreadable

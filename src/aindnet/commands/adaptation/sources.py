@@ -25,6 +25,7 @@ from aindnet.errors import BurstError, UnusablePairsError
 from aindnet.evaluation.datasets import Dataset
 from aindnet.photo.exif import Camera
 from aindnet.photo.formats import OTHER
+from aindnet.photo.paths import shown
 from aindnet.restore import Denoiser
 from aindnet.training.transfer.burst import burst_pairs, check_burst
 from aindnet.training.transfer.inspection import inspect, matched
@@ -67,6 +68,12 @@ class Material:
     def scenes(self) -> int:
         """How many scenes the pairs show."""
         return len({pair.scene for pair in self.pairs})
+
+    @property
+    def compared(self) -> int:
+        """How many shots `leave_out_overlaps` compares each with each."""
+        shots = (self.unplaced.get(pair.name) for pair in self.pairs)
+        return len({shot.name for shot in shots if shot is not None and not shot.scene})
 
     def leave_out_small(self, crop: int) -> None:
         """Reject the pairs that are too small for crops of `crop` pixels and something to check."""
@@ -161,7 +168,8 @@ def from_pairs(
             if found.broken and not check:
                 name, reason = next(iter(found.broken.items()))
                 raise UnusablePairsError(
-                    f"{folder}: {name}: {reason} (one of {len(found.broken)}; --check lists them)"
+                    f"{shown(folder)}: {shown(name)}: {reason} (one of {len(found.broken)}; "
+                    "--check lists them)"
                 )
         else:
             pairs = read_samples(files, window)
@@ -176,17 +184,20 @@ def from_pairs(
             if pair.name in taken:
                 material.cameras[name] = taken[pair.name]
             material.kinds[name] = kinds.get(pair.name) or DATASET_KINDS.get(layout, OTHER)
-            good = pair
+            # Photos of one name in several folders may be of several scenes; those that show the
+            # same are found (`leave_out_overlaps`).
+            alone = pair.scene == pair.name and may_overlap
+            good = replace(pair, name=name, scene=name if alone else pair.scene)
             if inspection.corrected:
-                good = matched(pair)
+                good = matched(good)
                 material.matched[name] = round(100 * (inspection.gain - 1), 1)
-            material.pairs.append(replace(good, name=name))
+            material.pairs.append(good)
             if may_overlap:
-                material.unplaced[name] = Shot(name, "" if pair.scene == pair.name else pair.scene)
+                material.unplaced[name] = Shot(name, "" if alone else pair.scene)
         if 2 * swapped > len(pairs):
             raise UnusablePairsError(
-                f"{folder}: in {swapped} of {len(pairs)} pairs the clean photo is the noisier one; "
-                "swap the two folders"
+                f"{shown(folder)}: in {swapped} of {len(pairs)} pairs the clean photo is the "
+                "noisier one; swap the two folders"
             )
     return material
 
@@ -196,6 +207,9 @@ def from_bursts(folders: Sequence[Path]) -> Material:
     material = Material("burst")
     for burst in read_bursts(folders):
         name = burst.name
+        if burst.unreadable:
+            material.rejected[name] = burst.unreadable
+            continue
         material.rejected |= {f"{name}/{frame}": reason for frame, reason in burst.broken.items()}
         odd = burst.of_other_colours()
         material.rejected |= {f"{name}/{frame}": why for frame, why in odd.items()}
@@ -223,6 +237,8 @@ def from_noisy(folder: Path, model: str | None, seed: int) -> Material:
     taken: dict[str, Camera] = {}
     kinds: dict[str, str] = {}
     for group in read_bursts([folder]):
+        if group.unreadable:
+            material.rejected[group.name] = group.unreadable
         material.rejected |= {f"{group.name}/{name}": why for name, why in group.broken.items()}
         photos += [
             Denoised(f"{group.name}/{frame.name}", frame.image, denoiser(frame.image).image)

@@ -12,6 +12,7 @@ from aindnet.commands.batch.settings import BandDenoiser
 from aindnet.photo import Photo
 from aindnet.photo.exif import camera
 from aindnet.photo.formats import file_kind
+from aindnet.photo.paths import shown
 from aindnet.pretrained.camera_folder import choose_profile, find_profiles
 
 
@@ -31,7 +32,7 @@ class DenoiserByCamera:
         self._base, self._load = base, load
         self._profiles, passed_over = find_profiles(folder, {base.model_hash, *other_bases})
         for name, why in passed_over.items():
-            print(f"aindnet: {folder / name}: not used: {why}", file=sys.stderr)
+            print(f"aindnet: {shown(folder / name)}: not used: {why}", file=sys.stderr)
         self._loaded: dict[Path, BandDenoiser] = {}
 
     @property
@@ -51,14 +52,15 @@ class DenoiserByCamera:
         if chosen is None:
             unknown = ", whose ISO the photo does not say" if taken.model else ""
             iso = f" at ISO {taken.iso}" if taken.iso else unknown
-            name = taken.name or "an unnamed camera"
+            name = shown(taken.name) or "an unnamed camera"
             photo.metadata.notice(f"no camera profile for {name}{iso}: the plain model was used")
             return self._base
         if chosen.path not in self._loaded:
             self._loaded[chosen.path] = self._load(chosen.path)
         denoiser = self._loaded[chosen.path]
         other = "" if chosen.base_sha256 == base else f", and its model {denoiser.model_name}"
-        photo.metadata.notice(f"camera profile {chosen.path.name}{other}")
+        profile = f"camera profile {shown(chosen.path.name)}"
+        photo.metadata.notice(f"{profile}{other}")
         for caution in chosen.cautions(kind):
-            photo.metadata.notice(f"camera profile {chosen.path.name}: {caution}")
+            photo.metadata.notice(f"{profile}: {caution}")
         return denoiser

@@ -122,7 +122,7 @@ def _file_job(path: Path, output: Path | None, *, alone: bool) -> Job | Refused:
 
 def _folder_jobs(folder: Path, output: Path | None) -> list[Job | Refused]:
     jobs: list[Job | Refused] = []
-    for found in _walk(folder, output):
+    for found in walk(folder, output):
         if isinstance(found, Refused):
             jobs.append(found)
             continue
@@ -155,8 +155,12 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def _walk(folder: Path, output: Path | None) -> Iterator[Path | Refused]:
-    """Image files of a folder and the folders in it, by name; each folder once, however linked."""
+def walk(folder: Path, output: Path | None = None) -> Iterator[Path | Refused]:
+    """Image files of a folder and the folders in it, by name; each folder once, however linked.
+
+    Hidden ones and results (`made_here`) are none, and neither is what lies in `output`; folders
+    that cannot be read are `Refused`.
+    """
     seen: set[tuple[int, int]] = set()
     if output is not None and os.path.isdir(output) and not os.path.samefile(folder, output):
         seen.add(_identity(output))  # results of an earlier run are no input

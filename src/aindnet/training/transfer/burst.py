@@ -24,6 +24,7 @@ from aindnet.training.transfer.frames import (
     move_back,
     moved,
     of_one_light,
+    of_one_shot,
     of_one_size,
     of_other_noise,
     sum_of_frames,
@@ -84,7 +85,7 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     if len(frames) < 2:
         raise BurstError(f"{scene}: {len(frames)} frame; a burst needs 2 at least, better 8")
     left_out: dict[str, str] = {}
-    frames = without_copies(of_one_size(frames, left_out), left_out)
+    frames = without_copies(of_one_size(scene, frames, left_out), left_out)
     if len(frames) < 2:
         raise _too_few(scene, left_out)
     if min(frames[0].image.shape[:2]) < VARIANCE_BLOCK:
@@ -92,7 +93,7 @@ def check_burst(scene: str, frames: Sequence[Frame]) -> Burst:
     kept = of_one_light(frames, left_out)
     shifts = find_shifts(kept, left_out)
     aligned = move_back([frame for frame in kept if frame.name in shifts], shifts)
-    for find in (banded, moved, of_other_noise):
+    for find in (banded, moved, of_one_shot, of_other_noise):
         for frame, reason in find(aligned):
             left_out[frame.name] = reason
         aligned = [frame for frame in aligned if frame.name not in left_out]

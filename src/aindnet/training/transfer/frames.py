@@ -7,6 +7,8 @@ pixels.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +17,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from aindnet.training.transfer.inspection import block_means, displacement, levels, noise_share
+from aindnet.errors import BurstError
+from aindnet.training.transfer.inspection import (
+    BLOCK,
+    block_means,
+    displacement,
+    levels,
+    noise_share,
+)
 from aindnet.training.transfer.pairs import Image
 
 WHOLE = slice(None)
@@ -34,6 +43,10 @@ MAX_MOVED = 0.01
 """Share of blocks in which something may have moved."""
 MAX_NOISE_RATIO = 2.0
 """Of a frame's noise variance to the others': it was denoised, or taken at another ISO."""
+ONE_SHOT = 0.4
+"""Correlation of two frames' noise, over that of two shots', from which on they are one shot."""
+MOST_BLOCKS = 512
+"""Of a frame, that its noise is compared with others' on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +71,27 @@ class Frame:
         return np.asarray(levels(self.image[rows, columns]) / light, np.float32)
 
 
-def of_one_size(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
-    """The frames of the size that most have; why others are left out."""
-    sizes = Counter((frame.whole_size, frame.image.dtype) for frame in frames)
-    (common, dtype), _ = sizes.most_common(1)[0]
+def of_one_size(scene: str, frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
+    """The frames of the size and depth that most have; why others are left out.
+
+    Raises `BurstError` where as many have another: RAW beside JPEG, say.
+    """
+    kinds = Counter(map(_size_and_depth, frames))
+    (common, count), *others = kinds.most_common()
+    if others and others[0][1] == count:
+        raise BurstError(
+            f"{scene}: two kinds of photos, as many of each ({common}; {others[0][0]}): give each "
+            "kind a folder"
+        )
     for frame in frames:
-        if (frame.whole_size, frame.image.dtype) != (common, dtype):
-            width, height = frame.whole_size
-            left_out[frame.name] = (
-                f"{width}×{height} pixels of {8 * frame.image.itemsize} bits, others "
-                f"{common[0]}×{common[1]} of {8 * dtype.itemsize}"
-            )
+        if (kind := _size_and_depth(frame)) != common:
+            left_out[frame.name] = f"{kind}, others {common}"
     return [frame for frame in frames if frame.name not in left_out]
+
+
+def _size_and_depth(frame: Frame) -> str:
+    width, height = frame.whole_size
+    return f"{width}×{height} pixels of {8 * frame.image.itemsize} bits"
 
 
 def without_copies(frames: Sequence[Frame], left_out: dict[str, str]) -> list[Frame]:
@@ -210,6 +232,58 @@ def _two_of_other_noise(one: Frame, other: Frame) -> list[tuple[Frame, str]]:
     more, less = (one, other) if share > 0 else (other, one)
     reason = f"{less.name} has less noise than {more.name}: denoised, or of another ISO"
     return [(one, reason), (other, reason)]
+
+
+def of_one_shot(frames: Sequence[Frame]) -> list[tuple[Frame, str]]:
+    """The frames that are a shot once more, as another kind of file is: it would be in its target.
+
+    Of two frames it cannot be told: what each differs from their mean by is the other's, negated.
+    """
+    if len(frames) < 3:
+        return []
+    noise = _noise_of_blocks(frames)
+    # Of all frames: what little denoised ones differ by, the others' noise in the mean, is alike.
+    energy = np.square(noise).sum(axis=2).mean(axis=0)
+    there = energy > 0
+    if not there.any():
+        return []
+    noise = noise[:, there] / np.sqrt(energy[there, None])
+    alike = np.einsum("ibs,jbs->ij", noise, noise) / there.sum()
+    bound = ONE_SHOT - 1 / (len(frames) - 1)
+    found: dict[int, int] = {}
+    for one, other in itertools.combinations(range(len(frames)), 2):
+        if not {one, other} & found.keys() and alike[one, other] > bound:
+            found[other] = one
+    return [(frames[other], f"the same shot as {frames[one].name}") for other, one in found.items()]
+
+
+def _noise_of_blocks(frames: Sequence[Frame]) -> npt.NDArray[np.float32]:
+    """What each frame differs from their mean by, in some blocks: (frames, blocks, samples).
+
+    Less what a shift of less than a pixel, or another sharpness, explains: that is no noise, and
+    some frames have it in common. Of the blocks the flattest half, where it explains nearly all.
+    """
+    height, width = (side // BLOCK for side in frames[0].image.shape[:2])
+    step = math.ceil((height * width / MOST_BLOCKS) ** 0.5)
+    columns = slice(0, width * BLOCK)
+    seen = []
+    for frame in frames:
+        rows = [
+            frame.levels(slice(y, y + BLOCK), columns).mean(axis=2).reshape(BLOCK, -1, BLOCK)
+            for y in range(0, height * BLOCK, step * BLOCK)
+        ]
+        seen.append(np.concatenate([row[:, ::step].swapaxes(0, 1) for row in rows]))
+    blocks = np.stack(seen)
+    mean = blocks.mean(axis=0)
+    slopes = np.gradient(mean, axis=(1, 2))
+    curvature = sum(np.gradient(slope, axis=at) for slope, at in zip(slopes, (1, 2), strict=True))
+    steep = sum(np.square(slope).sum(axis=(1, 2)) for slope in slopes)
+    flat = np.argsort(steep)[: -(-len(steep) // 2)]
+    picture = np.stack([np.ones_like(mean), *slopes, curvature], axis=-1)
+    basis = np.linalg.qr(picture[flat].reshape(len(flat), -1, 4)).Q
+    noise = (blocks - mean)[:, flat].reshape(len(frames), len(flat), -1)
+    explained = np.einsum("bsk,fbk->fbs", basis, np.einsum("bsk,fbs->fbk", basis, noise))
+    return np.asarray(noise - explained, np.float32)
 
 
 def clipped_share(frames: Sequence[Frame]) -> float:
