@@ -42,8 +42,8 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("chelsea.png", "Chelsea", camera="Canon EOS 5D Mark II", iso=25600, seed=1),
-    Sample("coffee.png", "Coffee", camera="Nikon D800", iso=25600, seed=2),
+    Sample("chelsea.png", "Chelsea", camera="Canon EOS 5D Mark II", iso=6400, seed=1),
+    Sample("coffee.png", "Coffee", camera="Nikon D800", iso=12800, seed=2),
     Sample("astronaut.png", "Astronaut", seed=4),
     Sample("rocket.jpg", "Rocket", seed=7),
     Sample("hubble_deep_field.jpg", "Hubble deep field", crop=(slice(0, 480), slice(0, 640))),

@@ -7,9 +7,17 @@ writes `src/aindnet/camera/statistics.json`:
 - `response`: the family of camera response curves. Each measured curve (DoRF, Grossberg and Nayar)
   is turned into the logarithm of its slope over 64 irradiances; the mean and the principal
   components of these make any coefficient vector a rising curve.
-- `noise`: variance = a·x + b of raw channels (darktable's contributors) over all cameras and ISOs:
+- `noise`: variance = a·x + b (darktable's contributors) over all cameras and ISOs as it is stored:
   log a is kept as quantiles, log b given log a as a line with normal scatter, channels as ratios.
-- `cameras`: for each camera, a per ISO and b = b0 + b2·ISO² by non-negative least squares.
+- `cameras`: for each camera, a per ISO and b = b0 + b2·ISO² of its raw channels, by non-negative
+  least squares.
+
+What is stored is no variance of raw channels. darktable's `noiseprofile` takes a developed photo,
+demosaiced and white-balanced, and of it the diagonal detail of a Haar transform that halves where
+an orthogonal one divides by √2, twice: of white noise a quarter of the variance, and of demosaiced
+noise, which has little that is so fine, less still (`detail_share`). Raw channels have one a, but
+the stored ones have the white balance in red and blue. So `cameras` are the green's over that
+share. `noise` is as stored: the bundled models were trained under it.
 """
 
 from __future__ import annotations
@@ -21,11 +29,23 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.optimize import nnls
+
+from aindnet.camera.mosaic import demosaic, mosaic
 
 KNOTS = 64
 COMPONENTS = 5
 OUTPUT = Path(__file__).parents[1] / "src/aindnet/camera/statistics.json"
+
+
+def detail_share() -> float:
+    """Share of a raw channel's variance that darktable's measure finds in demosaiced green."""
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 3, 1024, 1024, generator=random)
+    green = demosaic(mosaic(noise))[0, 1]
+    detail = (green[::2, ::2] - green[1::2, ::2] - green[::2, 1::2] + green[1::2, 1::2]) / 4
+    return float(detail.var())
 
 
 def fit_responses(path: Path) -> dict[str, object]:
@@ -86,8 +106,11 @@ def fit_noise(rows: list[dict[str, str]]) -> dict[str, object]:
     }
 
 
-def fit_cameras(rows: list[dict[str, str]]) -> dict[str, list[list[float]]]:
-    """Per camera and channel: [a per ISO, b0, b2], variance = a·ISO·x + b0 + b2·ISO²."""
+def fit_cameras(rows: list[dict[str, str]], share: float) -> dict[str, list[float]]:
+    """Per camera: [a per ISO, b0, b2] of a raw channel, variance = a·ISO·x + b0 + b2·ISO².
+
+    `share` is what the profiles hold of a raw channel's variance.
+    """
     groups: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         maker, model = row["maker"].strip(), row["model"].strip()
@@ -96,18 +119,15 @@ def fit_cameras(rows: list[dict[str, str]]) -> dict[str, list[list[float]]]:
     cameras = {}
     for name, group in sorted(groups.items()):
         iso = np.array([float(r["iso"]) for r in group])
-        fit = []
-        for c in "rgb":
-            a = np.array([float(r[f"a_{c}"]) for r in group])
-            b = np.maximum(np.array([float(r[f"b_{c}"]) for r in group]), 0)
-            per_iso = float(np.exp(np.mean(np.log(a / iso))))
-            # Relative errors matter: the lowest ISO's variance is a millionth of the highest's.
-            weight = 1 / np.maximum(b, 1e-9)
-            design = np.stack([np.ones_like(iso), (iso / 1000) ** 2], axis=1) * weight[:, None]
-            (b0, b2), _ = nnls(design, b * weight)
-            fit.append([float(f"{v:.4g}") for v in (per_iso, b0, b2 / 1e6)])
-        cameras[name] = fit
-    print(f"cameras: {len(cameras)}")
+        a = np.array([float(r["a_g"]) for r in group]) / share
+        b = np.maximum(np.array([float(r["b_g"]) for r in group]), 0) / share
+        per_iso = float(np.exp(np.mean(np.log(a / iso))))
+        # Relative errors matter: the lowest ISO's variance is a millionth of the highest's.
+        weight = 1 / np.maximum(b, 1e-9 / share)
+        design = np.stack([np.ones_like(iso), (iso / 1000) ** 2], axis=1) * weight[:, None]
+        (b0, b2), _ = nnls(design, b * weight)
+        cameras[name] = [float(f"{v:.4g}") for v in (per_iso, b0, b2 / 1e6)]
+    print(f"cameras: {len(cameras)}, of a raw channel's variance the profiles hold {share:.4f}")
     return cameras
 
 
@@ -127,7 +147,7 @@ def main() -> None:
         "for CBDNet; camera noise: measured by darktable's contributors",
         "response": fit_responses(arguments.responses),
         "noise": fit_noise(rows),
-        "cameras": fit_cameras(rows),
+        "cameras": fit_cameras(rows, detail_share()),
         "spectra": kept,  # of tools/fit_noise_spectra.py
     }
     text = json.dumps(statistics, separators=(",", ":"))

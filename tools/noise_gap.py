@@ -29,7 +29,7 @@ from aindnet.training.photos import load_tiles, random_crops
 
 SIDE = 192
 IMAGES = 16
-MULTIPLIERS = (1.0, 1.5, 2.0, 2.5, 3.0)
+MULTIPLIERS = (0.7, 0.85, 1.0, 1.5, 2.0, 2.5, 3.0)
 QUIET = CameraRecipe(
     priors={"cameras": 0.15, "log_uniform": 0.85}, resample=0.0, smooth=0.0, blotches=0.0, jpeg=0.0,
     round_8_bit=False,
@@ -78,7 +78,8 @@ def combinations(
     yield "PolyU as it is", noisy, clean
     order = torch.randperm(len(noise), generator=generator)
     yield "its photos, noise of another", on(clean, noise[order]), clean
-    spectrum = torch.fft.rfft2(noise).abs()
+    spectrum = torch.fft.rfft2(noise)
+    # One for all channels, so that how they go together stays as it is.
     phase = torch.fft.rfft2(torch.randn(len(noise), 1, SIDE, SIDE, generator=generator))
     phase /= phase.abs().clamp_min(1e-12)
     scrambled = torch.fft.irfft2(spectrum * phase, s=(SIDE, SIDE))

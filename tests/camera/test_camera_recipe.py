@@ -27,6 +27,7 @@ from aindnet.camera.sensor import sample_noise_prior
         ({"shot_range": (0, 0.1)}, "shot_range must be above 0"),
         ({"response": "raw"}, "response must be"),
         ({"response_spread": -1}, "response_spread"),
+        ({"response_spread": 4}, "response_spread must be 0 to 2.5"),
     ],
 )
 def test_impossible_values(wrong: dict[str, Any], message: str) -> None:

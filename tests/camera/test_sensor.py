@@ -71,6 +71,15 @@ def test_a_measured_camera_is_noisier_at_higher_iso() -> None:
     assert len(list_cameras()) > 300
 
 
+def test_shot_noise_of_a_measured_camera_fits_its_full_well() -> None:
+    # D800 and D800E at ISO 100: 44,972 electrons (sensorgen.info), 54,503 (B. Janes, Luminous
+    # Landscape, 2013). The variance of n of N electrons is n, on the scale of white n / N².
+    shot = camera_noise("Nikon D800", 100).shot
+    assert (shot > 1 / 54_503).all()
+    assert (shot < 1 / 44_972).all()
+    assert (shot == shot[0, 0]).all()  # raw channels: no white balance in them
+
+
 def test_an_unknown_camera_is_told_its_neighbours() -> None:
     with pytest.raises(KeyError, match="Nikon D800"):
         camera_noise("Nikon D8000", 100)

@@ -134,6 +134,17 @@ def test_jpeg_clips_noise_that_nothing_else_clips() -> None:
         torch.testing.assert_close(said, power, rtol=0.05, atol=0)
 
 
+def test_where_nothing_rounds_jpeg_clips_its_own_images_alone() -> None:
+    recipe = CameraRecipe(white=1.0, white_range=(0.1, 0.1), jpeg=0.5, round_8_bit=False)
+    noisy, _, _ = simulate(torch.zeros(16, 3, 32, 32), torch.Generator().manual_seed(2), recipe)
+    least = noisy.amin(dim=(1, 2, 3))
+    assert 0 < int((least < -0.2).sum()) < 16
+    assert ((least == 0) | (least < -0.2)).all()
+    assert recipe.clips
+    assert not replace(recipe, jpeg=0.0).clips
+    assert replace(recipe, jpeg=0.0, round_8_bit=True).clips
+
+
 def test_paper_noise_has_the_formula_s_level() -> None:
     """Without response and mosaic, σ of the output is the formula's, bin by bin, within 3 %."""
     shot, read = torch.full((8, 3), 0.08**2), torch.full((8, 3), 0.03**2)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from aindnet.camera import CameraRecipe, simulate
+from aindnet.camera import CameraRecipe, SensorNoise, simulate
 from aindnet.camera.processing import rgb_to_ycbcr
 from aindnet.camera.spectra import EDGES, OCTAVES, coloured_noise, sample_spectra
 
@@ -72,6 +72,20 @@ def test_simulated_noise_has_them_and_its_level_is_known() -> None:
     assert float(left / right) == pytest.approx(
         float(weights[..., :48].mean() / weights[..., 48:].mean()), rel=0.25
     )
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.5])
+def test_their_luma_is_as_strong_as_the_formulas_say_times_what_is_kept_once(kept: float) -> None:
+    """Luma of independent noise in R, G and B: sqrt(Σ wᵢ²·σᵢ²)."""
+    plain = CameraRecipe.plain()
+    recipe = replace(plain, spectra=1.0, smooth=1.0, kept=(kept, kept), chroma_gain=(1.5, 1.5))
+    deviations = torch.tensor([0.04, 0.02, 0.03])
+    sensor = SensorNoise(torch.zeros(16, 3), deviations.square().expand(16, 3), "affine")
+    clean = torch.full((16, 3, 96, 96), 0.5)
+    noise = simulate(clean, torch.Generator().manual_seed(0), recipe, sensor=sensor).noisy - clean
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    expected = kept * (weights * deviations).square().sum().sqrt()
+    torch.testing.assert_close(rgb_to_ycbcr(noise)[:, 0].std(), expected, rtol=0.05, atol=0)
 
 
 def test_recipes_without_them_make_what_they_made() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from aindnet.camera import (
     smooth_noise,
     srgb_response,
 )
+from aindnet.camera.recipe import WIDEST_SPREAD
 
 
 @settings(max_examples=20, deadline=None)
@@ -33,6 +35,15 @@ def test_responses_rise_and_invert(seed: int) -> None:
     torch.testing.assert_close(curves.inverse(curves(light)), light, atol=2e-5, rtol=0)
     assert torch.equal(curves(torch.zeros(4, 1, 1, 1)), torch.zeros(4, 1, 1, 1))
     torch.testing.assert_close(curves(torch.ones(4, 1, 1, 1)), torch.ones(4, 1, 1, 1))
+
+
+def test_the_widest_spread_s_farthest_curves_rise_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step over what is below or around it is least where all weights are at their bounds."""
+    corners = torch.tensor(list(itertools.product((-9.0, 9.0), repeat=5)))
+    monkeypatch.setattr(torch, "randn", lambda *_, **__: corners)
+    curves = sample_responses(len(corners), torch.Generator(), spread=WIDEST_SPREAD)
+    assert (curves.brightness.diff(dim=1) > 0).all()
+    assert curves.inverse(torch.linspace(0, 1, 999).expand(32, 1, 1, -1)).isfinite().all()
 
 
 def test_srgb_response_is_the_standard() -> None:

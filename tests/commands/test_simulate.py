@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from aindnet.camera import CameraRecipe, SensorNoise, simulate
@@ -222,12 +223,87 @@ def test_what_cannot_be_simulated_is_named(
         (("--camera-name", "Nikon D800", "--iso", -100), "--iso -100: must be"),
         (("--shot", "nan", "--read", 0.1), "--shot nan: must be"),
         (("--shot", 0.1, "--read", -1), "--read -1: must be"),
+        (("--shot", 1e20, "--read", 0), "--shot 1e+20: must be a standard deviation, 0 to 10"),
+        (("--camera-name", "Nikon D800", "--iso", 1e30), "above 0 and up to 10,000,000"),
     ):
         assert run(photos, *output, *flags) == 2
         assert reason in capsys.readouterr().err
     (photos / "a/1.png").write_bytes(b"no photo")
     assert run(photos, *output) == 1
     assert "a/1.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:126] DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 800000000000 bytes."
+        ),
+    ],
+    ids=["Python", "PyTorch"],
+)
+def test_a_photo_that_memory_does_not_hold_is_named_and_the_others_done(
+    photos: Path,
+    tmp_path: Path,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = []
+
+    def photograph(*given: Any, **options: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            raise error
+        return simulate(*given, **options)
+
+    monkeypatch.setattr("aindnet.camera.simulate", photograph)
+    assert run(photos, "--output", tmp_path / "pairs", "--json") == 1
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["results"]
+    assert [each["status"] for each in found] == ["failed", "done"]
+    assert f"{photos}/a/1.png: not enough memory for a photo of this size; crop" in captured.err
+
+
+def test_other_errors_are_not_taken_for_memory(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def photograph(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("index out of range")
+
+    monkeypatch.setattr("aindnet.camera.simulate", photograph)
+    with pytest.raises(RuntimeError, match="index out of range"):
+        main(["simulate", str(photos), "--output", str(tmp_path / "pairs")])
+
+
+def test_a_photo_of_nan_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.full((16, 16, 3), np.nan, np.float32), photometric="rgb")
+    assert run(path, "--output", tmp_path / "pairs") == 1
+    assert capsys.readouterr().err.startswith(f"aindnet: {path}: ")
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_run_that_is_stopped_leaves_no_noise_beside_another_s_level(
+    tmp_path: Path, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "a.png", np.full((16, 16, 3), 90, np.uint8))
+    call = (tmp_path / "a.png", "--output", tmp_path / "out", "--frames", frames, "--overwrite")
+    assert run(*call) == 0
+
+    def stopped(path: Path, image: Any) -> None:
+        write_image(path, image)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aindnet.photo.write_image", stopped)
+        assert run(*call, "--seed", 1) == 130
+    assert {path.suffix for path in (tmp_path / "out").rglob("*.*")} == {".png"}
+    assert not (tmp_path / "out/clean").exists()
+    assert run(*call) == 0
+    assert (tmp_path / "out/clean/a.png").is_file()
 
 
 def test_paths_that_cannot_be_reached_are_named_and_the_others_done(

@@ -48,6 +48,30 @@ def test_own_photos_are_all_that_is_needed(
     assert "val.tar: not there" in capsys.readouterr().err
 
 
+def test_the_card_s_flags_are_whole_but_for_the_folders_of_paths(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def stand_in(settings: TrainingRecipe, *, file: str, **_: Any) -> Path:
+        told.append(file)
+        return Path("x.safetensors")
+
+    monkeypatch.setattr(fit, "fit", stand_in)
+    flags = ("--data=/a/date=2024/photos", "--real_pairs", "/me/c", "/me/d", "--initial=/me/m.st")
+    assert run(recipe, *flags, "--licence", "CC BY 4.0 / CC0", "--trained-on=a/b") == 0
+    said = "--data=photos --real_pairs c d --initial=m.st --licence 'CC BY 4.0 / CC0'"
+    assert told == [f"recipe.yaml {said} --trained-on=a/b"]
+
+
+@pytest.mark.parametrize("flags", [("--data", ""), ("--output=",), ("--initial", "")], ids=str)
+def test_an_empty_path_is_wrong_usage(
+    recipe: Path, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(recipe, *flags) == 2
+    assert "is empty: name a" in capsys.readouterr().err
+
+
 def test_a_run_that_diverges_fails_and_is_no_wrong_usage(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

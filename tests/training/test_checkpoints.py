@@ -18,7 +18,7 @@ from aindnet.network import AINDNet
 from aindnet.pretrained import ModelCard, load_model, save_model
 
 pytest.importorskip("pytorch_lightning")
-from aindnet.training.checkpoints import Checkpoint, read_checkpoint, settings
+from aindnet.training.checkpoints import LOCK, Checkpoint, read_checkpoint, settings
 from aindnet.training.fit import fit
 from aindnet.training.task import SyntheticNoiseTask
 from training_runs import SMALL, recipe, weights
@@ -134,6 +134,33 @@ def test_tiles_held_out_count_where_there_are_no_others(photos: Path, tmp_path: 
     assert changed.startswith("camera.priors {'cameras': ")
     del (stored.settings or {})["camera.priors"]  # as of a version that had no such field
     assert stored.changed(others) == []
+
+
+def test_two_runs_are_not_at_work_in_one_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing is written yet; a lock that a killed run left is free."""
+    given = recipe(photos, tmp_path, **NONE_YET, budget="1 steps", validation=())
+    other = replace(given, name="other")
+    last = fit(other).with_name("last.ckpt")
+    folder = tmp_path / "runs/tiny"
+    folder.mkdir()
+    (folder / LOCK).touch()
+    refused: list[str] = []
+
+    def meanwhile(task: SyntheticNoiseTask) -> None:
+        for options in ({}, {"overwrite": True}, {"resume": last}):
+            with pytest.raises(RecipeError) as error:
+                fit(given, **options)
+            refused.append(str(error.value))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyntheticNoiseTask, "on_after_backward", meanwhile)
+        path = fit(given)
+    assert len(refused) == 3
+    assert all(line.startswith(f"{folder}: another run is at work there") for line in refused)
+    assert path.is_file()
+    assert not (folder / LOCK).exists()
 
 
 def test_a_run_that_goes_on_under_another_name_spares_what_is_there(

@@ -25,7 +25,12 @@ from aindnet.training.photos import Tiles, load_tiles, random_crops
 from aindnet.training.recipe import PhotosOfAKind
 
 pytest.importorskip("pytorch_lightning")
-from aindnet.training.callbacks import DivergenceGuard, RunningStatistics
+from aindnet.training.callbacks import (
+    Budget,
+    DivergenceGuard,
+    PrintedProgress,
+    RunningStatistics,
+)
 from aindnet.training.data import (
     Batch,
     SyntheticNoiseData,
@@ -348,6 +353,36 @@ def test_what_is_remembered_is_what_inference_gives(
     for _ in range(2):
         task.training_step(Batch(noisy, noisy, noisy, "synthetic", processed=2), 0)
         torch.testing.assert_close(told.pop(), expected)
+
+
+def test_the_card_says_whether_anything_clips(photos: Path, tmp_path: Path) -> None:
+    unclipped = CameraRecipe(round_8_bit=False, jpeg=0.0)
+    kind = PhotosOfAKind(share=0.25)
+    for clipped, camera, processed in (
+        (False, unclipped, PhotosOfAKind()),
+        (True, replace(unclipped, jpeg=0.3), PhotosOfAKind()),
+        (True, replace(unclipped, round_8_bit=True), PhotosOfAKind()),
+        (True, unclipped, kind),
+    ):
+        given = recipe(photos, tmp_path, camera=camera, processed=processed)
+        saver = SaveModel(given, tmp_path, Budget(given, SyntheticNoiseData(given)), "", None)
+        assert saver.card("").clipped == clipped
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_line_of_a_validation_says_what_is_known(
+    known: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = {"val/pairs": 31.0, "val/pairs_gain": 1.5}
+    if known:
+        scores["val/noise_level_error"] = 0.25
+    trainer = SimpleNamespace(
+        sanity_checking=False, is_global_zero=True, global_step=3, callback_metrics=scores
+    )
+    progress = PrintedProgress(SimpleNamespace(elapsed=lambda: 60.0))  # type: ignore[arg-type]
+    progress.on_validation_end(trainer, None)  # type: ignore[arg-type]
+    line = capsys.readouterr().err.rstrip()
+    assert line.endswith("pairs 31.00 (+1.50)" + ("; noise level off by 25 %" if known else ""))
 
 
 def test_a_resumed_run_remembers_its_start(photos: Path, tmp_path: Path) -> None:

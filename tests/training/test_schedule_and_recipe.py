@@ -115,7 +115,15 @@ def test_every_recipe_of_the_repository_reads(path: Path) -> None:
         ("name: x\ndata: [a]\nseed: 1.5", "seed: 1.5 is not a whole number"),
         ("name: x\ndata: [a]\nstages: [[0.0, 64.5, 2]]", "stages: 64.5 is not a whole number"),
         ("name: x\ndata: [a]\nnetwork: {modulation-channels: 8.5}", "8.5 is not a whole number"),
-        ("name: x\ndata: [a]\ncamera: {response_spread: 50}", "response_spread must be 0 to 10"),
+        ("name: x\ndata: [a]\ncamera: {response_spread: 50}", "response_spread must be 0 to 2.5"),
+        ("name: x\ndata: [a]\nnetwork: 3", "network is a list of fields and their values, not 3"),
+        ("name: x\ndata: [a]\nnetwork: [3]", "network is a list of fields"),
+        ("name: x\ndata: [a]\nprocessed: 1", "processed is a list of fields"),
+        ("name: x\ndata: [a]\nprocessed: {camera: 1}", "processed.camera is a list of fields"),
+        ("name: x\ndata: ['']", "data is empty: name a file or a folder"),
+        ("name: x\ndata: [a]\noutput: ''", "output is empty"),
+        ("name: x\ndata: [a]\ninitial: ''", "`initial` is empty"),
+        ("name: x\ndata: [a]\ncheckpoint_every: 99999999999h", "checkpoint_every '9.* 8760h"),
         ("name: x\ndata: [a]\ndevices: 0", "devices` must be at least 1"),
         ("name: x\ndata: [a]\nvalidate_every: soon", "validate_every 'soon'"),
         ("name: x\ndata: [a]\ncamera: {jpeg: 60}", r"wrong\.yaml: .*jpeg is a probability"),
@@ -128,6 +136,38 @@ def test_a_wrong_recipe_is_named(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(RecipeError, match=message):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--data", ""), "data is empty: name a file or a folder"),
+        (("--data=",), "data is empty"),
+        (("--validation", "a", ""), "validation is empty"),
+        (("--real-pairs", ""), "real_pairs is empty"),
+        (("--output", ""), "output is empty"),
+        (("--initial", ""), "`initial` is empty"),
+        (("--network", "3"), "network is a list of fields and their values, not 3"),
+        (("--processed=1",), "processed is a list of fields"),
+        (("--seed", "1.5"), "seed: 1.5 is not a whole number"),
+        (("--devices=1.9",), "devices: 1.9 is not a whole number"),
+        (("--stages", "0", "64.7", "8"), "stages: 64.7 is not a whole number"),
+        (("--network.channels", "16", "32.5", "64"), "network.channels: 32.5 is not a whole"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+def test_a_flag_that_would_be_taken_for_another_is_named(
+    flags: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(ROOT / "recipes/fast.yaml", flags)
+
+
+def test_whole_numbers_and_empty_texts_are_what_they_were() -> None:
+    flags = ["--seed", "2.0", "--stages", "0", "64", "8", "0.5", "128", "4", "--description", ""]
+    recipe = load_recipe(ROOT / "recipes/fast.yaml", flags)
+    assert (recipe.seed, recipe.description) == (2, "")
+    assert recipe.stages == ((0.0, 64, 8), (0.5, 128, 4))
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

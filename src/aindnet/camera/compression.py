@@ -1,7 +1,8 @@
 """JPEG and 8-bit rounding, batched on any device.
 
 The codec is the baseline one of ITU-T T.81 without its entropy coding, which loses nothing: YCbCr,
-chroma subsampling, 8×8 DCT, quantisation by the Annex K tables scaled as libjpeg scales them.
+chroma subsampling, 8×8 DCT, quantisation by the Annex K tables scaled as libjpeg scales them, but
+for libjpeg's truncation of 5000/q below quality 50.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def dead_leaves(size: int, generator: torch.Generator) -> Tensor:
     """One picture, (3, size, size) in [0, 1], sRGB-encoded, on the CPU.
 
     Radii have density r⁻², between the r⁻³ of photos and the few discs that a small picture has
-    room for; half of the discs are striped, 2 to 12 pixels wide. Drawn at twice the size, so that
-    edges are as soft as a lens leaves them.
+    room for; half of the discs are striped, with a period of 2 to 12 pixels. Drawn at twice the
+    size, so that edges are as soft as a lens leaves them.
     """
 
     def uniform(*shape: int) -> Tensor:

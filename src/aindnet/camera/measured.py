@@ -140,7 +140,8 @@ def _unclipped(blocks: Tensor) -> Tensor:
 def _flattest(blocks: Tensor) -> Tensor:
     """Of each brightness the blocks (N, 3, 32, 32) whose grey varies least beside a plane.
 
-    What varies least has a little less noise than the rest: the level comes out a few percent low.
+    What varies least has less noise than the rest: the level comes out low, by about 1, 3, 7 and
+    14 % for noise that was blurred by 0, 0.7, 1.5 and 2.5 pixels.
     """
     if not len(blocks):
         return blocks

@@ -34,6 +34,12 @@ def mixed_variance(variance: Tensor, luma: Tensor, chroma: Tensor) -> Tensor:
     return torch.einsum("bij,bjhw->bihw", share, variance)
 
 
+def luma_deviation(deviation: Tensor) -> Tensor:
+    """σ (B, 1, H, W) of the luma of noise whose channels are independent, of σ (B, 3, H, W)."""
+    weights = torch.tensor(_TO_YCBCR[0], device=deviation.device)[:, None, None]
+    return (weights * deviation).square().sum(dim=1, keepdim=True).sqrt()
+
+
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     """(B, 3, H, W) RGB → YCbCr, chroma centred at zero."""
     return torch.einsum("ij,bjhw->bihw", torch.tensor(_TO_YCBCR, device=rgb.device), rgb)

@@ -26,6 +26,9 @@ _LOG_RANGES = (
     *("luma_coarse_sigma", "blotch_cell", "white_range"),
 )
 """Ranges that must be above 0."""
+WIDEST_SPREAD = 2.5
+"""Up to here every curve of the family rises from knot to knot in float32; beyond it some are
+steps, which have no inverse."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,9 @@ class CameraRecipe:
     blotch_cell: Range = (6.0, 24.0)
     """Its features' size, pixels, log-uniform."""
     spectra: float = 0.0
-    """Probability that the noise is Gaussian instead, as strong at each place, with a spectrum that
-    real cameras' noise was measured to have (`spectra`)."""
+    """Probability that the noise is Gaussian instead, with a spectrum that real cameras' noise was
+    measured to have (`spectra`); its luma is at each place as strong as that of the sensor's noise,
+    times `kept`."""
     spectra_kinds: dict[str, float] = field(
         default_factory=lambda: {"camera_jpeg": 0.5, "developed": 0.25, "phone": 0.25}
     )
@@ -125,8 +129,8 @@ class CameraRecipe:
             raise ValueError('uniform_formula "linear_std" goes with priors {uniform: 1} alone')
         if self.response not in ("family", "srgb", "identity"):
             raise ValueError('response must be "family", "srgb" or "identity"')
-        if not 0 <= self.response_spread <= 10:  # curves of a wider one are steps
-            raise ValueError("response_spread must be 0 to 10")
+        if not 0 <= self.response_spread <= WIDEST_SPREAD:
+            raise ValueError(f"response_spread must be 0 to {WIDEST_SPREAD:g}")
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, 0 to 1, not {getattr(self, name):g}")
@@ -141,6 +145,11 @@ class CameraRecipe:
             raise ValueError('shot_range must be above 0 for all priors but "uniform"')
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
             raise ValueError("jpeg_quality must be two numbers from 1 to 100, the lower first")
+
+    @property
+    def clips(self) -> bool:
+        """Whether photos, or some of them, come out clipped to [0, 1]."""
+        return self.round_8_bit or self.jpeg > 0
 
     @classmethod
     def paper(cls) -> CameraRecipe:

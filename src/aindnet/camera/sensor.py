@@ -71,8 +71,9 @@ def sample_noise_prior(
 
     "uniform": σ_s ~ U[0, 0.16], σ_c ~ U[0, 0.06], formula "squared" (paper).
     "unprocessing": a log-uniform 1e-4 … 0.012, log b = 2.18·log a + 1.20 + N(0, 0.26) (Brooks et
-    al., CVPR 2019). "cameras": a from 364 measured cameras at all their ISOs, b given a by the
-    fitted line. "log_uniform": a log-uniform 1e-4 … 0.06, b as "cameras".
+    al., CVPR 2019). "cameras": a from 364 cameras at all their ISOs as darktable's profiles have
+    it, which is of finest detail after demosaicing, a tenth of a raw channel's (`camera_noise`); b
+    given a by the fitted line. "log_uniform": a log-uniform 1e-4 … 0.06, b as "cameras".
     The ranges override shot (all priors but "cameras") and read ("uniform"). Raises `ValueError`
     for another prior.
     """
@@ -118,11 +119,12 @@ def list_cameras() -> list[str]:
 
 
 def camera_noise(name: str, iso: float, batch: int = 1) -> SensorNoise:
-    """The fitted noise of one measured camera ("Nikon D800") at an ISO setting.
+    """The fitted noise of a raw channel of one measured camera ("Nikon D800") at an ISO setting.
 
+    From darktable's profiles, of which `tools/fit_camera_statistics.py` says what they measure.
     Raises KeyError with the nearest names where the camera was not measured.
     """
-    cameras: dict[str, list[list[float]]] = statistics()["cameras"]
+    cameras: dict[str, list[float]] = statistics()["cameras"]
     wanted = name.casefold()
     match = next((known for known in cameras if known.casefold() == wanted), None)
     if match is None:
@@ -131,7 +133,6 @@ def camera_noise(name: str, iso: float, batch: int = 1) -> SensorNoise:
         folded = {known.casefold(): known for known in cameras}
         close = [folded[c] for c in difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)]
         raise KeyError(f"{name}: no measured noise for this camera; nearest: {', '.join(close)}")
-    fit = torch.tensor(cameras[match], dtype=torch.float64)
-    shot = fit[:, 0] * iso
-    read = fit[:, 1] + fit[:, 2] * iso**2
-    return SensorNoise(shot.float().expand(batch, 3), read.float().expand(batch, 3), "affine")
+    shot_per_iso, read, read_per_iso = cameras[match]
+    shot, read = shot_per_iso * iso, read + read_per_iso * iso**2
+    return SensorNoise(torch.full((batch, 3), shot), torch.full((batch, 3), read), "affine")

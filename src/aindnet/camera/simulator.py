@@ -26,6 +26,7 @@ from aindnet.camera.processing import (
     edge_aware_photo,
     local_power,
     low_frequency_field,
+    luma_deviation,
     mixed_variance,
     smooth_noise,
 )
@@ -129,12 +130,12 @@ def simulate(
     if recipe.resample and float(draw.uniform((0.0, 1.0))[0]) < recipe.resample:
         scale = float(draw.log_uniform(recipe.resample_range)[0])
     noise, level = _sensor_stage(clean, scale, response, sensor, recipe, draw)
-    photo = clean
+    photo, of_sensor = clean, level
     if recipe.edge_aware:
         noise, level, photo = _edge_aware_stage(noise, level, clean, recipe, draw)
     noise, level = _processing_stage(noise, level, recipe, draw)
     if recipe.spectra:
-        noise, level = _spectrum_stage(noise, level, recipe, draw)
+        noise, level = _spectrum_stage(noise, level, of_sensor, recipe, draw)
     if recipe.white:
         noise, level, photo = _white_stage(noise, level, clean, photo, recipe, draw)
     noisy = photo + noise
@@ -331,15 +332,18 @@ def _coarse_luma(recipe: CameraRecipe, draw: _Draw) -> tuple[Tensor, Tensor] | t
 
 
 def _spectrum_stage(
-    noise: Tensor, level: Tensor, recipe: CameraRecipe, draw: _Draw
+    noise: Tensor, level: Tensor, of_sensor: Tensor, recipe: CameraRecipe, draw: _Draw
 ) -> tuple[Tensor, Tensor]:
-    """Noise of a measured spectrum where it happens, as strong in luma as the formulas say."""
+    """Noise of a measured spectrum where it happens, as strong in luma as the formulas say.
+
+    `of_sensor` is the σ of the sensor's noise, whose channels are independent.
+    """
     happens = draw.happens(recipe.spectra)
     spectra = sample_spectra(draw.choose(recipe.spectra_kinds), draw.generator)
     kept = draw.uniform(recipe.kept)
     size = (noise.shape[-2], noise.shape[-1])
     coloured = coloured_noise(spectra, size, draw.noise)
-    strength = level.square().mean(dim=1, keepdim=True).sqrt() * kept[:, None, None, None]
+    strength = luma_deviation(of_sensor) * kept[:, None, None, None]
     each = coloured.square().mean(dim=(2, 3), keepdim=True).sqrt()
     chosen = happens[:, None, None, None]
     return (
@@ -356,7 +360,9 @@ def _white_stage(
     recipe: CameraRecipe,
     draw: _Draw,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """White Gaussian noise, the same everywhere, on the images that it happens to, unprocessed."""
+    """White Gaussian noise, the same everywhere, on the images that it happens to, in place of what
+    the camera made; JPEG follows.
+    """
     happens = draw.happens(recipe.white)[:, None, None, None]
     sigma = draw.log_uniform(recipe.white_range)[:, None, None, None].expand_as(noise)
     white = sigma * torch.randn(noise.shape, generator=draw.noise, device=draw.device)
@@ -383,11 +389,11 @@ def _jpeg_stage(
     quality = draw.uniform(recipe.jpeg_quality).round()
     # Where nothing else clips, the level is of noise that is not clipped yet.
     given = noisy.clamp(0, 1) if recipe.round_8_bit else noisy
-    noisy, level = noisy.clamp(0, 1), level.clone()
+    noisy, level = given.clone(), level.clone()
     for subsampling in SUBSAMPLINGS:
         index = [i for i, name in enumerate(chosen) if name == subsampling and happens[i]]
         if index:
-            noisy[index] = jpeg(noisy[index], quality[index], subsampling)
+            noisy[index] = jpeg(given[index].clamp(0, 1), quality[index], subsampling)
             before, after = (
                 local_power(each[index] - photo[index], JPEG_WINDOW) for each in (given, noisy)
             )

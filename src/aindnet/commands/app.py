@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = next(iter(words), None)
     app = build_app(command)
     try:
-        if command != "train":  # a recipe's texts may be emptied
+        if command != "train":  # a recipe's texts may be emptied; what it refuses, it says itself
             _check_none_empty(words)
         code = app(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,13 +16,25 @@ import numpy as np
 from cyclopts import Parameter, validators
 
 from aindnet.commands.simulation.files import SIDES, SimulatedFiles, identity_of
-from aindnet.errors import AindnetError, ImageReadError, ImageWriteError
+from aindnet.errors import (
+    AindnetError,
+    DeviceMemoryError,
+    ImageReadError,
+    ImageWriteError,
+    InvalidImageError,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from aindnet.camera import CameraRecipe, SensorNoise
     from aindnet.photo.pixels import Image
+
+
+HIGHEST_ISO = 10_000_000
+"""Beyond what any camera has."""
+LARGEST_SIGMA = 10
+"""Of noise that is stated: nothing of a photo is left long before."""
 
 
 class UnknownCameraError(AindnetError):
@@ -112,7 +123,7 @@ def simulate(
                 )
             files = SimulatedFiles(output, name, frames)
             files.check(inputs, overwrite=overwrite)
-            entry |= _photograph(path, files, recipe, sensor, shots)
+            entry |= _pair(path, files, recipe, sensor, shots)
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
@@ -137,11 +148,16 @@ def _sensor(
         raise AindnetError("give --camera-name with --iso, or --shot with --read")
     if camera_name is not None and shot is not None:
         raise AindnetError("give either a camera or --shot and --read, not both")
-    if iso is not None and not 0 < iso < math.inf:
-        raise AindnetError(f"--iso {iso:g}: must be an ISO setting above 0, such as 3200")
+    if iso is not None and not 0 < iso <= HIGHEST_ISO:
+        raise AindnetError(
+            f"--iso {iso:g}: must be an ISO setting above 0 and up to {HIGHEST_ISO:,}, such as 3200"
+        )
     for flag, value in (("--shot", shot), ("--read", read)):
-        if value is not None and not 0 <= value < math.inf:
-            raise AindnetError(f"{flag} {value:g}: must be a standard deviation, 0 or above")
+        if value is not None and not 0 <= value <= LARGEST_SIGMA:
+            raise AindnetError(
+                f"{flag} {value:g}: must be a standard deviation, 0 to {LARGEST_SIGMA}, where "
+                "white is 1"
+            )
     if camera_name is not None and iso is not None:
         try:
             return camera_noise(camera_name, iso)
@@ -227,6 +243,27 @@ def _seeded(text: str) -> Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
+def _pair(
+    path: Path,
+    files: SimulatedFiles,
+    recipe: CameraRecipe,
+    sensor: SensorNoise | None,
+    shots: _Shots,
+) -> dict[str, object]:
+    """`_photograph`, whose errors all name the photo or a file."""
+    from aindnet.restore.backends.base import memory_errors
+
+    try:
+        with memory_errors("cpu"):
+            return _photograph(path, files, recipe, sensor, shots)
+    except DeviceMemoryError as error:
+        raise DeviceMemoryError(
+            f"{path}: not enough memory for a photo of this size; crop it, or make it smaller"
+        ) from error
+    except InvalidImageError as error:
+        raise InvalidImageError(f"{path}: {error}") from error
+
+
 def _photograph(
     path: Path,
     files: SimulatedFiles,
@@ -253,20 +290,18 @@ def _photograph(
     def eight_bit(tensor: Tensor) -> Tensor:
         return (tensor * 255).round().to(torch.uint8)
 
-    left = [*files.further(), *files.of_other_kind()]
+    left = [*files.further(), *files.of_other_kind()]  # by an earlier run: of another camera
+    left += [file for side in ("clean", "noise-level") if os.path.lexists(file := files.of(side))]
     total = None
     for frame, file in enumerate(files.noisy()):
         camera, noise = shots.generators(files.name, frame)
         # Both pipelines leave the picture itself as it is, so the photo is the clean side.
         noisy, level, _ = photograph(rgb, camera, recipe, sensor=sensor, noise_generator=noise)
+        total = level if total is None else total + level
+        _remove(left)  # first: what a run leaves that is stopped here is no pair of both
+        left = []
         make_folder(file.parent)
         write_image(file, array(eight_bit(noisy)))
-        total = level if total is None else total + level
-    for file_left in left:  # by an earlier run: of another camera
-        _remove(file_left)
-    for folder in {file_left.parent for file_left in left}:
-        with contextlib.suppress(OSError):  # there is something else in it
-            folder.rmdir()
     assert total is not None
     mean = array(total / shots.frames)
     clean = image if image.dtype == np.uint8 else array(eight_bit(rgb))
@@ -276,8 +311,13 @@ def _photograph(
     return {"output": str(files.of("noisy")), "noise_level": float(mean.mean())}
 
 
-def _remove(file: Path) -> None:
-    try:
-        file.unlink()
-    except OSError as error:
-        raise ImageWriteError(f"{file}: cannot be removed ({error.strerror})") from error
+def _remove(files: Sequence[Path]) -> None:
+    """Remove files, and their folders where nothing else is in them."""
+    for file in files:
+        try:
+            file.unlink()
+        except OSError as error:
+            raise ImageWriteError(f"{file}: cannot be removed ({error.strerror})") from error
+    for folder in {file.parent for file in files}:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

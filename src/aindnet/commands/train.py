@@ -15,6 +15,8 @@ from aindnet.errors import MissingExtraError, TrainingDivergedError
 
 NEEDED = {"pytorch-lightning": "pytorch_lightning", "tensorboard": "tensorboard", "pillow": "PIL"}
 """Packages of the extra, and what they are imported as."""
+PATHS = ("data", "validation", "real-pairs", "output", "initial")
+"""Fields of the recipe that are paths."""
 
 
 def train(
@@ -63,8 +65,10 @@ def train(
 
 def _for_card(recipe: Path, flags: Sequence[str]) -> str:
     """The recipe's file and its flags, as on a command line; of paths the names alone."""
-    said = [recipe.name]
+    said, of_paths = [recipe.name], False
     for flag in flags:
-        name, sign, value = flag.rpartition("=") if flag.startswith("--") else ("", "", flag)
-        said.append(f"{name}{sign}{Path(value).name or value}")
+        name, sign, value = flag.partition("=") if flag.startswith("--") else ("", "", flag)
+        if name:
+            of_paths = name.lstrip("-").replace("_", "-") in PATHS
+        said.append(f"{name}{sign}{(Path(value).name or value) if of_paths else value}")
     return shlex.join(said)

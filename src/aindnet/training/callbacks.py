@@ -323,13 +323,15 @@ class PrintedProgress(Callback):
             for name, value in metrics.items()
             if f"{name}_gain" in metrics
         ]
+        error = metrics.get("val/noise_level_error")  # of real pairs it is not known
+        level = "" if error is None else f"; noise level off by {100 * error:.0f} %"
         steps = trainer.global_step - self._first_step
         rate = steps / max(time.monotonic() - self._started, 1e-9)
         self.console.print(
             f"[{self.budget.elapsed() / 60:6.1f} min] step {trainer.global_step} ({rate:.2f}/s) "
             + "PSNR: "
             + ", ".join(sets)
-            + f"; noise level off by {100 * metrics.get('val/noise_level_error', math.nan):.0f} %",
+            + level,
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from typing import Any
 import pytorch_lightning as pl  # noqa: TID253  (this file is imported by training runs only)
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint  # noqa: TID253
+from pytorch_lightning.utilities import rank_zero_only  # noqa: TID253
 
 from aindnet.errors import ImageWriteError, InvalidModelFileError, RecipeError
 from aindnet.pretrained import ModelCard, load_model
@@ -25,6 +27,8 @@ from aindnet.training.schedule import parse_budget
 from aindnet.training.task import without_repeated
 
 LAST = "last.ckpt"
+LOCK = "run.lock"
+"""Of a run's folder, while it is at work there."""
 SETTINGS = "aindnet_recipe"
 """Under this a checkpoint has its recipe's `settings`."""
 CARDS = "aindnet_cards"
@@ -229,6 +233,49 @@ class Checkpoints(ModelCheckpoint):
             number, handler = self._before.popitem()
             with contextlib.suppress(TypeError):  # one that was not set from Python
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a run's folder, which is made; if nothing comes into it, it goes.
+
+    The first rank holds the lock for all. A killed run's is free. Raises `RecipeError` where a run
+    is at work, `ImageWriteError` where no file can be written.
+    """
+    import fcntl
+
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        yield
+        return
+    absent = [each for each in (folder, *folder.parents) if not os.path.exists(each)]
+    path = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise ImageWriteError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = True
+        except OSError:  # no locks on this file system: nothing is known of other runs
+            held = False
+        else:
+            held = not os.fstat(descriptor).st_nlink  # by one that ended just now
+        if held:
+            raise RecipeError(
+                f"{folder}: another run is at work there; wait for its end, or give another --name"
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            for each in absent:
+                with contextlib.suppress(OSError):  # there is something in it
+                    each.rmdir()
+    finally:
+        os.close(descriptor)
 
 
 def old_run(folder: Path, model: Path, *, overwrite: bool) -> list[Path]:

@@ -33,6 +33,7 @@ from aindnet.training.checkpoints import (
     Checkpoint,
     Checkpoints,
     RemoveOldRun,
+    alone_in,
     old_run,
     read_checkpoint,
 )
@@ -63,6 +64,13 @@ def fit(
     pl.seed_everything(recipe.seed, verbose=False)
     folder = recipe.output / recipe.name
     require_writable_folder(folder)
+    with alone_in(folder):
+        return _fit(recipe, folder, file, resume, overwrite)
+
+
+def _fit(
+    recipe: TrainingRecipe, folder: Path, file: str, resume: Path | None, overwrite: bool
+) -> Path:
     checkpoint = None if resume is None else read_checkpoint(resume)
     goes_on = resume is not None and resume.resolve().parent == folder.resolve()
     replaced = []

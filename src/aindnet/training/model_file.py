@@ -76,6 +76,9 @@ class SaveModel(Callback):
 
     def card(self, hardware: str) -> ModelCard:
         """The card of the weights that the run has now."""
+        cameras = [self.recipe.camera]
+        if self.recipe.processed.share:
+            cameras.append(self.recipe.processed.camera)
         start = Path(self.recipe.initial).name if self.recipe.initial else ""
         if self.start is not None and not start:
             start = self.start.name
@@ -85,7 +88,7 @@ class SaveModel(Callback):
             licence=self.recipe.licence,
             trained_on=self.recipe.trained_on,
             noise_model=self.recipe.noise_model(),
-            clipped=self.recipe.camera.round_8_bit,
+            clipped=any(camera.clips for camera in cameras),
             recipe=f"{self.file}, seed {self.recipe.seed}" + (f", from {start}" if start else ""),
             hardware=hardware,
             date=datetime.date.today().isoformat(),

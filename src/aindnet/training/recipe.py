@@ -111,6 +111,7 @@ class TrainingRecipe:
     """Factor on both learning rates for the AIN modules: under statistics that are constants, γ and
     β multiply from layer to layer with nothing to hold them."""
     weight_decay: float = 1e-4
+    """AdamW's, or SOAP's, of filters; those that Muon updates never decay."""
     betas: tuple[float, float] = (0.9, 0.99)
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0: any."""
@@ -152,6 +153,8 @@ class TrainingRecipe:
                 f"recipe: name {self.name!r} must be that of a file, without a slash; folders go "
                 "before it by `output`"
             )
+        if self.initial == "":
+            raise RecipeError("recipe: `initial` is empty: name a model, or leave it out")
         if not self.data:
             raise RecipeError("recipe: `data` names no clean photos; give folders or tar shards")
         if self.trains not in ("all", "smoothing"):

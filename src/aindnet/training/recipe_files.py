@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
-from dataclasses import MISSING, Field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import UNSET, App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from aindnet.errors import RecipeError
@@ -34,16 +36,55 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _check_whole(given: Any, made: Any, name: str) -> None:
-    """Raise `ValueError` where a number of the file was rounded to make the recipe's."""
-    if isinstance(given, dict):
-        for key, value in given.items():
-            _check_whole(value, getattr(made, key.replace("-", "_"), None), key)
-    elif isinstance(given, list) and isinstance(made, (list, tuple)):
-        for value, part in zip(given, made, strict=False):  # flags may have given fewer or more
-            _check_whole(value, part, name)
-    elif isinstance(given, float) and type(made) is int and not given.is_integer():
-        raise ValueError(f"{name}: {given:g} is not a whole number")
+def _check_words(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise `ValueError` for words, of the file or of flags, that the parser would take for others:
+    it rounds numbers, an empty path is the current folder, and a dataclass's first field is
+    whatever stands in its place.
+    """
+    for argument in arguments:
+        name, kinds = ".".join(argument.keys), cycle(_kinds(argument.hint))
+        for token in argument.tokens:
+            if token.implicit_value is not UNSET:  # as of [], {}, null: there is no word
+                continue
+            if is_dataclass(argument.hint) and not token.value.startswith("{"):
+                given = token.value or "nothing"
+                raise ValueError(f"{name} is a list of fields and their values, not {given}")
+            for word, kind in zip(_words(token.value), kinds, strict=False):
+                if kind is Path and not word:
+                    raise ValueError(
+                        f'{name} is empty: name a file or a folder; "." is the current one'
+                    )
+                if kind is int and not _is_whole(word):
+                    raise ValueError(f"{name}: {word} is not a whole number")
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """The types of the words that make a value of a type: of a tuple, those of its items."""
+    parts = [part for part in get_args(hint) if part not in (Ellipsis, type(None))]
+    types = [
+        kind for part in parts if isinstance(part, type) or get_args(part) for kind in _kinds(part)
+    ]
+    return types or [hint]
+
+
+def _words(value: str) -> Iterator[str]:
+    """The items of a list, which the parser hands on as JSON; or the word itself."""
+    try:
+        parts = json.loads(value) if value.startswith("[") else value
+    except json.JSONDecodeError:
+        parts = value
+    if not isinstance(parts, list):
+        yield value
+        return
+    for part in parts:
+        yield from _words(part if isinstance(part, str) else json.dumps(part))
+
+
+def _is_whole(word: str) -> bool:
+    try:
+        return float(word).is_integer()
+    except ValueError:  # no number: the parser says so
+        return True
 
 
 def _required(each: Field[Any]) -> bool:
@@ -73,7 +114,7 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
         raise RecipeError(f"{path}: a recipe is a list of fields and their values")
     app = App(
         name=f"{command} {path}",
-        config=Dict(values),
+        config=(Dict(values), _check_words),
         help_flags=["--help"],
         default_parameter=Parameter(consume_multiple=True),
     )
@@ -91,7 +132,6 @@ def read_recipe(path: Path, kind: type[T], flags: Sequence[str] = (), *, command
         )
         if not isinstance(recipe, kind):
             raise SystemExit(0)  # --help was asked for and printed
-        _check_whole(values, recipe, "")
     except (CycloptsError, ValueError) as error:
         raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
     return recipe

@@ -12,6 +12,8 @@ import re
 from aindnet.errors import RecipeError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+LONGEST = 365 * 24 * 3600
+"""Seconds of the longest budget."""
 
 
 def parse_budget(text: str, name: str = "budget") -> tuple[float | None, int | None]:
@@ -29,7 +31,10 @@ def parse_budget(text: str, name: str = "budget") -> tuple[float | None, int | N
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh])", text)
     if not parts or re.sub(r"(\d+(?:\.\d+)?)\s*([smh])", "", text).strip():
         raise RecipeError(f"{name} {text!r}: write it like 90s, 25m, 2h, 1h30m or '2000 steps'")
-    return float(sum(float(number) * _UNITS[unit] for number, unit in parts)), None
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST:
+        raise RecipeError(f"{name} {text!r}: a year, {LONGEST // 3600}h, is the longest")
+    return seconds, None
 
 
 def budget_factor(progress: float, *, warmup: float = 0.02, flat: float = 0.4) -> float:
