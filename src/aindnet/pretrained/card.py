@@ -48,7 +48,7 @@ class ModelCard:
     noise_model: str = ""
     """The noise it was taught."""
     clipped: bool = True
-    """Whether noisy photos that it was taught were clipped to [0, 1], as files are. If not, as where
+    """Whether noisy photos it was taught were clipped to [0, 1], as files are. If not, as where
     Gaussian noise is added to an image and left, it is shown what lies beyond black and white."""
     recipe: str = ""
     """The recipe's file name, and the flags that overrode it, or how the model was made."""
