@@ -185,6 +185,9 @@ def test_nind_takes_the_lowest_iso_as_truth(tmp_path):
     clean = smooth_photo()
     for label, sigma in (("200", 0), ("200-2", 1), ("1600", 6), ("6400", 12), ("H1", 25)):
         save(tmp_path / "bench" / f"NIND_bench_ISO{label}.png", with_noise(clean, sigma))
+    save(
+        tmp_path / "bench" / "NIND_bench_ISO6400.denoised.png", clean
+    )  # beside a photo, by default
     dataset = open_dataset("nind", tmp_path)
     assert names(dataset) == ["bench_ISO1600", "bench_ISO6400", "bench_ISOH1"]
     assert {sample.photo for sample in dataset.samples} == {"bench"}

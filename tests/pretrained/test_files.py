@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from aindnet import AINDNet as HubNet
 from aindnet.commands.models import models
@@ -89,8 +90,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
     elif damage == "text":
         path.write_text("hello")
     else:
-        from safetensors.torch import save_file
-
         save_file({"x": torch.zeros(3)}, path)
     with pytest.raises(InvalidModelFileError, match=r"small\.safetensors"):
         load_model(path)
@@ -214,6 +213,15 @@ def test_hub_mixin_saves_a_folder_and_loads_it_back(tmp_path: Path) -> None:
     x = torch.rand(1, 3, 16, 16)
     assert again.config == SMALL
     torch.testing.assert_close(again(x).denoised, network(x).denoised)
+
+
+def test_hub_mixin_refuses_weights_that_lack_some(tmp_path: Path) -> None:
+    HubNet(SMALL).save_pretrained(tmp_path / "saved")
+    file = tmp_path / "saved" / "model.safetensors"
+    weights = load_file(file)
+    save_file(dict(list(weights.items())[::2]), file)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        HubNet.from_pretrained(tmp_path / "saved")
 
 
 def test_without_a_home_the_bundled_models_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

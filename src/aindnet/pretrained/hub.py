@@ -31,7 +31,8 @@ class AINDNet(
     ) -> "AINDNet":
         """A bundled or installed name, a .safetensors file, a saved folder, or a hub repository.
 
-        None is the bundled default. Names at hand never touch the net.
+        None is the bundled default. Names at hand never touch the net. Weights that are missing, or
+        too many, are an error, unless `strict=False` is given.
         """
         name = pretrained_model_name_or_path
         try:
@@ -39,7 +40,7 @@ class AINDNet(
         except ModelNotFoundError:
             if name is None or Path(name).suffix == ".safetensors":
                 raise
-            model: AINDNet = super().from_pretrained(name, **options)
+            model: AINDNet = super().from_pretrained(name, **{"strict": True} | options)
             return model
         loaded = load_model(path).network
         network = cls(loaded.config)

@@ -20,7 +20,8 @@ DOWNLOAD = (
     "NIND_SCENE_ISOVALUE.png/.jpg files, from commons.wikimedia.org (Natural Image Noise Dataset); "
     "one folder, or one a scene"
 )
-NAME = re.compile(r"^NIND_(?P<scene>.+)_ISO(?P<iso>[^_]+)$")
+NAME = re.compile(r"^NIND_(?P<scene>.+)_ISO(?P<iso>[^_.]+)$")
+"""Of a shot: what `aindnet denoise` wrote beside one has a dot after the ISO."""
 
 
 def iso_value(text: str) -> float:
