@@ -15,9 +15,10 @@ writes `src/aindnet/camera/statistics.json`:
 What is stored is no variance of raw channels. darktable's `noiseprofile` takes a developed photo,
 demosaiced and white-balanced, and of it the diagonal detail of a Haar transform that halves where
 an orthogonal one divides by √2, twice: of white noise a quarter of the variance, and of demosaiced
-noise, which has little that is so fine, less still (`detail_share`). Raw channels have one a, but
-the stored ones have the white balance in red and blue. So `cameras` are the green's over that
-share. `noise` is as stored: the bundled models were trained under it.
+noise, which has little that is so fine, less still (`detail_share`, with Malvar's interpolation in
+place of darktable's). Raw channels have one a, but the stored ones have the white balance in red
+and blue. So `cameras` are the green's over that share. `noise` is as stored: the bundled models
+were trained under it.
 """
 
 from __future__ import annotations

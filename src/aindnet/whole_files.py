@@ -58,22 +58,26 @@ def write_new_file(path: Path, write: Callable[[Path], None]) -> Path:
         name, number = path, 1
         while True:
             try:
-                _name_new(partial, name)
+                name_new(partial, name)
                 return name
             except FileExistsError:
                 number += 1
                 name = path.with_stem(f"{path.stem}-{number}")
 
 
-def _name_new(partial: Path, path: Path) -> None:
-    """Give a file its name; raises `FileExistsError` where another has it."""
+def name_new(partial: Path, path: Path) -> None:
+    """Give a file its name; raises `FileExistsError` where another has it.
+
+    It may have its old name beside the new one afterwards.
+    """
     try:
         os.link(partial, path)
     except FileExistsError:
         raise
     except OSError:
-        # No hard links (FAT, exFAT, some network mounts), or something else, which this meets too:
-        # the name is taken by an empty file, which another's cannot be, and that is replaced.
+        # No hard links (FAT, exFAT, some network mounts), each with an error of its own, or
+        # something else, which this meets too: an empty file takes the name, which another's cannot
+        # be, and is replaced.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         try:
             os.replace(partial, path)

@@ -123,7 +123,8 @@ def simulate(
                 )
             files = SimulatedFiles(output, name, frames)
             files.check(inputs, overwrite=overwrite)
-            entry |= _pair(path, files, recipe, sensor, shots)
+            with _naming(path):
+                entry |= _photograph(path, files, recipe, sensor, shots)
         except AindnetError as error:
             failed = True
             entry |= {"status": "failed", "error": str(error)}
@@ -243,19 +244,14 @@ def _seeded(text: str) -> Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _pair(
-    path: Path,
-    files: SimulatedFiles,
-    recipe: CameraRecipe,
-    sensor: SensorNoise | None,
-    shots: _Shots,
-) -> dict[str, object]:
-    """`_photograph`, whose errors all name the photo or a file."""
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Give errors that name no file the photo's name."""
     from aindnet.restore.backends.base import memory_errors
 
     try:
         with memory_errors("cpu"):
-            return _photograph(path, files, recipe, sensor, shots)
+            yield
     except DeviceMemoryError as error:
         raise DeviceMemoryError(
             f"{path}: not enough memory for a photo of this size; crop it, or make it smaller"

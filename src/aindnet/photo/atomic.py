@@ -20,6 +20,7 @@ from typing import Self
 
 from aindnet.errors import ImageWriteError
 from aindnet.photo.paths import reason, shown
+from aindnet.whole_files import name_new
 
 PARTIAL_SUFFIX = ".aindnet-part"
 
@@ -92,7 +93,8 @@ class AtomicFile:
             elif self._overwrite:
                 os.replace(self._temporary, self.path)
             else:
-                self._name_new(self._temporary)
+                name_new(self._temporary, self.path)
+                self._temporary.unlink(missing_ok=True)
             self._temporary = None
         except OSError as error:
             raise _write_error(self.path, error) from error
@@ -103,29 +105,6 @@ class AtomicFile:
         with open(os.dup(self.descriptor), "rb") as file:
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def _name_new(self, temporary: Path) -> None:
-        """Rename, where nothing has the name yet."""
-        try:
-            os.link(temporary, self.path)
-        except FileExistsError:
-            raise
-        except OSError:
-            # No hard links (FAT, exFAT, some network mounts), each with an error of its own; or
-            # something else, which the placeholder meets too.
-            self._replace_placeholder(temporary)
-        else:
-            temporary.unlink()
-
-    def _replace_placeholder(self, temporary: Path) -> None:
-        """Take the name by an empty file, which another's file cannot be, and replace that."""
-        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        try:
-            os.replace(temporary, self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-            raise
 
     def _link(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
